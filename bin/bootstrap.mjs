@@ -1,0 +1,458 @@
+#!/usr/bin/env node
+/**
+ * What `npm start` and `npm test` run: installs and builds what is missing or stale, then hands
+ * over to the product. Plain JavaScript without dependencies, since it runs before there are any.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
+const DIST = join(ROOT, 'dist');
+const MODULES = join(ROOT, 'node_modules');
+const NODE_MINIMUM = 20;
+/** As in cli/core/problems.ts, which is not built yet. */
+const EXIT = { bug: 1, usage: 2, configuration: 3, unreachable: 4 };
+
+/** A problem in the form that cdc prints its own. */
+class Stop extends Error {
+  constructor(exit, message, cause, fix) {
+    super(message);
+    Object.assign(this, { exit, causeText: cause, fix });
+  }
+}
+
+function say(line) {
+  process.stderr.write(`${line}\n`);
+}
+
+function read(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function hashOf(texts) {
+  const hash = createHash('sha256');
+  for (const text of texts) hash.update(text ?? '').update('\0');
+  return hash.digest('hex');
+}
+
+// --- running programs
+
+let child;
+let signalled;
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(name, () => {
+    signalled = name;
+    // The terminal sends SIGINT to the whole group already; a second one would mean "now".
+    if (name !== 'SIGINT' || !process.stdin.isTTY) child?.kill(name);
+  });
+}
+
+/** Runs a program to its end; `output` is empty where the streams are inherited. */
+function run(command, args, { stdio = 'pipe', env = {} } = {}) {
+  return new Promise((resolve, reject) => {
+    let output = '';
+    child = spawn(command, args, { cwd: ROOT, stdio, env: { ...process.env, ...env } });
+    child.stdout?.on('data', (chunk) => {
+      output += chunk;
+    });
+    child.stderr?.on('data', (chunk) => {
+      output += chunk;
+    });
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      child = undefined;
+      resolve({ code: code ?? 128 + (constants.signals[signal] ?? 0), output });
+    });
+  }).then((result) => {
+    if (signalled && stdio !== 'inherit') process.exit(130);
+    return result;
+  });
+}
+
+// --- one at a time
+
+/**
+ * Holds a lock while `work` runs. The folder comes into being with its owner's pid in it, by a
+ * rename; a dead owner's lock is taken over.
+ */
+async function withLock(work) {
+  mkdirSync(DIST, { recursive: true });
+  const lock = join(DIST, '.bootstrap.lock');
+  const own = mkdtempSync(`${lock}.`);
+  writeFileSync(join(own, 'pid'), String(process.pid));
+  const deadline = Date.now() + 15 * 60_000;
+  try {
+    for (let told = false; !take(own, lock); told = true) {
+      const owner = Number(read(join(lock, 'pid')));
+      if (owner && !isAlive(owner)) takeAway(lock, owner);
+      else {
+        if (!told) say(`waiting for another run (pid ${owner || 'unknown'})…`);
+        if (Date.now() > deadline) {
+          throw new Stop(
+            EXIT.configuration,
+            'Another run of cdc installs or builds for more than 15 minutes.',
+            `Process ${owner} holds ${lock}.`,
+            `kill ${owner}   # then run the same command again`,
+          );
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      if (signalled) process.exit(130);
+    }
+    const release = () => {
+      if (read(join(lock, 'pid')) === String(process.pid))
+        rmSync(lock, { recursive: true, force: true });
+    };
+    process.once('exit', release);
+    await work();
+    process.off('exit', release);
+    release();
+  } finally {
+    rmSync(own, { recursive: true, force: true });
+  }
+}
+
+function take(own, lock) {
+  try {
+    renameSync(own, lock);
+    return true;
+  } catch (error) {
+    if (['ENOTEMPTY', 'EEXIST'].includes(error.code)) return false;
+    throw error;
+  }
+}
+
+/** Of several who saw the same dead owner one moves it away; what turns out alive is put back. */
+function takeAway(lock, owner) {
+  const aside = `${lock}.stale.${process.pid}`;
+  try {
+    renameSync(lock, aside);
+    if (Number(read(join(aside, 'pid'))) !== owner) renameSync(aside, lock);
+  } catch {
+    // Somebody else was faster.
+  }
+  rmSync(aside, { recursive: true, force: true });
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+// --- npm packages
+
+const PACKAGES_STAMP = join(MODULES, '.cdc-stamp');
+
+/** Scripts in package.json change often and install nothing. */
+function packagesHash() {
+  const own = JSON.parse(read(join(ROOT, 'package.json')) ?? '{}');
+  return hashOf([
+    read(join(ROOT, 'package-lock.json')),
+    JSON.stringify(SECTIONS.map((s) => own[s])),
+  ]);
+}
+
+const SECTIONS = ['dependencies', 'optionalDependencies', 'devDependencies'];
+
+function lockedPackages() {
+  return JSON.parse(read(join(ROOT, 'package-lock.json')) ?? '{}').packages ?? {};
+}
+
+function lockIsInSync() {
+  const locked = lockedPackages()[''] ?? {};
+  const own = JSON.parse(read(join(ROOT, 'package.json')) ?? '{}');
+  return SECTIONS.every((s) => JSON.stringify(locked[s] ?? {}) === JSON.stringify(own[s] ?? {}));
+}
+
+/** Whether what somebody installed by hand is what the lock file says. */
+function installedByHand() {
+  if (!lockIsInSync()) return false;
+  const wanted = lockedPackages();
+  const present = JSON.parse(read(join(MODULES, '.package-lock.json')) ?? '{}').packages ?? {};
+  const here = (list, value) => !list || list.includes(value);
+  const isMusl = process.report?.getReport?.().header?.glibcVersionRuntime === undefined;
+  const libc = process.platform !== 'linux' ? undefined : isMusl ? 'musl' : 'glibc';
+  return Object.entries(wanted).every(
+    ([path, entry]) =>
+      path === '' ||
+      !here(entry.os, process.platform) ||
+      !here(entry.cpu, process.arch) ||
+      !here(entry.libc, libc) ||
+      present[path]?.version === entry.version ||
+      (entry.peer && entry.optional && !present[path]),
+  );
+}
+
+async function ensurePackages() {
+  const hash = packagesHash();
+  if (read(PACKAGES_STAMP) === hash) return;
+  if (installedByHand()) {
+    writeFileSync(PACKAGES_STAMP, hash);
+    return;
+  }
+  say('installing npm packages…');
+  rmSync(PACKAGES_STAMP, { force: true });
+  let done = await npm('ci');
+  // A lock file that was made where the registry lacks the builds for other platforms fails there
+  // although it says everything that is needed here.
+  if (/EUSAGE/.test(done.output) && lockIsInSync()) done = await npm('install', '--no-save');
+  if (done.code !== 0) throw npmProblem(done);
+  writeFileSync(PACKAGES_STAMP, hash);
+}
+
+function npm(...verb) {
+  const args = [
+    ...verb,
+    '--no-audit',
+    '--no-fund',
+    '--prefer-offline',
+    '--loglevel=error',
+    '--fetch-retries=1',
+    '--fetch-retry-mintimeout=200',
+  ];
+  const cli = process.env.npm_execpath;
+  const usable = cli !== undefined && /npm-cli\.c?js$/.test(cli) && existsSync(cli);
+  return (usable ? run(process.execPath, [cli, ...args]) : run('npm', args)).catch((error) => {
+    throw new Stop(
+      EXIT.configuration,
+      'npm cannot be run.',
+      error.message,
+      'Install npm; it comes with Node.js: https://nodejs.org',
+    );
+  });
+}
+
+function npmProblem({ code, output }) {
+  const lines = output
+    .split('\n')
+    .map((line) => line.replace(/^npm (error|ERR!) ?/, '').trim())
+    .filter((line) => line !== '' && !/complete log of this run|_logs\//.test(line));
+  const cause = lines.slice(0, 4).join('\n') || `npm ci ended with code ${code}`;
+  if (/ENOSPC|EDQUOT/.test(output)) {
+    return new Stop(
+      EXIT.configuration,
+      'There is no room left for the npm packages (about 1 GB).',
+      cause,
+      `df -h ${ROOT}   # make room, then run the same command again`,
+    );
+  }
+  if (/EACCES|EPERM|EROFS/.test(output)) {
+    return new Stop(
+      EXIT.configuration,
+      'The npm packages cannot be written.',
+      cause,
+      `ls -ld ${ROOT} ~/.npm   # give this user the right to write there`,
+    );
+  }
+  if (/EUSAGE/.test(output)) {
+    return new Stop(
+      EXIT.configuration,
+      'package.json and package-lock.json do not match.',
+      cause,
+      'npm install',
+    );
+  }
+  return new Stop(
+    EXIT.unreachable,
+    'The npm packages could not be fetched.',
+    cause,
+    'npm ping   # is the registry reachable (npm config get registry)? then run the same command again',
+  );
+}
+
+// --- build
+
+const BUILD_STAMP = join(DIST, '.stamp');
+
+function files(folder) {
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+    .sort();
+}
+
+function sourceHash() {
+  const list = [
+    ...files(join(ROOT, 'cli')),
+    join(ROOT, 'tsconfig.json'),
+    join(ROOT, 'tsconfig.build.json'),
+    join(MODULES, 'typescript', 'package.json'),
+  ];
+  return hashOf(list.flatMap((path) => [path.slice(ROOT.length), read(path)]));
+}
+
+/** @returns what tsc complains about; undefined when all is well. */
+async function ensureBuilt() {
+  const hash = sourceHash();
+  if (read(BUILD_STAMP) === hash) return undefined;
+  say('building…');
+  rmSync(BUILD_STAMP, { force: true });
+  const done = await run(process.execPath, [
+    tool('typescript', 'tsc'),
+    '-p',
+    'tsconfig.build.json',
+  ]);
+  // What was deleted in cli/ must not live on.
+  for (const path of files(DIST)) {
+    const source = path.replace(DIST, join(ROOT, 'cli')).replace(/\.js(\.map)?$/, '.ts');
+    if (/\.js(\.map)?$/.test(path) && !existsSync(source)) rmSync(path);
+  }
+  if (done.code !== 0) return done.output.trim();
+  writeFileSync(BUILD_STAMP, hash);
+  return undefined;
+}
+
+/** The script of a package's command. */
+function tool(name, command) {
+  const { bin } = JSON.parse(read(join(MODULES, name, 'package.json')) ?? '{}');
+  const path = typeof bin === 'string' ? bin : bin?.[command];
+  if (path === undefined) {
+    throw new Stop(
+      EXIT.configuration,
+      `The npm package ${name} is not installed.`,
+      `${MODULES} is incomplete.`,
+      'rm -rf node_modules && npm ci',
+    );
+  }
+  return join(MODULES, name, path);
+}
+
+async function prepare() {
+  let complaints;
+  await withLock(async () => {
+    await ensurePackages();
+    complaints = await ensureBuilt();
+  });
+  return complaints;
+}
+
+function buildProblem(complaints) {
+  const shown = complaints.split('\n').slice(0, 5).join('\n');
+  return new Stop(
+    EXIT.bug,
+    'cdc could not be built.',
+    shown,
+    'npm run check   # shows every complaint',
+  );
+}
+
+/** Java and the jars; the product prints its own problems. */
+async function setUp() {
+  const done = await run(process.execPath, [join(DIST, 'main.js'), 'setup'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  if (done.code !== 0) process.exit(done.code);
+}
+
+// --- verbs
+
+async function start(args) {
+  const complaints = await prepare();
+  if (complaints !== undefined) throw buildProblem(complaints);
+  await setUp();
+  const done = await run(process.execPath, [join(DIST, 'main.js'), 'demo', ...args], {
+    stdio: 'inherit',
+  });
+  return done.code;
+}
+
+async function build() {
+  const complaints = await prepare();
+  if (complaints !== undefined) throw buildProblem(complaints);
+  return 0;
+}
+
+const CHECKS = [
+  { name: 'types', tool: ['typescript', 'tsc'], args: ['-p', 'tsconfig.json', '--noEmit'] },
+  { name: 'biome', tool: ['@biomejs/biome', 'biome'], args: ['check', '.'] },
+  { name: 'knip', tool: ['knip', 'knip'], args: ['--no-progress'] },
+];
+
+/** Checks and tests; the last line is the total. A check counts as one test. */
+async function test(args) {
+  // What tsc complains about is counted below, as the check of types.
+  await prepare();
+  await setUp();
+  const total = { passed: 0, failed: 0 };
+  for (const check of args.length === 0 ? CHECKS : []) {
+    const done = await run(process.execPath, [tool(...check.tool), ...check.args]);
+    total[done.code === 0 ? 'passed' : 'failed'] += 1;
+    say(`${done.code === 0 ? '✔' : '✖'} ${check.name}`);
+    if (done.code !== 0) say(done.output.trim());
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'cdc-test-'));
+  const summary = join(folder, 'summary.json');
+  try {
+    const done = await run(process.execPath, [tool('vitest', 'vitest'), 'run', ...args], {
+      stdio: 'inherit',
+      env: { CDC_TEST_SUMMARY: summary },
+    });
+    const counted = JSON.parse(read(summary) ?? '{"passed":0,"failed":0}');
+    total.passed += counted.passed;
+    // Vitest can fail without a failed test: a set-up, a tear-down, no tests at all.
+    total.failed += counted.failed === 0 && done.code !== 0 ? 1 : counted.failed;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  process.stdout.write(`${total.passed} passed, ${total.failed} failed\n`);
+  return total.failed === 0 ? 0 : 1;
+}
+
+const VERBS = { start, test, build };
+
+async function main() {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major < NODE_MINIMUM) {
+    throw new Stop(
+      EXIT.configuration,
+      `Node.js ${NODE_MINIMUM} or newer is needed; this is ${process.versions.node}.`,
+      'The PATH finds an older one.',
+      'nvm install 22   # or from https://nodejs.org',
+    );
+  }
+  const [verb = '', ...args] = process.argv.slice(2);
+  if (!Object.hasOwn(VERBS, verb)) {
+    throw new Stop(
+      EXIT.usage,
+      `There is no "${verb}" here.`,
+      'It is start, test or build.',
+      'npm start',
+    );
+  }
+  return VERBS[verb](args);
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof Stop)) throw error;
+  const block = (label, text) =>
+    text.split('\n').map((line, i) => `  ${i === 0 ? `${label}:`.padEnd(6) : '      '} ${line}`);
+  say(
+    [`✖ ${error.message}`, ...block('cause', error.causeText), ...block('fix', error.fix)].join(
+      '\n',
+    ),
+  );
+  process.exitCode = error.exit;
+}

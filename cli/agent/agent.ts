@@ -1,0 +1,243 @@
+import { createHash } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { Problem } from '../core/problems.ts';
+import { freeBytes } from '../lib/files.ts';
+import { tryLock } from '../lib/lock.ts';
+import { findMarked, isAlive } from '../lib/processes.ts';
+import { waitFor } from '../lib/wait.ts';
+import { ensureJars } from '../runtimes/embedded/jars.ts';
+import {
+  createLayout,
+  type EmbeddedPorts,
+  ensureSecrets,
+  type Layout,
+  layoutOf,
+  type Secrets,
+} from '../runtimes/embedded/layout.ts';
+import { EMBEDDED_SERVERS } from '../runtimes/embedded/registry.ts';
+import type { ServerSetting } from '../runtimes/embedded/servers/server.ts';
+import { Supervisor } from '../runtimes/embedded/supervisor.ts';
+import { findJava } from '../runtimes/embedded/toolchain.ts';
+import { chooseRuntime, resolveEndpoints } from '../runtimes/resolve.ts';
+import { ControlLoops } from './loops.ts';
+import { choosePorts } from './ports.ts';
+import { type AgentPhase, type AgentState, readState, stackMarker, writeState } from './state.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const MINIMUM_FREE_BYTES = 512 * 1024 * 1024;
+
+/** A digest of the settings that servers take only at their start. No password goes into it. */
+export function settingsDigest(config: Config): string {
+  const { runtime, profile, ports, kafka, connect, clickhouse } = config;
+  const url = config.source.url ? withoutPassword(config.source.url) : null;
+  const relevant = [runtime, profile, ports, kafka, connect, clickhouse, url];
+  return createHash('sha256').update(JSON.stringify(relevant)).digest('hex').slice(0, 16);
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/^([a-z]+:\/\/[^:@/]*):[^@/]*@/, '$1@');
+}
+
+/**
+ * The long-running half: boots and supervises the embedded servers, keeps the heartbeat going and
+ * restarts failed connector tasks. Ends when the signal fires; returns the exit code.
+ */
+export async function runAgent(
+  loaded: LoadedConfig,
+  env: Env,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<number> {
+  const layout = layoutOf(loaded.directory);
+  createLayout(layout);
+  const lock = tryLock(layout.lockFile);
+  if ('heldBy' in lock) {
+    log.info({ pid: lock.heldBy }, 'another agent supervises this stack');
+    return 0;
+  }
+  const agent = new Agent(loaded, layout, env, log);
+  try {
+    return await agent.run(signal);
+  } finally {
+    lock.release();
+  }
+}
+
+class Agent {
+  private readonly loaded: LoadedConfig;
+  private readonly layout: Layout;
+  private readonly env: Env;
+  private readonly log: Logger;
+  private readonly startedAt = new Date().toISOString();
+  private readonly loops: Record<string, string> = {};
+  private phase: AgentPhase = 'starting';
+  private ports: EmbeddedPorts | undefined;
+  private supervisor: Supervisor | undefined;
+  private problem: Problem | undefined;
+
+  constructor(loaded: LoadedConfig, layout: Layout, env: Env, log: Logger) {
+    this.loaded = loaded;
+    this.layout = layout;
+    this.env = env;
+    this.log = log;
+  }
+
+  async run(signal: AbortSignal): Promise<number> {
+    const previous = readState(this.layout)?.ports;
+    this.publish();
+    try {
+      await endLeftovers(this.layout, this.log);
+      const secrets = ensureSecrets(this.layout);
+      await this.startServers(secrets, previous, signal);
+      this.setPhase('ready');
+      const endpoints = resolveEndpoints({
+        config: this.loaded.config,
+        directory: this.loaded.directory,
+        env: this.env,
+        ports: this.ports,
+        secrets,
+      });
+      await new ControlLoops(this.loaded.config, endpoints, this.log, (name, trouble) => {
+        if (this.loops[name] === trouble) return;
+        if (trouble === undefined) delete this.loops[name];
+        else this.loops[name] = trouble;
+        this.publish();
+      }).run(signal);
+    } catch (error) {
+      if (!signal.aborted) {
+        this.problem =
+          error instanceof Problem
+            ? error
+            : new Problem(
+                'INTERNAL',
+                { detail: String((error as Error)?.stack ?? error) },
+                { cause: error },
+              );
+        this.log.error(
+          { code: this.problem.code, cause: this.problem.causeText },
+          this.problem.message,
+        );
+        this.setPhase('failed');
+      }
+    }
+    await this.stop();
+    return this.problem?.exit ?? 0;
+  }
+
+  private async startServers(
+    secrets: Secrets,
+    previous: EmbeddedPorts | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { config, directory } = this.loaded;
+    const choice = chooseRuntime(config);
+    if (choice.servers.length === 0) return;
+    const free = freeBytes(this.layout.root);
+    if (free < MINIMUM_FREE_BYTES) {
+      throw new Problem('DISK_FULL', {
+        path: this.layout.root,
+        detail: `${Math.round(free / 1048576)} MiB are free; the servers need at least ${MINIMUM_FREE_BYTES / 1048576} MiB.`,
+      });
+    }
+    this.ports = await choosePorts(config, choice.servers, previous);
+    this.publish();
+    const java = needsJava(choice.servers) ? findJava(this.env) : '';
+    const setting: ServerSetting = {
+      layout: this.layout,
+      ports: this.ports,
+      secrets,
+      kafka: resolveEndpoints({ config, directory, env: this.env, ports: this.ports, secrets })
+        .kafka,
+      jars: needsJava(choice.servers)
+        ? await ensureJars(this.env, signal, () => {})
+        : { kafka: '', plugins: '' },
+      java,
+      env: childEnvironment(this.env),
+      profile: config.profile,
+    };
+    this.supervisor = new Supervisor(
+      choice.servers.map((name) => EMBEDDED_SERVERS[name]),
+      setting,
+      { marker: stackMarker(this.layout), onChange: () => this.publish() },
+    );
+    const stopEarly = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+    await Promise.race([this.supervisor.start(), stopEarly]);
+  }
+
+  private async stop(): Promise<void> {
+    if (this.phase !== 'failed') this.setPhase('stopping');
+    await this.supervisor?.stop();
+    if (this.phase !== 'failed') this.setPhase('stopped');
+    this.publish();
+  }
+
+  private setPhase(phase: AgentPhase): void {
+    this.phase = phase;
+    this.log.info({ phase }, 'agent');
+    this.publish();
+  }
+
+  private publish(): void {
+    const state: AgentState = {
+      pid: process.pid,
+      phase: this.phase,
+      runtime: chooseRuntime(this.loaded.config).kind,
+      profile: this.loaded.config.profile,
+      settingsDigest: settingsDigest(this.loaded.config),
+      ports: this.ports,
+      servers: this.supervisor?.statuses() ?? [],
+      loops: { ...this.loops },
+      problem: this.problem?.render(),
+      exit: this.problem?.exit,
+      startedAt: this.startedAt,
+    };
+    try {
+      writeState(this.layout, state);
+    } catch (error) {
+      // A full disk must not end the agent: it is needed most then.
+      this.log.error({ error: (error as Error).message }, 'the state was not written');
+    }
+  }
+}
+
+export function needsJava(servers: readonly string[]): boolean {
+  return servers.includes('kafka') || servers.includes('connect');
+}
+
+/** Servers get what they need to run, and none of the passwords that the CLI may carry. */
+function childEnvironment(env: Env): Env {
+  const kept = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'JAVA_HOME', 'LD_LIBRARY_PATH', 'USER'];
+  return Object.fromEntries(
+    kept.filter((key) => env[key] !== undefined).map((key) => [key, env[key]]),
+  );
+}
+
+/** Ends what an agent that was killed left running, so that no two servers share a data folder. */
+export async function endLeftovers(layout: Layout, log?: Logger): Promise<number[]> {
+  const marker = `CDC_STACK=${stackMarker(layout)}`;
+  const leftovers = findMarked(marker);
+  if (leftovers.length === 0) return [];
+  log?.warn({ pids: leftovers }, 'ending processes that a killed agent left');
+  for (const pid of leftovers) signalQuietly(pid, 'SIGINT');
+  const softDeadlineMs = performance.now() + 8000;
+  await waitFor('leftover processes to end', { timeoutMs: 20_000, everyMs: 100 }, () => {
+    const alive = findMarked(marker).filter(isAlive);
+    if (alive.length === 0) return { ready: true };
+    if (performance.now() > softDeadlineMs) for (const pid of alive) signalQuietly(pid, 'SIGKILL');
+    return { seen: `alive: ${alive.join(', ')}` };
+  });
+  return leftovers;
+}
+
+function signalQuietly(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Gone already.
+  }
+}

@@ -1,0 +1,116 @@
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import { Connect } from '../components/connect/client.ts';
+import { SLOT_WARNING_BYTES } from '../components/postgres/check.ts';
+import { connectPostgres } from '../components/postgres/client.ts';
+import { observeSlot } from '../components/postgres/observe.ts';
+import { beat } from '../components/postgres/prepare.ts';
+import type { Config } from '../config/schema.ts';
+import { PROFILES } from '../core/profiles.ts';
+import { formatBytes } from '../lib/format.ts';
+import { pause } from '../lib/wait.ts';
+import { pipelineNames } from '../pipeline/stack.ts';
+import type { Endpoints } from '../runtimes/endpoints.ts';
+
+/** Reports the trouble of a loop; undefined when it goes well. */
+type Report = (loop: string, trouble: string | undefined) => void;
+
+const TASK_CHECK_MS = 2000;
+const SLOT_CHECK_MS = 5000;
+const RESTART_BACKOFF_MS = [0, 5000, 15_000, 60_000];
+
+/** The agent's control loops: heartbeat, connector, slot. Each survives what it watches. */
+export class ControlLoops {
+  private readonly config: Config;
+  private readonly endpoints: Endpoints;
+  private readonly log: Logger;
+  private readonly report: Report;
+
+  constructor(config: Config, endpoints: Endpoints, log: Logger, report: Report) {
+    this.config = config;
+    this.endpoints = endpoints;
+    this.log = log;
+    this.report = report;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.heartbeats(signal), this.connector(signal)]);
+  }
+
+  /** Writes the heartbeat row and looks at the slot, on one connection that is made anew when it breaks. */
+  private async heartbeats(signal: AbortSignal): Promise<void> {
+    const everyMs = PROFILES[this.config.profile].heartbeatMs;
+    let client: pg.Client | undefined;
+    let slotAtMs = 0;
+    while (!signal.aborted) {
+      try {
+        client ??= await connectPostgres(this.endpoints.postgres);
+        const ready = await client.query("SELECT 1 WHERE to_regclass('cdc.heartbeat') IS NOT NULL");
+        if (ready.rowCount !== 0) {
+          await beat(client);
+          if (performance.now() - slotAtMs > SLOT_CHECK_MS) {
+            slotAtMs = performance.now();
+            await this.watchSlot(client);
+          }
+        }
+        this.report('heartbeat', undefined);
+      } catch (error) {
+        this.report('heartbeat', (error as Error).message);
+        await client?.end().catch(() => {});
+        client = undefined;
+      }
+      await pause(everyMs, signal).catch(() => {});
+    }
+    await client?.end().catch(() => {});
+  }
+
+  private async watchSlot(client: pg.Client): Promise<void> {
+    const { slot: name } = pipelineNames(this.config);
+    const slot = await observeSlot(client, name);
+    const retained = slot?.retainedBytes ?? 0;
+    const trouble = !slot
+      ? undefined
+      : slot.walStatus === 'lost'
+        ? `slot ${name} has lost WAL that it needed`
+        : retained > SLOT_WARNING_BYTES
+          ? `slot ${name} keeps ${formatBytes(retained)} of WAL`
+          : undefined;
+    this.report('slot', trouble);
+  }
+
+  /** Restarts failed tasks, waiting longer each time they fail again. */
+  private async connector(signal: AbortSignal): Promise<void> {
+    const connect = new Connect(this.endpoints.connect);
+    const { connector: name } = pipelineNames(this.config);
+    let restarts = 0;
+    let healthySinceMs = performance.now();
+    while (!signal.aborted) {
+      try {
+        const status = await connect.status(name);
+        const failed =
+          status && [status.connector, ...status.tasks].find((part) => part.state === 'FAILED');
+        if (failed) {
+          const wait = RESTART_BACKOFF_MS[Math.min(restarts, RESTART_BACKOFF_MS.length - 1)] ?? 0;
+          this.report(
+            'connector',
+            `a task of ${name} failed; restart ${restarts + 1} in ${wait / 1000} s`,
+          );
+          this.log.warn(
+            { connector: name, trace: failed.trace?.split('\n')[0] },
+            'restarting a failed task',
+          );
+          await pause(wait, signal);
+          await connect.restart(name, true);
+          restarts += 1;
+          healthySinceMs = performance.now();
+        } else {
+          this.report('connector', undefined);
+          if (performance.now() - healthySinceMs > 120_000) restarts = 0;
+        }
+      } catch (error) {
+        if (!signal.aborted) this.report('connector', (error as Error).message);
+      }
+      await pause(TASK_CHECK_MS, signal).catch(() => {});
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import type { RenderedProblem } from '../core/problems.ts';
+import { readJson, writeFileAtomic } from '../lib/files.ts';
+import { isAlive } from '../lib/processes.ts';
+import type { EmbeddedPorts, Layout } from '../runtimes/embedded/layout.ts';
+import type { ServerStatus } from '../runtimes/embedded/supervisor.ts';
+import type { RuntimeKind } from '../runtimes/resolve.ts';
+
+export type AgentPhase = 'starting' | 'ready' | 'failed' | 'stopping' | 'stopped';
+
+/** What the agent tells everybody through `.cdc/state.json`; the agent alone writes it. */
+export interface AgentState {
+  readonly pid: number;
+  readonly phase: AgentPhase;
+  readonly runtime: RuntimeKind;
+  readonly profile: string;
+  /** Changes when a setting changed that servers take only at their start. */
+  readonly settingsDigest: string;
+  readonly ports: EmbeddedPorts | undefined;
+  readonly servers: readonly ServerStatus[];
+  /** What the control loops say: the last trouble of each, absent when it goes well. */
+  readonly loops: Readonly<Record<string, string>>;
+  readonly problem: RenderedProblem | undefined;
+  readonly exit: number | undefined;
+  readonly startedAt: string;
+}
+
+export function readState(layout: Layout): AgentState | undefined {
+  return readJson<AgentState>(layout.stateFile);
+}
+
+export function writeState(layout: Layout, state: AgentState): void {
+  writeFileAtomic(layout.stateFile, `${JSON.stringify(state, null, 2)}\n`, 0o600);
+}
+
+/** The state, if the agent that wrote it still runs. */
+export function liveState(layout: Layout): AgentState | undefined {
+  const state = readState(layout);
+  return state && isAlive(state.pid) && state.phase !== 'stopped' ? state : undefined;
+}
+
+/** The environment variable that marks every process of a stack. */
+export function stackMarker(layout: Layout): string {
+  return layout.root;
+}

@@ -1,0 +1,32 @@
+import { loadConfig } from '../config/load.ts';
+import { EXIT, type Finding, plural } from '../core/problems.ts';
+import type { Printer } from '../kernel/printer.ts';
+import type { CommandSpec } from '../kernel/program.ts';
+import { diagnose } from '../pipeline/doctor.ts';
+
+export const doctor: CommandSpec = {
+  usage: 'doctor',
+  summary: 'everything that is wrong, each with its fix; also checks a database before up',
+  examples: ['cdc doctor', 'CDC_SOURCE_URL=postgres://me@db.example.com/shop cdc doctor'],
+  async run(session) {
+    const { context, printer } = session;
+    const progress = printer.progress('looking at everything');
+    const findings = await diagnose(context, () =>
+      loadConfig({ cwd: context.cwd, env: context.env, file: session.configFile }),
+    );
+    const wrong = findings.filter((finding) => finding.severity !== 'info');
+    const ok = wrong.length === 0;
+    progress.done('looked at machine, servers, pipeline');
+    printer.result({ ok, findings }, () => doctorText(printer, findings, wrong.length));
+    return ok ? EXIT.done : EXIT.found;
+  },
+};
+
+function doctorText(printer: Printer, findings: readonly Finding[], wrong: number): string {
+  const { paint } = printer;
+  const verdict =
+    wrong > 0
+      ? `${paint.red('✖')} ${plural(wrong, 'finding')} to mend; then run cdc doctor again`
+      : `${paint.green('✔')} no findings${findings.length > 0 ? ' that need mending' : ''}`;
+  return findings.length === 0 ? verdict : `${printer.findings(findings)}\n${verdict}`;
+}

@@ -1,0 +1,117 @@
+import { loadConfig } from '../config/load.ts';
+import { Problem } from '../core/problems.ts';
+import type { Printer } from '../kernel/printer.ts';
+import { type CommandSpec, UsageError } from '../kernel/program.ts';
+import { nearest } from '../lib/nearest.ts';
+import { secretHider } from '../pipeline/secrets.ts';
+import { layoutOf } from '../runtimes/embedded/layout.ts';
+import {
+  endOf,
+  followLogs,
+  LOG_COMPONENTS,
+  type LogComponent,
+  type LogLine,
+  lastLines,
+  logFiles,
+} from '../runtimes/embedded/logs.ts';
+
+const DEFAULT_LINES = 50;
+const MOST_LINES = 100_000;
+
+export const logs: CommandSpec = {
+  usage: 'logs [component]',
+  summary: `last lines of the logs: ${LOG_COMPONENTS.join(', ')}`,
+  examples: ['cdc logs connect', 'cdc logs agent -n 200', 'cdc logs -f'],
+  options: [
+    { flags: '-f, --follow', description: 'go on with what is written, until interrupted' },
+    {
+      flags: '-n, --lines <n>',
+      description: `lines of each log (default: ${DEFAULT_LINES})`,
+      parse: parseLines,
+    },
+  ],
+  async run(session, [named], options) {
+    const { context, printer } = session;
+    const components = named === undefined ? LOG_COMPONENTS : [componentNamed(String(named))];
+    const loaded = loadConfig({ cwd: context.cwd, env: context.env, file: session.configFile });
+    const hide = secretHider(loaded, context.env);
+    const count = (options.lines as number | undefined) ?? DEFAULT_LINES;
+    const files = logFiles(layoutOf(loaded.directory), components).map((file) => ({
+      ...file,
+      from: endOf(file.path),
+    }));
+    const lines = files.flatMap((file) =>
+      lastLines(file.path, count).map(
+        (text): LogLine => ({ component: file.name, text: hide(text) }),
+      ),
+    );
+    if (lines.length === 0)
+      printer.note(`nothing was logged yet in ${layoutOf(loaded.directory).logs}`);
+    const width = files.length > 1 ? Math.max(...files.map((file) => file.name.length)) : 0;
+    const asText = (line: LogLine) => lineText(printer, line, width);
+    if (options.follow !== true) {
+      printer.result({ lines }, () => lines.map(asText).join('\n'));
+      return undefined;
+    }
+    const show = (line: LogLine) =>
+      printer.line(printer.json ? JSON.stringify(line) : asText(line));
+    for (const line of lines) show(line);
+    await followLogs(files, context.signal, (line) => show({ ...line, text: hide(line.text) }));
+    return undefined;
+  },
+};
+
+function parseLines(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > MOST_LINES) {
+    throw new UsageError(`--lines ${text}: give a number from 0 to ${MOST_LINES}`);
+  }
+  return value;
+}
+
+function componentNamed(name: string): LogComponent {
+  const found = LOG_COMPONENTS.find((component) => component === name);
+  if (found) return found;
+  throw new Problem('NAME_UNKNOWN', {
+    kind: 'component',
+    name,
+    known: LOG_COMPONENTS.join(', '),
+    suggestion: `cdc logs ${nearest(name, LOG_COMPONENTS) ?? 'agent'}`,
+  });
+}
+
+function lineText(printer: Printer, line: LogLine, width: number): string {
+  const text = line.component === 'agent' ? agentText(line.text) : line.text;
+  return width === 0
+    ? text
+    : `${printer.paint.cyan(line.component.padEnd(width))} ${printer.paint.dim('│')} ${text}`;
+}
+
+const LEVELS: Readonly<Record<number, string>> = {
+  10: 'TRACE',
+  20: 'DEBUG',
+  30: 'INFO',
+  40: 'WARN',
+  50: 'ERROR',
+  60: 'FATAL',
+};
+
+/** The agent logs JSON; people read `time LEVEL message key=value`. */
+function agentText(text: string): string {
+  try {
+    const {
+      level,
+      time,
+      msg,
+      pid: _pid,
+      name: _name,
+      ...rest
+    } = JSON.parse(text) as Record<string, unknown>;
+    const values = Object.entries(rest).map(
+      ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+    );
+    return [time, LEVELS[Number(level)] ?? level, msg, ...values].join(' ');
+  } catch {
+    return text;
+  }
+}

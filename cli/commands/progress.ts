@@ -1,0 +1,59 @@
+import type { Printer, Progress } from '../kernel/printer.ts';
+import { formatCount, formatSeconds } from '../lib/format.ts';
+import type { ApplyEvents, ApplyResult } from '../pipeline/apply.ts';
+import type { LoadProgress } from '../pipeline/load.ts';
+
+/** Shows an apply while it goes on: its steps, then a bar per table that is loaded. */
+export function applyEvents(
+  printer: Printer,
+): ApplyEvents & { done(result: ApplyResult): void; fail(): void } {
+  let current: Progress | undefined;
+  let last: LoadProgress | undefined;
+  const endLoad = () => {
+    if (last) current?.done(`loaded ${last.table}: ${formatCount(last.rows)} rows (${rate(last)})`);
+    last = undefined;
+  };
+  current = printer.progress('comparing with what stands in the servers');
+  return {
+    step: (text) => current?.update(text),
+    loading: (progress) => {
+      if (last && last.table !== progress.table) {
+        endLoad();
+        current = undefined;
+      }
+      current ??= printer.progress(`loading ${progress.table}`);
+      last = progress;
+      current.update(loadLine(progress));
+    },
+    done: (result) => {
+      endLoad();
+      const changes = result.changes.length;
+      const text =
+        changes === 0
+          ? 'source, topics, tables and connector: unchanged'
+          : `${changes} changes applied`;
+      if (result.loads.length === 0) current?.done(text);
+      else printer.note(`✔ ${text}`);
+    },
+    fail: () => current?.fail(last ? `loading ${last.table} stopped` : 'stopped'),
+  };
+}
+
+function rate(progress: LoadProgress): string {
+  return `${formatCount(progress.rows / Math.max(progress.seconds, 0.001))} rows/s, ${formatSeconds(progress.seconds)}`;
+}
+
+const BAR = 20;
+
+/** `orders ████░░░░ 42 % 1,200,000 of ~2,900,000 rows, 480,000 rows/s, 4 s left`. */
+export function loadLine(progress: LoadProgress): string {
+  const filled = Math.round(progress.done * BAR);
+  const bar = '█'.repeat(filled) + '░'.repeat(BAR - filled);
+  const perSecond = progress.rows / Math.max(progress.seconds, 0.001);
+  const of = progress.estimatedRows ? ` of ~${formatCount(progress.estimatedRows)}` : '';
+  const left =
+    progress.done > 0 && progress.done < 1
+      ? `, ${formatSeconds((progress.seconds / progress.done) * (1 - progress.done))} left`
+      : '';
+  return `loading ${progress.table} ${bar} ${Math.round(progress.done * 100)} % ${formatCount(progress.rows)}${of} rows, ${formatCount(perSecond)} rows/s${left}`;
+}

@@ -1,0 +1,40 @@
+import type { CommandSpec } from '../kernel/program.ts';
+import { agent } from './agent.ts';
+import { bench } from './bench.ts';
+import { connector } from './connector.ts';
+import { demo } from './demo.ts';
+import { doctor } from './doctor.ts';
+import { down } from './down.ts';
+import { env } from './env.ts';
+import { init } from './init.ts';
+import { lag } from './lag.ts';
+import { load } from './load.ts';
+import { logs } from './logs.ts';
+import { apply, plan } from './plan.ts';
+import { registerConnectorCommand } from './register-connector.ts';
+import { setup } from './setup.ts';
+import { status } from './status.ts';
+import { up } from './up.ts';
+import { verify } from './verify.ts';
+
+/** Every command, in the order of the help text. */
+export const COMMANDS: readonly CommandSpec[] = [
+  up,
+  down,
+  status,
+  logs,
+  doctor,
+  env,
+  init,
+  plan,
+  apply,
+  registerConnectorCommand,
+  connector,
+  verify,
+  lag,
+  load,
+  bench,
+  demo,
+  setup,
+  agent,
+];

@@ -1,0 +1,58 @@
+import type { CommandSpec, Session } from '../kernel/program.ts';
+import { ensureJars, findJars, type Jars } from '../runtimes/embedded/jars.ts';
+import { findJava, installMissingTools } from '../runtimes/embedded/toolchain.ts';
+
+/** Hidden: what `npm start` and `npm test` run first. */
+export const setup: CommandSpec = {
+  usage: 'setup',
+  summary: 'fetch what the embedded runtime needs: Java, and the Kafka and Debezium jars',
+  examples: ['cdc setup'],
+  hidden: true,
+  async run(session) {
+    const { context, printer } = session;
+    const before = toolsThatAreThere(context.env);
+    const { java, jars } = before ?? (await fetchTools(session));
+    const result = { java, jars, result: before ? 'unchanged' : 'installed' };
+    printer.result(result, () => result.result);
+    return undefined;
+  },
+};
+
+type Env = Session['context']['env'];
+
+interface Tools {
+  readonly java: string;
+  readonly jars: Jars;
+}
+
+/** With the jars there, Maven is not needed any more. */
+function toolsThatAreThere(env: Env): Tools | undefined {
+  const jars = findJars(env);
+  if (!jars) return undefined;
+  try {
+    return { java: findJava(env), jars };
+  } catch {
+    return undefined;
+  }
+}
+
+async function fetchTools({ context, printer }: Session): Promise<Tools> {
+  try {
+    installMissingTools(context.env, (line) => printer.note(line));
+  } catch (error) {
+    // What is missing then is a problem of its own, with the command to type.
+    printer.note(`that did not work: ${(error as Error).message.split('\n')[0]}`);
+  }
+  const java = findJava(context.env);
+  if (findJars(context.env))
+    return { java, jars: await ensureJars(context.env, context.signal, () => {}) };
+  const progress = printer.progress('fetching the Kafka and Debezium jars');
+  try {
+    const jars = await ensureJars(context.env, context.signal, (text) => progress.update(text));
+    progress.done('the Kafka and Debezium jars are there');
+    return { java, jars };
+  } catch (error) {
+    progress.fail('the jars could not be fetched');
+    throw error;
+  }
+}

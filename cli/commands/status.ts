@@ -1,0 +1,89 @@
+import { loadConfig } from '../config/load.ts';
+import { EXIT } from '../core/problems.ts';
+import type { Printer } from '../kernel/printer.ts';
+import type { CommandSpec } from '../kernel/program.ts';
+import { formatBytes, formatMs } from '../lib/format.ts';
+import {
+  type ComponentStatus,
+  HEARTBEAT_LIMIT_MS,
+  notRunning,
+  observeStack,
+  type StackStatus,
+  watchStack,
+} from '../pipeline/status.ts';
+
+export const status: CommandSpec = {
+  usage: 'status',
+  summary:
+    'each component: state, version, endpoint, memory; exit 6 when a heartbeat did not cross lately',
+  examples: ['cdc status', 'cdc status --json | jq .healthy'],
+  async run(session) {
+    const { context, printer } = session;
+    const loaded = loadConfig({ cwd: context.cwd, env: context.env, file: session.configFile });
+    const watched = watchStack(loaded, context.env);
+    if (!watched.agent) throw notRunning(watched);
+    const { status: seen } = await observeStack(watched);
+    printer.result(seen, () => statusText(printer, seen));
+    return seen.healthy ? EXIT.done : EXIT.found;
+  },
+};
+
+function statusText(printer: Printer, seen: StackStatus): string {
+  const withRestarts = seen.components.some((part) => (part.restarts ?? 0) > 0);
+  const head = [
+    'component',
+    'state',
+    'version',
+    'endpoint',
+    'memory',
+    ...(withRestarts ? ['restarts'] : []),
+  ];
+  const rows = seen.components.map((part) => [
+    part.name,
+    paintState(printer, part.state),
+    part.version ?? '',
+    shortEndpoint(part.endpoint),
+    part.memory_bytes === undefined ? '' : formatBytes(part.memory_bytes),
+    ...(withRestarts ? [part.restarts ?? ''] : []),
+  ]);
+  const details = seen.components.filter((part) => part.detail && isNews(part));
+  return [
+    printer.table(head, rows),
+    '',
+    ...details.map((part) => `${printer.paint.yellow('!')} ${part.name}: ${part.detail}`),
+    verdict(printer, seen),
+  ].join('\n');
+}
+
+/** The connector's detail is its name unless something is wrong with it. */
+function isNews(part: ComponentStatus): boolean {
+  return part.name !== 'connector' || /failed|missing|unknown/.test(part.state);
+}
+
+function paintState(printer: Printer, state: string): string {
+  const { paint } = printer;
+  if (state === 'ready' || state === 'running') return paint.green(state);
+  return /failed|unreachable|missing/.test(state) ? paint.red(state) : paint.yellow(state);
+}
+
+/** `127.0.0.1:5432`: what a table has room for; `--json` and `cdc env` have the whole address. */
+function shortEndpoint(endpoint: string | undefined): string {
+  return endpoint?.replace(/^[a-z]+:\/\/(?:[^@/]*@)?/, '').replace(/\/.*$/, '') ?? '';
+}
+
+function verdict(printer: Printer, seen: StackStatus): string {
+  const { paint } = printer;
+  const how = `${seen.runtime}, ${seen.profile}`;
+  const age = seen.heartbeat_age_ms;
+  const crossed =
+    age === undefined
+      ? 'no heartbeat row was seen in ClickHouse'
+      : `the newest heartbeat row that crossed is ${formatMs(age)} old`;
+  if (seen.healthy) return `${paint.green('✔')} ${paint.bold('healthy')}: ${crossed} (${how})`;
+  const late = age === undefined || age >= HEARTBEAT_LIMIT_MS;
+  const bad = seen.components
+    .filter((part) => part.state !== 'ready' && part.state !== 'running')
+    .map((part) => `${part.name} ${part.state}`);
+  const why = [...bad, ...(late ? [crossed] : [])].join(', ');
+  return `${paint.red('✖')} ${paint.bold('not healthy')}: ${why} (${how})\n  next: ${paint.cyan('cdc doctor')}`;
+}

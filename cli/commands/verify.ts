@@ -1,0 +1,82 @@
+import { EXIT, plural } from '../core/problems.ts';
+import type { CommandSpec, Session } from '../kernel/program.ts';
+import { formatCount, formatSeconds } from '../lib/format.ts';
+import { attach, type Stack } from '../pipeline/stack.ts';
+import { verify as compare, type Verification } from '../pipeline/verify.ts';
+
+export const verify: CommandSpec = {
+  usage: 'verify [tables...]',
+  summary: 'prove that source and copy are equal, value by value; exit 6 on a difference',
+  examples: ['cdc verify', "cdc verify inventory.orders 'ecommerce.*' --json"],
+  async run(session, [tables]) {
+    const stack = attach(session.context, { file: session.configFile });
+    const result = await verifyWithProgress(session, stack, (tables as string[] | undefined) ?? []);
+    session.printer.result(result, () => verificationText(session, result));
+    return result.ok ? undefined : EXIT.found;
+  },
+};
+
+export async function verifyWithProgress(
+  session: Session,
+  stack: Stack,
+  patterns: readonly string[],
+): Promise<Verification> {
+  const progress = session.printer.progress('comparing source and copy');
+  let prefix = '';
+  try {
+    const result = await compare(stack, patterns, session.context.signal, {
+      table: (label, index, of) => {
+        prefix = `comparing ${label} (${index + 1} of ${of})`;
+        progress.update(prefix);
+      },
+      phase: (text) => progress.update(`${prefix}: ${text}`),
+    });
+    const text = `compared ${formatCount(result.rows)} rows in ${formatSeconds(result.seconds)}`;
+    if (result.ok) progress.done(text);
+    else progress.fail(text);
+    return result;
+  } catch (error) {
+    progress.fail('the comparison stopped');
+    throw error;
+  }
+}
+
+export function verificationText(session: Session, result: Verification): string {
+  const { printer } = session;
+  const { paint } = printer;
+  const rows = result.tables.map((t) => [
+    t.table,
+    formatCount(t.source_rows),
+    formatCount(t.target_rows),
+    formatCount(t.missing),
+    formatCount(t.extra),
+    formatCount(t.different),
+    t.missing + t.extra + t.different + t.unsettled === 0
+      ? paint.green('equal')
+      : t.unsettled > 0
+        ? paint.yellow('unsettled')
+        : paint.red('differs'),
+  ]);
+  const lines = [
+    printer.table(['table', 'source', 'copy', 'missing', 'extra', 'different', ''], rows),
+  ];
+  for (const table of result.tables) {
+    for (const { key, how } of table.examples) lines.push(`  ${table.table}: key ${key} ${how}`);
+  }
+  if (!result.flowing) {
+    lines.push(
+      paint.yellow(
+        'No heartbeat crossed the pipeline meanwhile: what differs may only be late. Look: cdc lag, cdc doctor',
+      ),
+    );
+  }
+  const bad = result.tables.filter(
+    (t) => t.missing + t.extra + t.different + t.unsettled > 0,
+  ).length;
+  lines.push(
+    result.ok
+      ? `${paint.green('✔')} ${paint.bold('equal')}: ${formatCount(result.rows)} rows in ${plural(result.tables.length, 'table')}, every value (${formatSeconds(result.seconds)})`
+      : `${paint.red('✖')} ${paint.bold(`${plural(bad, 'table')} differ`)} [COPY_DIFFERS]`,
+  );
+  return lines.join('\n');
+}

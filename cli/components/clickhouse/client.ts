@@ -1,0 +1,144 @@
+import { type ClickHouseClient, createClient } from '@clickhouse/client';
+import { Problem } from '../../core/problems.ts';
+import type { ClickHouseEndpoint } from '../../runtimes/endpoints.ts';
+
+/** ClickHouse's HTTP interface as the pipeline needs it; errors come as entries of the catalogue. */
+export class ClickHouse {
+  readonly endpoint: ClickHouseEndpoint;
+  private readonly client: ClickHouseClient;
+
+  constructor(
+    endpoint: ClickHouseEndpoint,
+    options: { maxConnections?: number; requestTimeoutMs?: number } = {},
+  ) {
+    this.endpoint = endpoint;
+    this.client = createClient({
+      url: endpoint.url,
+      username: endpoint.user,
+      password: endpoint.password,
+      application: 'cdc',
+      max_open_connections: options.maxConnections ?? 10,
+      request_timeout: options.requestTimeoutMs ?? 300_000,
+      keep_alive: { enabled: true },
+      log: { level: 127 },
+    });
+  }
+
+  /** Rows of a SELECT; 64-bit integers come as text, so that none is rounded. */
+  async rows<T>(
+    query: string,
+    params: Record<string, unknown> = {},
+    settings: Settings = {},
+  ): Promise<T[]> {
+    return this.guard(query, async () => {
+      const result = await this.client.query({
+        query,
+        format: 'JSONEachRow',
+        query_params: params,
+        clickhouse_settings: { output_format_json_quote_64bit_integers: 1, ...settings },
+      });
+      return result.json<T>();
+    });
+  }
+
+  /** Runs a statement; resolves with the number of rows it wrote. */
+  async command(query: string, settings: Settings = {}, signal?: AbortSignal): Promise<number> {
+    return this.guard(query, async () => {
+      const result = await this.client.command({
+        query,
+        clickhouse_settings: { wait_end_of_query: 1, ...settings },
+        ...(signal ? { abort_signal: signal } : {}),
+      });
+      return Number(result.summary?.written_rows ?? 0);
+    });
+  }
+
+  async insert(table: string, values: readonly Record<string, unknown>[]): Promise<void> {
+    await this.guard(`INSERT INTO ${table}`, () =>
+      this.client.insert({ table, values: [...values], format: 'JSONEachRow' }),
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.client.close();
+  }
+
+  private async guard<T>(statement: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw clickhouseProblem(this.endpoint, statement, error);
+    }
+  }
+}
+
+export async function withClickHouse<T>(
+  endpoint: ClickHouseEndpoint,
+  work: (clickhouse: ClickHouse) => Promise<T>,
+): Promise<T> {
+  const clickhouse = new ClickHouse(endpoint);
+  try {
+    return await work(clickhouse);
+  } finally {
+    await clickhouse.close();
+  }
+}
+
+type Settings = Record<string, string | number>;
+
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'ETIMEDOUT',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'EAI_AGAIN',
+  'EPIPE',
+]);
+
+export function clickhouseProblem(
+  endpoint: ClickHouseEndpoint,
+  statement: string,
+  error: unknown,
+): unknown {
+  if (error instanceof Problem) return error;
+  const {
+    code,
+    message = String(error),
+    type,
+  } = error as { code?: string; message?: string; type?: string };
+  const where = { endpoint: new URL(endpoint.url).host, user: endpoint.user };
+  const detail = withoutSecrets(message, endpoint.password).split('\n')[0] ?? '';
+  if (
+    type === 'AUTHENTICATION_FAILED' ||
+    type === 'REQUIRED_PASSWORD' ||
+    type === 'WRONG_PASSWORD'
+  ) {
+    return new Problem('CLICKHOUSE_AUTH', { ...where, detail });
+  }
+  if (type === 'NOT_ENOUGH_SPACE')
+    return new Problem('DISK_FULL', { path: 'the ClickHouse server', detail });
+  if (
+    (code !== undefined && UNREACHABLE.has(code)) ||
+    /Timeout error|socket hang up/.test(detail)
+  ) {
+    return new Problem('CLICKHOUSE_UNREACHABLE', { ...where, detail: detail || String(code) });
+  }
+  if (type !== undefined) {
+    const shown = withoutSecrets(statement.trim(), endpoint.password);
+    return new Problem('CLICKHOUSE_REFUSED', {
+      detail: `${detail} (${type})`,
+      statement: shown.length > 400 ? `${shown.slice(0, 400)}…` : shown,
+    });
+  }
+  return error;
+}
+
+/** `postgresql('host','db',…,'user','password')` carries one; nothing that is shown may. */
+function withoutSecrets(text: string, password: string): string {
+  const masked = text.replace(
+    /postgresql\((?:[^()']|'(?:[^'\\]|\\.)*'|\([^()]*\))*\)/g,
+    'postgresql(…)',
+  );
+  return password === '' ? masked : masked.replaceAll(password, '[HIDDEN]');
+}

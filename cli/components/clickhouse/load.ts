@@ -1,0 +1,97 @@
+import type { TablePlan } from '../../core/ddl.ts';
+import { CH_CDC } from '../../core/names.ts';
+import { chIdent, chLiteral, pgIdent } from '../../lib/sql.ts';
+import type { PostgresEndpoint } from '../../runtimes/endpoints.ts';
+
+/** A range of pages of one relation; the last of a relation has no end. */
+export interface PageRange {
+  readonly schema: string;
+  readonly relation: string;
+  readonly fromPage: number;
+  readonly toPage: number | undefined;
+}
+
+/** Alias of the source's row in the query that PostgreSQL runs. */
+const ROW = 's';
+
+/**
+ * The query that PostgreSQL runs for one range: every column as text, cast in the source, since
+ * one value that ClickHouse cannot read would fail a whole table. Ranges are physical (ctid), so
+ * any table can be cut, whatever its key.
+ */
+function sourceQuery(plan: TablePlan, range: PageRange): string {
+  const columns = plan.columns.map(
+    (c, i) => `${c.loadSelect(`${ROW}.${pgIdent(c.name)}`)} AS c${i}`,
+  );
+  const to = range.toPage === undefined ? '' : ` AND ${ROW}.ctid < '(${range.toPage},0)'::tid`;
+  return `SELECT ${columns.join(', ')} FROM ONLY ${pgIdent(range.schema, range.relation)} ${ROW} WHERE ${ROW}.ctid >= '(${range.fromPage},0)'::tid${to}`;
+}
+
+function sourceFunction(plan: TablePlan, range: PageRange, source: PostgresEndpoint): string {
+  const arguments_ = [
+    chLiteral(`${source.host}:${source.port}`),
+    chLiteral(source.database),
+    `query(${chLiteral(sourceQuery(plan, range))})`,
+    chLiteral(source.user),
+    chLiteral(source.password),
+  ];
+  return `postgresql(${arguments_.join(', ')})`;
+}
+
+/** Condition over `c0`, `c1`, …: some value does not fit its column. */
+function misfit(plan: TablePlan): string {
+  return plan.columns.map((c, i) => c.misfitLoad(`c${i}`)).join(' OR ');
+}
+
+/** Pulls one range into storage; fails as a whole when a value does not fit. */
+export function loadStatement(
+  plan: TablePlan,
+  range: PageRange,
+  source: PostgresEndpoint,
+  options: { floor: bigint; onMisfit: 'throw' | 'leave-out' },
+): string {
+  const names = [
+    ...plan.columns.map((c) => chIdent(c.name)),
+    ...(plan.hasNullArrays ? ['_nulls'] : []),
+    '_version',
+    '_deleted',
+    '_committed_at',
+  ];
+  const nullArrays = plan.columns.flatMap((c, i) =>
+    c.nullArray ? [`if(isNull(c${i}), ${chLiteral(c.name)}, '')`] : [],
+  );
+  const values = [
+    ...plan.columns.map((c, i) => c.fromLoad(`c${i}`)),
+    ...(plan.hasNullArrays ? [`arrayFilter(n -> n != '', [${nullArrays.join(', ')}])`] : []),
+    `toUInt64(${options.floor})`,
+    '0',
+    "now64(6, 'UTC')",
+  ];
+  const condition =
+    options.onMisfit === 'throw'
+      ? `throwIf(${misfit(plan)}, ${chLiteral(MISFIT)}) = 0`
+      : `NOT (${misfit(plan)})`;
+  return `INSERT INTO ${chIdent(plan.names.database, plan.names.final)} (${names.join(', ')})
+SELECT ${values.join(', ')}
+FROM ${sourceFunction(plan, range, source)}
+WHERE ${condition}`;
+}
+
+/** Text by which a failed statement tells that a value did not fit. */
+export const MISFIT = 'cdc: a value does not fit its column';
+
+/** Puts the rows of a range that do not fit among the dead letters. */
+export function misfitStatement(
+  plan: TablePlan,
+  range: PageRange,
+  source: PostgresEndpoint,
+  floor: bigint,
+): string {
+  const image = plan.columns.map((c, i) => `${chLiteral(c.name)}, c${i}`).join(', ');
+  const key = plan.key.map((c) => `ifNull(c${plan.columns.indexOf(c)}, '')`).join(", '|', ");
+  return `INSERT INTO ${chIdent(CH_CDC.database, CH_CDC.deadLetters)} (topic, partition, offset, schema_name, table_name, op, image, raw, version, reason)
+SELECT ${chLiteral(`load of ${plan.schema}.${plan.table}`)}, 0, cityHash64(${key}), ${chLiteral(plan.schema)}, ${chLiteral(plan.table)}, 'r',
+    toJSONString(map(${image})), '', toUInt64(${floor}), 'a value does not fit its column'
+FROM ${sourceFunction(plan, range, source)}
+WHERE ${misfit(plan)}`;
+}

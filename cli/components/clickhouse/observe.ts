@@ -1,0 +1,89 @@
+import { CH_CDC } from '../../core/names.ts';
+import { type ObservedObject, objectKey, parseComment } from '../../core/plan.ts';
+import { chIdent } from '../../lib/sql.ts';
+import type { ClickHouse } from './client.ts';
+
+/**
+ * Tables and views of the given databases, and every object of ours elsewhere (of a schema that is
+ * not copied any more), by objectKey.
+ */
+export async function observeTarget(
+  clickhouse: ClickHouse,
+  databases: readonly string[],
+): Promise<Map<string, ObservedObject & { kind: string | undefined }>> {
+  const rows = await clickhouse.rows<{
+    database: string;
+    name: string;
+    engine: string;
+    comment: string;
+  }>(
+    `SELECT database, name, engine, comment FROM system.tables WHERE database IN ({databases:Array(String)}) OR comment LIKE 'cdc %'`,
+    { databases },
+  );
+  const columns = await clickhouse.rows<{
+    database: string;
+    table: string;
+    name: string;
+    type: string;
+  }>(
+    `SELECT database, table, name, type FROM system.columns
+      WHERE database IN ({databases:Array(String)}) ORDER BY database, table, position`,
+    { databases },
+  );
+  const found = new Map<string, ObservedObject & { kind: string | undefined }>();
+  for (const row of rows) {
+    const mark = parseComment(row.comment);
+    found.set(objectKey(row), {
+      database: row.database,
+      name: row.name,
+      engine: row.engine,
+      digest: mark?.digest,
+      kind: mark?.kind,
+      columns: columns
+        .filter((c) => c.database === row.database && c.table === row.name)
+        .map(({ name, type }) => ({ name, type })),
+    });
+  }
+  return found;
+}
+
+/** A finished or begun load, as `cdc.loads` has it. */
+export interface LoadRecord {
+  readonly chunk: string;
+  readonly state: string;
+  readonly rows: number;
+}
+
+/** Records of a table's load for one floor; empty when none was begun. */
+export async function loadRecords(
+  clickhouse: ClickHouse,
+  id: { schema: string; table: string },
+  floor: bigint,
+): Promise<Map<string, LoadRecord>> {
+  const rows = await clickhouse.rows<{ chunk: string; state: string; rows: string }>(
+    `SELECT chunk, state, rows FROM ${chIdent(CH_CDC.database, CH_CDC.loads)} FINAL
+      WHERE schema_name = {schema:String} AND table_name = {table:String} AND floor = {floor:UInt64}`,
+    { schema: id.schema, table: id.table, floor: floor.toString() },
+  );
+  return new Map(
+    rows.map((r) => [r.chunk, { chunk: r.chunk, state: r.state, rows: Number(r.rows) }]),
+  );
+}
+
+export async function recordLoad(
+  clickhouse: ClickHouse,
+  id: { schema: string; table: string },
+  floor: bigint,
+  record: LoadRecord,
+): Promise<void> {
+  await clickhouse.insert(chIdent(CH_CDC.database, CH_CDC.loads), [
+    {
+      schema_name: id.schema,
+      table_name: id.table,
+      floor: floor.toString(),
+      chunk: record.chunk,
+      state: record.state,
+      rows: record.rows,
+    },
+  ]);
+}

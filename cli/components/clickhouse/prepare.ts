@@ -1,0 +1,183 @@
+import type { TargetObject } from '../../core/ddl.ts';
+import {
+  type Change,
+  commentOf,
+  createStatement,
+  type DesiredLane,
+  type DesiredTarget,
+  digestOf,
+  type ObservedObject,
+  objectKey,
+} from '../../core/plan.ts';
+import { chIdent, chLiteral } from '../../lib/sql.ts';
+import type { ClickHouse } from './client.ts';
+
+type Observed = ReadonlyMap<string, ObservedObject & { kind: string | undefined }>;
+
+const label = (object: { database: string; name: string }) => `${object.database}.${object.name}`;
+const sqlName = (object: { database: string; name: string }) =>
+  chIdent(object.database, object.name);
+
+/** Statements that bring the target from what stands there to what should; empty when equal. */
+export function targetChanges(
+  desired: DesiredTarget,
+  observed: Observed,
+  databases: readonly string[],
+): Change[] {
+  const changes: Change[] = [];
+  for (const database of desired.databases) {
+    if (databases.includes(database)) continue;
+    changes.push({
+      component: 'clickhouse',
+      action: 'create',
+      object: `database ${database}`,
+      sql: [`CREATE DATABASE IF NOT EXISTS ${chIdent(database)}`],
+    });
+  }
+  const stale = staleObjects(desired, observed);
+  // What reads goes first, so that nothing passes through a half-changed lane.
+  changes.push(...stale.map(dropChange));
+  for (const object of desired.own) changes.push(...storageChanges(object, observed));
+  for (const table of desired.tables) {
+    changes.push(...storageChanges(table.storage, observed));
+    changes.push(...replaceable(table.view, observed));
+  }
+  for (const lane of desired.lanes) changes.push(...laneChanges(lane, observed));
+  return changes;
+}
+
+function replaceable(object: TargetObject, observed: Observed): Change[] {
+  const found = observed.get(objectKey(object));
+  if (found?.digest === digestOf(object)) return [];
+  return [
+    {
+      component: 'clickhouse',
+      action: found ? 'replace' : 'create',
+      object: `${object.kind} ${label(object)}`,
+      sql: [createStatement(object)],
+    },
+  ];
+}
+
+function storageChanges(object: TargetObject, observed: Observed): Change[] {
+  const found = observed.get(objectKey(object));
+  if (!found) {
+    return [
+      {
+        component: 'clickhouse',
+        action: 'create',
+        object: `table ${label(object)}`,
+        sql: [createStatement(object)],
+      },
+    ];
+  }
+  if (found.digest === digestOf(object)) return [];
+  const added = missingColumns(object, found);
+  return [
+    {
+      component: 'clickhouse',
+      action: 'alter',
+      object: `table ${label(object)}`,
+      sql: [
+        ...added.map(
+          (definition) => `ALTER TABLE ${sqlName(object)} ADD COLUMN IF NOT EXISTS ${definition}`,
+        ),
+        `ALTER TABLE ${sqlName(object)} MODIFY COMMENT ${chLiteral(commentOf(object))}`,
+      ],
+    },
+  ];
+}
+
+/** Column definitions of the statement whose names the table does not have. */
+function missingColumns(object: TargetObject, found: ObservedObject): string[] {
+  const present = new Set(found.columns.map((c) => c.name));
+  return object.create
+    .split('\n')
+    .filter((line) => line.startsWith('    '))
+    .map((line) => line.trim().replace(/,$/, ''))
+    .filter((definition) => {
+      const quoted = /^`((?:[^`\\]|\\.)*)`/.exec(definition)?.[1]?.replaceAll(/\\(.)/g, '$1');
+      const name = quoted ?? definition.split(' ')[0] ?? '';
+      return !present.has(name);
+    });
+}
+
+/** A lane is changed as a whole: reading stops, its parts are made anew, reading starts. */
+function laneChanges(lane: DesiredLane, observed: Observed): Change[] {
+  const parts = [lane.queue, lane.fanout, ...lane.views, lane.reader];
+  const different = parts.filter(
+    (part) => observed.get(objectKey(part))?.digest !== digestOf(part),
+  );
+  if (different.length === 0) return [];
+  const sql: string[] = [`DROP VIEW IF EXISTS ${sqlName(lane.reader)} SYNC`];
+  for (const part of [...different].reverse()) {
+    if (part === lane.reader || !observed.has(objectKey(part))) continue;
+    sql.push(dropStatement(part.kind, part));
+  }
+  sql.push(
+    ...[lane.fanout, ...lane.views].filter((part) => different.includes(part)).map(createStatement),
+  );
+  if (different.includes(lane.queue)) sql.push(createStatement(lane.queue));
+  sql.push(createStatement(lane.reader));
+  return [
+    {
+      component: 'clickhouse',
+      action:
+        different.length === parts.length && !observed.has(objectKey(lane.queue))
+          ? 'create'
+          : 'replace',
+      object: `queue ${label(lane.queue)}`,
+      sql,
+    },
+  ];
+}
+
+function dropStatement(
+  kind: string | undefined,
+  object: { database: string; name: string },
+): string {
+  const what = kind === 'view' || kind === 'materialized-view' ? 'VIEW' : 'TABLE';
+  return `DROP ${what} IF EXISTS ${sqlName(object)} SYNC`;
+}
+
+/** Queues and views of ours that nothing wants any more. Storage is kept: it holds data. */
+function staleObjects(desired: DesiredTarget, observed: Observed) {
+  const wanted = new Set(
+    desired.lanes
+      .flatMap((lane) => [lane.queue, lane.fanout, lane.reader, ...lane.views])
+      .map(objectKey),
+  );
+  const rank = (o: { kind: string | undefined; name: string }) =>
+    o.kind === 'materialized-view'
+      ? o.name.endsWith('queue_mv')
+        ? 0
+        : 1
+      : o.kind === 'queue'
+        ? 2
+        : 3;
+  return [...observed.values()]
+    .filter(
+      (o) => o.kind !== undefined && ['queue', 'fanout', 'materialized-view'].includes(o.kind),
+    )
+    .filter((o) => !wanted.has(objectKey(o)))
+    .sort((a, b) => rank(a) - rank(b));
+}
+
+function dropChange(object: ObservedObject & { kind: string | undefined }): Change {
+  return {
+    component: 'clickhouse',
+    action: 'drop',
+    object: `${object.kind} ${label(object)}`,
+    sql: [dropStatement(object.kind, object)],
+  };
+}
+
+export async function databasesOf(clickhouse: ClickHouse): Promise<string[]> {
+  return (await clickhouse.rows<{ name: string }>('SELECT name FROM system.databases')).map(
+    (r) => r.name,
+  );
+}
+
+export async function runStatements(clickhouse: ClickHouse, sql: readonly string[]): Promise<void> {
+  for (const statement of sql) await clickhouse.command(statement);
+}

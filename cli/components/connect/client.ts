@@ -1,0 +1,169 @@
+import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
+import { Problem } from '../../core/problems.ts';
+import { pause } from '../../lib/wait.ts';
+import type { ConnectEndpoint } from '../../runtimes/endpoints.ts';
+
+export type ConnectorConfig = Readonly<Record<string, string>>;
+
+export interface TaskStatus {
+  readonly id: number;
+  readonly state: string;
+  readonly trace?: string;
+}
+
+export interface ConnectorStatus {
+  readonly name: string;
+  readonly connector: { readonly state: string; readonly trace?: string };
+  readonly tasks: readonly TaskStatus[];
+}
+
+interface ValidationAnswer {
+  error_count: number;
+  configs: { value: { name: string; errors: string[] } }[];
+}
+
+/** Kafka Connect's REST interface. 409 means "rebalancing, not yet": it is tried again. */
+export class Connect {
+  readonly endpoint: ConnectEndpoint;
+  private readonly http: AxiosInstance;
+
+  constructor(endpoint: ConnectEndpoint) {
+    this.endpoint = endpoint;
+    this.http = axios.create({
+      baseURL: endpoint.url,
+      timeout: 30_000,
+      proxy: false,
+      validateStatus: () => true,
+      ...(endpoint.auth ? { auth: endpoint.auth } : {}),
+    });
+  }
+
+  async version(): Promise<string> {
+    const answer = await this.call<{ version: string }>('get', '/');
+    return answer.data.version;
+  }
+
+  async connectors(): Promise<string[]> {
+    return (await this.call<string[]>('get', '/connectors')).data;
+  }
+
+  /** Version of a connector plug-in; absent when the worker does not have it. */
+  async pluginVersion(connectorClass: string): Promise<string | undefined> {
+    const answer = await this.call<{ class: string; version?: string }[]>(
+      'get',
+      '/connector-plugins',
+    );
+    return answer.data.find((plugin) => plugin.class === connectorClass)?.version;
+  }
+
+  /** Absent when there is no such connector. */
+  async config(name: string): Promise<ConnectorConfig | undefined> {
+    const answer = await this.call<ConnectorConfig>(
+      'get',
+      `${path(name)}/config`,
+      undefined,
+      [404],
+    );
+    return answer.status === 404 ? undefined : answer.data;
+  }
+
+  async status(name: string): Promise<ConnectorStatus | undefined> {
+    const answer = await this.call<ConnectorStatus>(
+      'get',
+      `${path(name)}/status`,
+      undefined,
+      [404],
+    );
+    return answer.status === 404 ? undefined : answer.data;
+  }
+
+  /** Complaints of Connect's own validator, one sentence each. */
+  async validate(config: ConnectorConfig): Promise<string[]> {
+    const plugin = config['connector.class']?.split('.').at(-1) ?? '';
+    const answer = await this.call<ValidationAnswer>(
+      'put',
+      `/connector-plugins/${encodeURIComponent(plugin)}/config/validate`,
+      config,
+    );
+    return answer.data.configs.flatMap(({ value }) =>
+      value.errors.map((e) => `${value.name}: ${e}`),
+    );
+  }
+
+  async put(name: string, config: ConnectorConfig): Promise<void> {
+    await this.call('put', `${path(name)}/config`, config);
+  }
+
+  async pause(name: string): Promise<void> {
+    await this.known(name, 'put', '/pause');
+  }
+
+  async resume(name: string): Promise<void> {
+    await this.known(name, 'put', '/resume');
+  }
+
+  async stop(name: string): Promise<void> {
+    await this.known(name, 'put', '/stop');
+  }
+
+  /** Restarts the connector and its tasks; `onlyFailed` leaves running ones alone. */
+  async restart(name: string, onlyFailed = false): Promise<void> {
+    await this.known(name, 'post', `/restart?includeTasks=true&onlyFailed=${onlyFailed}`);
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.known(name, 'delete', '');
+  }
+
+  /** Forgets how far a stopped connector has read. */
+  async deleteOffsets(name: string): Promise<void> {
+    await this.known(name, 'delete', '/offsets');
+  }
+
+  private async known(
+    name: string,
+    method: 'put' | 'post' | 'delete',
+    suffix: string,
+  ): Promise<void> {
+    const answer = await this.call(method, `${path(name)}${suffix}`, undefined, [404]);
+    if (answer.status === 404) throw await this.missing(name);
+  }
+
+  /** The problem that lists what there is instead. */
+  async missing(name: string): Promise<Problem> {
+    const others = await this.connectors();
+    return new Problem('CONNECTOR_MISSING', { name, known: others.join(', ') || 'none' });
+  }
+
+  private async call<T>(
+    method: 'get' | 'put' | 'post' | 'delete',
+    url: string,
+    data?: unknown,
+    accepted: readonly number[] = [],
+  ): Promise<AxiosResponse<T>> {
+    for (let attempt = 0; ; attempt += 1) {
+      let answer: AxiosResponse<T>;
+      try {
+        // Without a body axios names a form as the content type, which Connect refuses.
+        const body = data ?? (method === 'put' || method === 'post' ? {} : undefined);
+        answer = await this.http.request<T>({ method, url, data: body });
+      } catch (error) {
+        throw new Problem(
+          'CONNECT_UNREACHABLE',
+          { endpoint: this.endpoint.url, detail: (error as Error).message },
+          { cause: error },
+        );
+      }
+      if (answer.status < 300 || accepted.includes(answer.status)) return answer;
+      const message =
+        (answer.data as { message?: string } | undefined)?.message ?? `HTTP ${answer.status}`;
+      const notYet = answer.status === 409 || (answer.status === 500 && /timed out/i.test(message));
+      if (!notYet || attempt >= 60) throw new Problem('CONNECT_REFUSED', { detail: message });
+      await pause(250);
+    }
+  }
+}
+
+function path(name: string): string {
+  return `/connectors/${encodeURIComponent(name)}`;
+}

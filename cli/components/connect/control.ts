@@ -1,0 +1,108 @@
+import { Problem } from '../../core/problems.ts';
+import { StopWaiting, WaitTimeout, waitFor } from '../../lib/wait.ts';
+import { firstLines } from './check.ts';
+import type { Connect, ConnectorStatus } from './client.ts';
+
+const TIMEOUT_MS = 60_000;
+const EVERY_MS = 50;
+/** A restart is accepted before it begins; it is begun when a state other than the old one shows. */
+const RESTART_BEGINS_MS = 3000;
+
+/** The status, or CONNECTOR_MISSING. */
+export async function statusOf(connect: Connect, name: string): Promise<ConnectorStatus> {
+  const status = await connect.status(name);
+  if (!status) throw await connect.missing(name);
+  return status;
+}
+
+/** Whether the connector and every task of it are in this state; a running one has a task. */
+export function isAll(status: ConnectorStatus, state: 'RUNNING' | 'PAUSED'): boolean {
+  if (status.connector.state !== state || status.tasks.some((task) => task.state !== state))
+    return false;
+  return state === 'PAUSED' || status.tasks.length > 0;
+}
+
+export async function pauseConnector(
+  connect: Connect,
+  name: string,
+): Promise<'paused' | 'unchanged'> {
+  if (isAll(await statusOf(connect, name), 'PAUSED')) return 'unchanged';
+  await connect.pause(name);
+  await reach(connect, name, 'PAUSED');
+  return 'paused';
+}
+
+export async function resumeConnector(
+  connect: Connect,
+  name: string,
+): Promise<'resumed' | 'unchanged'> {
+  const before = await statusOf(connect, name);
+  if (isAll(before, 'RUNNING')) return 'unchanged';
+  await connect.resume(name);
+  await reach(connect, name, 'RUNNING');
+  // It was on its way already, or had failed and was restarted by the agent.
+  return before.connector.state === 'RUNNING' ? 'unchanged' : 'resumed';
+}
+
+/** Restarts the connector and its tasks; a paused one stays paused. */
+export async function restartConnector(connect: Connect, name: string): Promise<'restarted'> {
+  const before = await statusOf(connect, name);
+  const paused = before.connector.state === 'PAUSED';
+  await connect.restart(name);
+  const old = stateLine(before);
+  await waitFor(
+    'the restart to begin',
+    { timeoutMs: RESTART_BEGINS_MS, everyMs: EVERY_MS },
+    async () => {
+      const line = stateLine(await statusOf(connect, name));
+      return line === old ? { seen: line } : { ready: true };
+    },
+  ).catch((error: unknown) => {
+    // Quicker than the eye, or nothing to do.
+    if (!(error instanceof WaitTimeout)) throw error;
+  });
+  await reach(connect, name, paused ? 'PAUSED' : 'RUNNING');
+  return 'restarted';
+}
+
+export async function deleteConnector(
+  connect: Connect,
+  name: string,
+): Promise<'deleted' | 'unchanged'> {
+  if (!(await connect.config(name))) return 'unchanged';
+  await connect.delete(name);
+  await settle(name, async () =>
+    (await connect.config(name)) ? { seen: 'it is still there' } : { ready: true },
+  );
+  return 'deleted';
+}
+
+async function reach(connect: Connect, name: string, state: 'RUNNING' | 'PAUSED'): Promise<void> {
+  await settle(name, async () => {
+    const status = await statusOf(connect, name);
+    const failed = [status.connector, ...status.tasks].find((part) => part.state === 'FAILED');
+    if (failed && state === 'RUNNING') {
+      throw new StopWaiting(
+        new Problem('CONNECTOR_FAILED', { name, detail: firstLines(failed.trace ?? 'no trace') }),
+      );
+    }
+    return isAll(status, state) ? { ready: true } : { seen: stateLine(status) };
+  });
+}
+
+async function settle(
+  name: string,
+  look: () => Promise<{ ready: true } | { seen: string }>,
+): Promise<void> {
+  try {
+    await waitFor(`connector ${name}`, { timeoutMs: TIMEOUT_MS, everyMs: EVERY_MS }, look);
+  } catch (error) {
+    if (error instanceof WaitTimeout)
+      throw new Problem('CONNECTOR_FAILED', { name, detail: error.message });
+    throw error;
+  }
+}
+
+function stateLine(status: ConnectorStatus): string {
+  return `${status.connector.state}, tasks ${status.tasks.map((task) => task.state).join(', ') || 'none'}`;
+}

@@ -1,0 +1,86 @@
+import type { Admin } from 'kafkajs';
+
+/** Messages of a topic that a consumer group has not acknowledged. */
+export interface GroupLag {
+  readonly group: string;
+  readonly topic: string;
+  readonly messages: number;
+}
+
+/** Creates the topics that are missing; one partition each, since one row's changes need one order. */
+export async function createTopics(
+  admin: Admin,
+  topics: readonly string[],
+  replication: number,
+): Promise<string[]> {
+  const present = new Set(await admin.listTopics());
+  const missing = topics.filter((topic) => !present.has(topic));
+  if (missing.length === 0) return [];
+  await admin.createTopics({
+    waitForLeaders: true,
+    topics: missing.map((topic) => ({
+      topic,
+      numPartitions: 1,
+      replicationFactor: replication,
+      configEntries: [
+        { name: 'cleanup.policy', value: 'delete' },
+        { name: 'compression.type', value: 'producer' },
+        { name: 'max.message.bytes', value: String(MAX_MESSAGE_BYTES) },
+      ],
+    })),
+  });
+  return missing;
+}
+
+/** A row of PostgreSQL can be large; the producer and the topics agree on this limit. */
+export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+/** End offsets per topic, summed over partitions; topics that do not exist are absent. */
+export async function endOffsets(
+  admin: Admin,
+  topics: readonly string[],
+): Promise<Map<string, Map<number, bigint>>> {
+  const present = new Set(await admin.listTopics());
+  const found = new Map<string, Map<number, bigint>>();
+  for (const topic of topics) {
+    if (!present.has(topic)) continue;
+    const offsets = await admin.fetchTopicOffsets(topic);
+    found.set(topic, new Map(offsets.map((o) => [o.partition, BigInt(o.high)])));
+  }
+  return found;
+}
+
+/** Acknowledged offsets of a group; -1 where it has acknowledged nothing yet. */
+export async function committedOffsets(
+  admin: Admin,
+  group: string,
+  topics: readonly string[],
+): Promise<Map<string, Map<number, bigint>>> {
+  const answer = await admin.fetchOffsets({ groupId: group, topics: [...topics] });
+  return new Map(
+    answer.map(({ topic, partitions }) => [
+      topic,
+      new Map(partitions.map((p) => [p.partition, BigInt(p.offset)])),
+    ]),
+  );
+}
+
+/** Messages between what a group has acknowledged and what its topics hold. */
+export async function groupLag(
+  admin: Admin,
+  group: string,
+  topics: readonly string[],
+): Promise<GroupLag[]> {
+  const ends = await endOffsets(admin, topics);
+  const known = topics.filter((topic) => ends.has(topic));
+  if (known.length === 0) return [];
+  const acknowledged = await committedOffsets(admin, group, known);
+  return known.map((topic) => {
+    let messages = 0n;
+    for (const [partition, end] of ends.get(topic) ?? []) {
+      const at = acknowledged.get(topic)?.get(partition) ?? -1n;
+      messages += end - (at < 0n ? 0n : at);
+    }
+    return { group, topic, messages: Number(messages) };
+  });
+}

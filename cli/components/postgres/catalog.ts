@@ -1,0 +1,106 @@
+import type pg from 'pg';
+import type { SourceColumn, SourceTable } from '../../core/source.ts';
+
+/** Every table a user made: ordinary and partitioned, no partitions, nothing of the system's. */
+const TABLES = `
+SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS "table", c.relkind AS kind,
+       c.relreplident AS identity, greatest(c.reltuples, 0)::float8 AS rows,
+       pg_table_size(c.oid) AS bytes, c.relpersistence AS persistence,
+       coalesce((SELECT json_agg(a.attname ORDER BY k.n)
+          FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n)
+          JOIN pg_attribute a ON a.attnum = k.attnum
+         WHERE i.indrelid = c.oid AND a.attrelid = c.oid AND k.n <= i.indnkeyatts
+           AND i.indexrelid = coalesce(
+             (SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = c.oid AND x.indisprimary),
+             (SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = c.oid AND x.indisreplident))
+       ), '[]'::json) AS key
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'
+   AND n.nspname NOT LIKE 'pg\\_temp%'
+   AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ ORDER BY n.nspname, c.relname`;
+
+/** Domains are resolved to what they are made of, arrays to their element and a mark. */
+const COLUMNS = `
+WITH RECURSIVE base AS (
+  SELECT a.attrelid, a.attnum, a.attname, a.attnotnull, a.atttypmod AS typmod, t.oid AS typid,
+         format_type(a.atttypid, a.atttypmod) AS display
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+   WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = ANY ($1::oid[])
+), resolved AS (
+  SELECT attrelid, attnum, attname, attnotnull, typmod, typid, display FROM base
+  UNION ALL
+  SELECT r.attrelid, r.attnum, r.attname, r.attnotnull OR t.typnotnull, t.typtypmod, t.typbasetype, r.display
+    FROM resolved r JOIN pg_type t ON t.oid = r.typid WHERE t.typtype = 'd'
+)
+SELECT r.attrelid::int8 AS oid, r.attname AS name, r.attnotnull AS notnull, r.typmod, r.display,
+       t.typcategory = 'A' AND t.typelem <> 0 AS array,
+       coalesce(e.typname, t.typname) AS type, coalesce(e.typtype, t.typtype) AS kind
+  FROM resolved r JOIN pg_type t ON t.oid = r.typid AND t.typtype <> 'd'
+  LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+ ORDER BY r.attrelid, r.attnum`;
+
+interface TableRow {
+  oid: string;
+  schema: string;
+  table: string;
+  kind: 'r' | 'p';
+  identity: SourceTable['replicaIdentity'];
+  rows: string;
+  bytes: string;
+  persistence: string;
+  key: string;
+}
+
+interface ColumnRow {
+  oid: string;
+  name: string;
+  notnull: string;
+  typmod: string;
+  display: string;
+  array: string;
+  type: string;
+  kind: string;
+}
+
+/** Reads the catalog of the connected database. */
+export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]> {
+  const tables = (await client.query<TableRow>(TABLES)).rows;
+  const columns = (await client.query<ColumnRow>(COLUMNS, [tables.map((t) => t.oid)])).rows;
+  const byTable = new Map<string, SourceColumn[]>();
+  for (const row of columns) {
+    byTable.set(row.oid, [...(byTable.get(row.oid) ?? []), columnOf(row)]);
+  }
+  return tables.map((row) => ({
+    oid: Number(row.oid),
+    schema: row.schema,
+    table: row.table,
+    kind: row.kind,
+    columns: byTable.get(row.oid) ?? [],
+    key: JSON.parse(row.key) as string[],
+    replicaIdentity: row.identity,
+    estimatedRows: Number(row.rows),
+    bytes: Number(row.bytes),
+    unlogged: row.persistence === 'u',
+  }));
+}
+
+function columnOf(row: ColumnRow): SourceColumn {
+  const typmod = Number(row.typmod);
+  const sized = typmod >= 4;
+  const isNumeric = row.type === 'numeric';
+  // numeric's modifier packs precision and an 11 bit signed scale, offset by 4.
+  const scale = ((((typmod - 4) & 0x7ff) ^ 1024) - 1024) | 0;
+  return {
+    name: row.name,
+    type: row.type,
+    displayType: row.display,
+    typeKind: row.kind,
+    array: row.array === 't',
+    precision: isNumeric && sized ? ((typmod - 4) >> 16) & 0xffff : undefined,
+    scale: isNumeric && sized ? scale : undefined,
+    length: !isNumeric && sized ? typmod - 4 : undefined,
+    notNull: row.notnull === 't',
+  };
+}

@@ -1,0 +1,234 @@
+import { planColumn } from '../../core/columns.ts';
+import { tableLabel } from '../../core/names.ts';
+import type { Finding } from '../../core/problems.ts';
+import type { SourceTable } from '../../core/source.ts';
+import { formatBytes } from '../../lib/format.ts';
+import { pgIdent } from '../../lib/sql.ts';
+import type { ObservedSource, TableRights } from './observe.ts';
+
+export interface CheckInput {
+  readonly observed: ObservedSource;
+  readonly tables: readonly SourceTable[];
+  readonly rights: ReadonlyMap<number, TableRights>;
+  readonly names: {
+    readonly slot: string;
+    readonly publication: string;
+    readonly database: string;
+  };
+}
+
+const OLDEST_VERSION = 140_000;
+
+/** A slot that keeps this much WAL is reported before the server's own limit invalidates it. */
+export const SLOT_WARNING_BYTES = 4 * 1024 ** 3;
+
+/** Everything in the source that keeps the pipeline from being exact; all of it at once. */
+export function checkSource(input: CheckInput): Finding[] {
+  return [
+    ...checkServer(input),
+    ...checkRole(input),
+    ...input.tables.flatMap((t) => checkTable(t, input)),
+  ];
+}
+
+function error(id: string, subject: string, message: string, fix: string): Finding {
+  return { id, severity: 'error', subject, message, fix };
+}
+
+function checkServer({ observed, tables, names }: CheckInput): Finding[] {
+  const found: Finding[] = [];
+  if (observed.version < OLDEST_VERSION) {
+    found.push(
+      error(
+        'postgres-version',
+        'postgres',
+        `version ${Math.floor(observed.version / 10_000)} is too old; 14 or newer is needed`,
+        'Upgrade PostgreSQL to 14 or newer.',
+      ),
+    );
+  }
+  if (observed.walLevel !== 'logical') {
+    found.push(
+      error(
+        'wal-level',
+        'postgres',
+        `wal_level is ${observed.walLevel}; logical decoding needs logical`,
+        'ALTER SYSTEM SET wal_level = logical;  -- then restart PostgreSQL (a managed service has a parameter for it, such as rds.logical_replication)',
+      ),
+    );
+  }
+  if (!observed.slot && observed.slotsUsed >= observed.slotsMax) {
+    found.push(
+      error(
+        'replication-slots',
+        'postgres',
+        `all ${observed.slotsMax} replication slots are in use`,
+        `ALTER SYSTEM SET max_replication_slots = ${observed.slotsMax + 5};  -- then restart; or drop an unused one: SELECT slot_name FROM pg_replication_slots WHERE NOT active;`,
+      ),
+    );
+  }
+  if (observed.slot) found.push(...checkSlot(observed.slot, names));
+  if (tables.length === 0) {
+    found.push(
+      error(
+        'no-tables',
+        'source',
+        'no table matches source.include',
+        'Set source.include in cdc.yaml, such as: include: ["public.*"]',
+      ),
+    );
+  }
+  return found;
+}
+
+function checkSlot(
+  slot: NonNullable<ObservedSource['slot']>,
+  names: CheckInput['names'],
+): Finding[] {
+  const drop = `SELECT pg_drop_replication_slot('${names.slot}');  -- then: cdc apply, which loads the tables again`;
+  if (slot.walStatus === 'lost') {
+    return [
+      error(
+        'slot-lost',
+        names.slot,
+        'the slot lost WAL that it needed; changes since then cannot be streamed',
+        drop,
+      ),
+    ];
+  }
+  if (slot.plugin !== 'pgoutput' || slot.database !== names.database) {
+    return [
+      error(
+        'slot-foreign',
+        names.slot,
+        `a slot of this name exists for plugin ${slot.plugin}, database ${slot.database}`,
+        'Set source.slot in cdc.yaml to another name.',
+      ),
+    ];
+  }
+  if (slot.walStatus === 'unreserved') {
+    return [
+      {
+        id: 'slot-unreserved',
+        severity: 'warning',
+        subject: names.slot,
+        message: 'the slot is about to lose WAL that it needs',
+        fix: 'cdc connector status   # is it running? then raise max_slot_wal_keep_size',
+      },
+    ];
+  }
+  if ((slot.retainedBytes ?? 0) > SLOT_WARNING_BYTES) {
+    return [
+      {
+        id: 'slot-retained',
+        severity: 'warning',
+        subject: names.slot,
+        message: `the slot keeps ${formatBytes(slot.retainedBytes ?? 0)} of WAL that the connector has not confirmed${slot.active ? '' : '; nobody reads it'}`,
+        fix: 'cdc connector status && cdc lag   # does the connector run, and does it catch up?',
+      },
+    ];
+  }
+  return [];
+}
+
+function checkRole({ observed, names }: CheckInput): Finding[] {
+  const { role } = observed;
+  const found: Finding[] = [];
+  if (!role.replication) {
+    found.push(
+      error(
+        'role-replication',
+        role.name,
+        'the role may not use replication',
+        `ALTER ROLE ${pgIdent(role.name)} REPLICATION;  -- on RDS: GRANT rds_replication TO ${pgIdent(role.name)};`,
+      ),
+    );
+  }
+  const needsCreate = !observed.publication || !observed.heartbeat;
+  if (needsCreate && !role.create) {
+    found.push(
+      error(
+        'role-create',
+        role.name,
+        'the role may not create the publication and the schema cdc in this database',
+        `GRANT CREATE ON DATABASE ${pgIdent(names.database)} TO ${pgIdent(role.name)};`,
+      ),
+    );
+  }
+  return found;
+}
+
+/** What keeps one table from being copied exactly. */
+export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
+  const subject = tableLabel(table);
+  const sqlName = pgIdent(table.schema, table.table);
+  const leaveOut = `or leave it out in cdc.yaml: source: { exclude: ["${subject}"] }`;
+  const found: Finding[] = [];
+  if (table.key.length === 0) {
+    found.push(
+      error(
+        'table-without-key',
+        subject,
+        'it has no primary key, so a row of it cannot be told from another',
+        `ALTER TABLE ${sqlName} ADD PRIMARY KEY (…);  -- ${leaveOut}`,
+      ),
+    );
+  } else if (table.replicaIdentity === 'n') {
+    found.push(
+      error(
+        'replica-identity-nothing',
+        subject,
+        'its replica identity is nothing: updates and deletes cannot be published',
+        `ALTER TABLE ${sqlName} REPLICA IDENTITY DEFAULT;`,
+      ),
+    );
+  }
+  if (table.unlogged) {
+    found.push(
+      error(
+        'table-unlogged',
+        subject,
+        'it is unlogged: its changes are not in the WAL',
+        `ALTER TABLE ${sqlName} SET LOGGED;  -- ${leaveOut}`,
+      ),
+    );
+  }
+  for (const column of table.columns) {
+    if (planColumn(column)) continue;
+    found.push(
+      error(
+        'type-not-carried',
+        `${subject}.${column.name}`,
+        `type ${column.displayType} is not carried yet`,
+        `Leave the table out in cdc.yaml: source: { exclude: ["${subject}"] }`,
+      ),
+    );
+  }
+  const rights = input.rights.get(table.oid);
+  if (rights && !rights.select) {
+    found.push(
+      error(
+        'table-select',
+        subject,
+        `role ${input.observed.role.name} may not read it`,
+        `GRANT USAGE ON SCHEMA ${pgIdent(table.schema)} TO ${pgIdent(input.observed.role.name)}; GRANT SELECT ON ${sqlName} TO ${pgIdent(input.observed.role.name)};`,
+      ),
+    );
+  }
+  const published =
+    input.observed.publication?.some((p) => p.schema === table.schema && p.table === table.table) ??
+    false;
+  if (rights && !rights.owner && !published) {
+    found.push(
+      error(
+        'table-owner',
+        subject,
+        `role ${input.observed.role.name} does not own it and so cannot add it to a publication`,
+        input.observed.publication
+          ? `ALTER PUBLICATION ${pgIdent(input.names.publication)} ADD TABLE ${sqlName};  -- as its owner`
+          : `CREATE PUBLICATION ${pgIdent(input.names.publication)} FOR TABLE ${sqlName} WITH (publish_via_partition_root = true);  -- as a superuser, naming all tables`,
+      ),
+    );
+  }
+  return found;
+}

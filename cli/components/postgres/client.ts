@@ -1,0 +1,140 @@
+import pg from 'pg';
+import { Problem } from '../../core/problems.ts';
+import type { PostgresEndpoint } from '../../runtimes/endpoints.ts';
+
+const { Client, Pool } = pg;
+
+/** Values stay the text that PostgreSQL sends: exact, and equal for every client. */
+const AS_TEXT: pg.CustomTypesConfig = { getTypeParser: () => (value: unknown) => value } as never;
+
+/** Session settings under which every text that PostgreSQL prints has one form. */
+const SESSION = [
+  "SET DateStyle = 'ISO, MDY'",
+  "SET IntervalStyle = 'postgres'",
+  "SET TimeZone = 'UTC'",
+  'SET extra_float_digits = 1',
+  "SET bytea_output = 'hex'",
+].join('; ');
+
+function options(endpoint: PostgresEndpoint): pg.ClientConfig {
+  const tls = tlsOf(endpoint.sslmode);
+  return {
+    host: endpoint.host,
+    port: endpoint.port,
+    user: endpoint.user,
+    password: endpoint.password,
+    database: endpoint.database,
+    application_name: 'cdc',
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    ...(tls === undefined ? {} : { ssl: tls }),
+  };
+}
+
+function tlsOf(sslmode: string | undefined): { rejectUnauthorized: boolean } | undefined {
+  if (
+    sslmode === undefined ||
+    sslmode === 'disable' ||
+    sslmode === 'prefer' ||
+    sslmode === 'allow'
+  ) {
+    return undefined;
+  }
+  return { rejectUnauthorized: sslmode === 'verify-full' || sslmode === 'verify-ca' };
+}
+
+/** One connection, with the session settings made. The caller ends it. */
+export async function connectPostgres(endpoint: PostgresEndpoint): Promise<pg.Client> {
+  const client = new Client({ ...options(endpoint), types: AS_TEXT });
+  // Without a listener a connection that breaks while idle would end the process.
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    await client.query(SESSION);
+    return client;
+  } catch (error) {
+    await client.end().catch(() => {});
+    throw postgresProblem(endpoint, error);
+  }
+}
+
+export async function withPostgres<T>(
+  endpoint: PostgresEndpoint,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = await connectPostgres(endpoint);
+  try {
+    return await work(client);
+  } catch (error) {
+    throw postgresProblem(endpoint, error);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** A pool for workloads; parsed types, since they compute with what they read. */
+export function postgresPool(endpoint: PostgresEndpoint, max: number): pg.Pool {
+  const pool = new Pool({ ...options(endpoint), max });
+  pool.on('error', () => {});
+  return pool;
+}
+
+export function endpointLabel(endpoint: PostgresEndpoint): string {
+  return `${endpoint.host}:${endpoint.port}`;
+}
+
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ECONNRESET',
+  'EAI_AGAIN',
+  'EPIPE',
+]);
+
+/** What the driver throws, as an entry of the catalogue. */
+export function postgresProblem(endpoint: PostgresEndpoint, error: unknown): unknown {
+  if (error instanceof Problem) return error;
+  const { code, message = String(error) } = error as { code?: string; message?: string };
+  const detail = message || String(code);
+  const shared = {
+    endpoint: endpointLabel(endpoint),
+    user: endpoint.user,
+    database: endpoint.database,
+  };
+  if (
+    code === '28P01' ||
+    code === '28000' ||
+    /password must be a string|SASL: SCRAM/.test(detail)
+  ) {
+    return new Problem('SOURCE_AUTH', { ...shared, detail }, { cause: error });
+  }
+  if (code === '3D000')
+    return new Problem('SOURCE_DATABASE', { ...shared, detail }, { cause: error });
+  if (code === '53100')
+    return new Problem('DISK_FULL', { path: 'the PostgreSQL server', detail }, { cause: error });
+  const lost =
+    (code !== undefined && UNREACHABLE.has(code)) ||
+    /Connection terminated|timeout expired|server closed the connection/i.test(detail);
+  if (lost || code === '57P01' || code === '57P03') {
+    return new Problem(
+      'SOURCE_UNREACHABLE',
+      {
+        ...shared,
+        detail,
+        url: `postgres://${endpoint.user}@${endpointLabel(endpoint)}/${endpoint.database}`,
+      },
+      { cause: error },
+    );
+  }
+  if (code !== undefined && /^[0-9A-Z]{5}$/.test(code)) {
+    return new Problem(
+      'SOURCE_REFUSED',
+      { detail, statement: `SQLSTATE ${code}` },
+      { cause: error },
+    );
+  }
+  return error;
+}

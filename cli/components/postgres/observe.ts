@@ -1,0 +1,138 @@
+import type pg from 'pg';
+import { parseLsn } from '../../core/lsn.ts';
+import type { TableId } from '../../core/names.ts';
+
+/** What stands in the source of what the pipeline needs. */
+export interface ObservedSource {
+  readonly version: number;
+  readonly walLevel: string;
+  readonly slot: ObservedSlot | undefined;
+  readonly slotsUsed: number;
+  readonly slotsMax: number;
+  readonly publication: readonly TableId[] | undefined;
+  readonly heartbeat: boolean;
+  readonly role: {
+    readonly name: string;
+    readonly superuser: boolean;
+    readonly replication: boolean;
+    /** CREATE on the database: for the publication and the schema `cdc`. */
+    readonly create: boolean;
+  };
+}
+
+export interface ObservedSlot {
+  readonly plugin: string;
+  readonly database: string;
+  readonly active: boolean;
+  readonly walStatus: string;
+  /** WAL positions; absent for a slot that has lost its WAL. */
+  readonly restartLsn: bigint | undefined;
+  readonly confirmedFlushLsn: bigint | undefined;
+  /** Bytes of WAL that the server keeps because of this slot. */
+  readonly retainedBytes: number | undefined;
+}
+
+export async function observeSource(
+  client: pg.ClientBase,
+  names: { slot: string; publication: string },
+): Promise<ObservedSource> {
+  const settings = await client.query<Record<string, string>>(`
+    SELECT current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level,
+           current_setting('max_replication_slots') AS slots_max,
+           (SELECT count(*) FROM pg_replication_slots) AS slots_used,
+           to_regclass('cdc.heartbeat') IS NOT NULL AS heartbeat,
+           r.rolname AS role, r.rolsuper AS superuser,
+           r.rolreplication OR r.rolsuper OR EXISTS (
+             SELECT 1 FROM pg_roles g WHERE g.rolname IN ('rds_replication', 'rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin')
+               AND pg_has_role(r.oid, g.oid, 'member')) AS replication,
+           has_database_privilege(current_database(), 'CREATE') AS "create"
+      FROM pg_roles r WHERE r.rolname = current_user`);
+  const row = settings.rows[0] ?? {};
+  return {
+    version: Number(row.version),
+    walLevel: row.wal_level ?? '',
+    slot: await observeSlot(client, names.slot),
+    slotsUsed: Number(row.slots_used),
+    slotsMax: Number(row.slots_max),
+    publication: await publicationTables(client, names.publication),
+    heartbeat: row.heartbeat === 't',
+    role: {
+      name: row.role ?? '',
+      superuser: row.superuser === 't',
+      replication: row.replication === 't',
+      create: row.create === 't',
+    },
+  };
+}
+
+export async function observeSlot(
+  client: pg.ClientBase,
+  name: string,
+): Promise<ObservedSlot | undefined> {
+  const found = await client.query<Record<string, string | null>>(
+    `SELECT plugin, database, active, wal_status, restart_lsn, confirmed_flush_lsn,
+            pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) AS retained
+       FROM pg_replication_slots WHERE slot_name = $1`,
+    [name],
+  );
+  const row = found.rows[0];
+  if (!row) return undefined;
+  const lsn = (text: string | null | undefined) => (text ? parseLsn(text) : undefined);
+  return {
+    plugin: row.plugin ?? '',
+    database: row.database ?? '',
+    active: row.active === 't',
+    walStatus: row.wal_status ?? 'unknown',
+    restartLsn: lsn(row.restart_lsn),
+    confirmedFlushLsn: lsn(row.confirmed_flush_lsn),
+    retainedBytes: row.retained ? Number(row.retained) : undefined,
+  };
+}
+
+/** The end of the WAL: every later change has a higher position. */
+export async function walPosition(client: pg.ClientBase): Promise<bigint> {
+  const found = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn() AS lsn');
+  return parseLsn(found.rows[0]?.lsn ?? '0/0');
+}
+
+/** Undefined when there is no such publication. */
+async function publicationTables(
+  client: pg.ClientBase,
+  name: string,
+): Promise<TableId[] | undefined> {
+  const found = await client.query('SELECT 1 FROM pg_publication WHERE pubname = $1', [name]);
+  if (found.rowCount === 0) return undefined;
+  const tables = await client.query<{ schema: string; table: string }>(
+    `SELECT n.nspname AS schema, c.relname AS "table"
+       FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+       JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE p.pubname = $1 ORDER BY 1, 2`,
+    [name],
+  );
+  return tables.rows;
+}
+
+/** What the connected role may do with a table. */
+export interface TableRights {
+  readonly oid: number;
+  readonly select: boolean;
+  readonly owner: boolean;
+}
+
+export async function tableRights(
+  client: pg.ClientBase,
+  oids: readonly number[],
+): Promise<Map<number, TableRights>> {
+  const found = await client.query<{ oid: string; select: string; owner: string }>(
+    `SELECT c.oid::int8 AS oid, has_table_privilege(c.oid, 'SELECT') AS "select",
+            pg_has_role(c.relowner, 'USAGE') AS owner
+       FROM pg_class c WHERE c.oid = ANY ($1::oid[])`,
+    [oids],
+  );
+  return new Map(
+    found.rows.map((r) => [
+      Number(r.oid),
+      { oid: Number(r.oid), select: r.select === 't', owner: r.owner === 't' },
+    ]),
+  );
+}

@@ -1,0 +1,83 @@
+import type pg from 'pg';
+import { parseLsn } from '../../core/lsn.ts';
+import { CDC_SCHEMA, HEARTBEAT, type TableId } from '../../core/names.ts';
+import { pgIdent } from '../../lib/sql.ts';
+import { waitFor } from '../../lib/wait.ts';
+
+const HEARTBEAT_SQL_NAME = pgIdent(HEARTBEAT.schema, HEARTBEAT.table);
+
+/** Statements that make the heartbeat's table; each can be run twice. */
+export function heartbeatStatements(): string[] {
+  return [
+    `CREATE SCHEMA IF NOT EXISTS ${pgIdent(CDC_SCHEMA)}`,
+    `CREATE TABLE IF NOT EXISTS ${HEARTBEAT_SQL_NAME} (id smallint PRIMARY KEY, beat bigint NOT NULL, at timestamptz NOT NULL)`,
+  ];
+}
+
+export function createPublicationStatement(
+  publication: string,
+  tables: readonly TableId[],
+): string {
+  const list = tables.map((id) => pgIdent(id.schema, id.table)).join(', ');
+  return `CREATE PUBLICATION ${pgIdent(publication)} FOR TABLE ${list} WITH (publish_via_partition_root = true)`;
+}
+
+export function alterPublicationStatement(
+  publication: string,
+  verb: 'ADD' | 'DROP',
+  id: TableId,
+): string {
+  return `ALTER PUBLICATION ${pgIdent(publication)} ${verb} TABLE ${pgIdent(id.schema, id.table)}`;
+}
+
+/**
+ * Creates the slot. It waits until transactions that run now have ended: from then on every change
+ * that commits is streamed.
+ *
+ * @returns the oldest WAL position that a streamed change can have, exclusive.
+ */
+export async function createSlot(client: pg.ClientBase, slot: string): Promise<bigint> {
+  await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [slot]);
+  const found = await client.query<{ lsn: string }>(
+    'SELECT restart_lsn AS lsn FROM pg_replication_slots WHERE slot_name = $1',
+    [slot],
+  );
+  return parseLsn(found.rows[0]?.lsn ?? '0/0');
+}
+
+/**
+ * Waits until every transaction that runs now has ended. A change that was made before its table
+ * joined the publication is not streamed, and not visible to a load either while its transaction
+ * runs: loading must begin after it.
+ */
+export async function waitForRunningTransactions(
+  client: pg.ClientBase,
+  signal: AbortSignal,
+): Promise<void> {
+  const now = await client.query<{ xid: string }>(
+    'SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xid',
+  );
+  const limit = BigInt(now.rows[0]?.xid ?? '0');
+  await waitFor(
+    'transactions that run now to end',
+    { timeoutMs: 600_000, everyMs: 100, signal },
+    async () => {
+      const found = await client.query<{ xid: string }>(
+        'SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xid',
+      );
+      const oldest = BigInt(found.rows[0]?.xid ?? '0');
+      return oldest >= limit ? { ready: true } : { seen: `transaction ${oldest} still runs` };
+    },
+  );
+}
+
+/** Writes a heartbeat and returns its number and a WAL position before it. */
+export async function beat(client: pg.ClientBase): Promise<{ beat: bigint; lsn: bigint }> {
+  const found = await client.query<{ beat: string; lsn: string }>(
+    `INSERT INTO ${HEARTBEAT_SQL_NAME} AS h (id, beat, at) VALUES (1, 1, clock_timestamp())
+     ON CONFLICT (id) DO UPDATE SET beat = h.beat + 1, at = clock_timestamp()
+     RETURNING beat, pg_current_wal_insert_lsn() AS lsn`,
+  );
+  const row = found.rows[0];
+  return { beat: BigInt(row?.beat ?? '0'), lsn: parseLsn(row?.lsn ?? '0/0') };
+}

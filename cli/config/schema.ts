@@ -1,0 +1,139 @@
+import { z } from 'zod';
+import { RESERVED_DATABASES } from '../core/names.ts';
+
+/**
+ * The one description of `cdc.yaml`. Environment variables (`CDC_` + the path in capitals), docs,
+ * the JSON schema and the comments that `cdc init` writes all derive from it.
+ */
+
+const pattern = z.string().min(1);
+
+const port = z.int().min(1).max(65_535);
+
+const source = z.strictObject({
+  url: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must start with postgres://')
+    .optional()
+    .describe(
+      'The PostgreSQL to copy, as postgres://user@host:port/database. Without it cdc runs one of its own with example tables. The password belongs in CDC_SOURCE_PASSWORD or in password_file.',
+    ),
+  password_file: z.string().optional().describe('File that holds the password of source.url.'),
+  include: z
+    .array(pattern)
+    .default(['*.*'])
+    .describe('Tables to copy, as schema.table with the wildcards * and ?.'),
+  exclude: z.array(pattern).default([]).describe('Tables to leave out, with the same wildcards.'),
+  publication: z
+    .string()
+    .min(1)
+    .max(63)
+    .optional()
+    .describe('Name of the publication. Default: cdc_<name>.'),
+  slot: z
+    .string()
+    .regex(/^[a-z0-9_]{1,63}$/, 'may have lower case letters, digits and underscores, 63 at most')
+    .optional()
+    .describe('Name of the replication slot. Default: cdc_<name>.'),
+});
+
+const kafka = z.strictObject({
+  brokers: z
+    .array(z.string().regex(/^[^:]+:\d+$/, 'must be host:port'))
+    .min(1)
+    .optional()
+    .describe('Brokers of a Kafka that runs already. Without it cdc runs one.'),
+  username: z.string().optional().describe('SASL/PLAIN user of those brokers; none means no SASL.'),
+  password_file: z
+    .string()
+    .optional()
+    .describe('File that holds that password, or CDC_KAFKA_PASSWORD.'),
+});
+
+const connect = z.strictObject({
+  url: z
+    .string()
+    .regex(/^https?:\/\//, 'must start with http:// or https://')
+    .optional()
+    .describe(
+      'REST address of a Kafka Connect with Debezium that runs already. Without it cdc runs one.',
+    ),
+  username: z.string().optional().describe('User for basic authentication at that address.'),
+  password_file: z
+    .string()
+    .optional()
+    .describe('File that holds that password, or CDC_CONNECT_PASSWORD.'),
+  topic_prefix: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]+$/, 'may have letters, digits, - and _')
+    .default('postgres-server')
+    .describe('First part of every topic name.'),
+});
+
+const clickhouse = z.strictObject({
+  url: z
+    .string()
+    .regex(/^https?:\/\//, 'must start with http:// or https://')
+    .optional()
+    .describe('HTTP address of a ClickHouse that runs already. Without it cdc runs one.'),
+  username: z.string().default('cdc').describe('User at that address.'),
+  password_file: z
+    .string()
+    .optional()
+    .describe('File that holds that password, or CDC_CLICKHOUSE_PASSWORD.'),
+  database: z
+    .string()
+    .min(1)
+    .refine(
+      (name) => !RESERVED_DATABASES.includes(name),
+      'is a database of ClickHouse or of cdc itself',
+    )
+    .optional()
+    .describe('One database for every table. Default: a database per schema, of the same name.'),
+  consumer_group: z
+    .string()
+    .min(1)
+    .default('clickhouse-group')
+    .describe('Prefix of the consumer groups.'),
+});
+
+const portNames = z.strictObject({
+  postgres: port.default(5432),
+  kafka: port.default(9092),
+  connect: port.default(8083),
+  clickhouse: port.default(8123),
+  clickhouse_native: port.default(9000),
+});
+
+export const configSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(
+      /^[a-z][a-z0-9-]{0,39}$/,
+      'must start with a letter; lower case letters, digits and - follow',
+    )
+    .default('cdc')
+    .describe('Name of this pipeline: slot, publication, connector and consumer groups carry it.'),
+  runtime: z
+    .enum(['auto', 'embedded', 'external'])
+    .default('auto')
+    .describe(
+      'How servers run. embedded: processes on this machine, without Docker. external: all of them run already (their addresses are below). auto: external where every address is given, else embedded for the servers without one.',
+    ),
+  profile: z
+    .enum(['low-latency', 'balanced', 'throughput'])
+    .default('low-latency')
+    .describe('What to tune for: milliseconds, or less idle CPU, or the largest batches.'),
+  source: source.prefault({}).describe('PostgreSQL.'),
+  kafka: kafka.prefault({}).describe('Kafka.'),
+  connect: connect.prefault({}).describe('Kafka Connect with Debezium.'),
+  clickhouse: clickhouse.prefault({}).describe('ClickHouse.'),
+  ports: z
+    .union([z.literal('auto'), portNames])
+    .prefault({})
+    .describe('Ports of the servers that cdc runs, all on 127.0.0.1; auto takes free ones.'),
+});
+
+export type Config = z.infer<typeof configSchema>;
+export type PortName = keyof z.infer<typeof portNames>;
+export const DEFAULT_PORTS: Readonly<Record<PortName, number>> = portNames.parse({});

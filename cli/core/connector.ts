@@ -1,0 +1,103 @@
+import { type TableId, tableLabel } from './names.ts';
+import type { Profile } from './profiles.ts';
+
+export interface ConnectorInput {
+  readonly topicPrefix: string;
+  readonly slot: string;
+  readonly publication: string;
+  readonly tables: readonly TableId[];
+  readonly profile: Profile;
+  readonly toastPlaceholder: string;
+  readonly maxMessageBytes: number;
+  readonly database: {
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly password: string;
+    readonly database: string;
+    readonly sslmode: string | undefined;
+  };
+  /** Where ClickHouse cannot reach the source, Debezium reads the existing rows itself. */
+  readonly snapshot: boolean;
+}
+
+export const CONNECTOR_CLASS = 'io.debezium.connector.postgresql.PostgresConnector';
+
+/** The configuration as it may be shown. */
+export function maskedConfig(config: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [
+      key,
+      /password|secret|jaas/.test(key) ? '***' : value,
+    ]),
+  );
+}
+
+/** Debezium takes regular expressions; a table's name is taken literally. */
+function literalPattern(id: TableId): string {
+  return tableLabel(id).replace(/[\\^$.|?*+()[\]{},]/g, '\\$&');
+}
+
+/**
+ * The Debezium connector's configuration. Options whose default hurts are all set; facts.md and
+ * ARCHITECTURE.md say why.
+ */
+export function connectorConfig(input: ConnectorInput): Record<string, string> {
+  const { database, profile } = input;
+  return {
+    'connector.class': CONNECTOR_CLASS,
+    'tasks.max': '1',
+    'database.hostname': database.host,
+    'database.port': String(database.port),
+    'database.user': database.user,
+    'database.password': database.password,
+    'database.dbname': database.database,
+    ...(database.sslmode ? { 'database.sslmode': database.sslmode } : {}),
+    'topic.prefix': input.topicPrefix,
+    'plugin.name': 'pgoutput',
+    'slot.name': input.slot,
+    'publication.name': input.publication,
+    'publication.autocreate.mode': 'disabled',
+    'publish.via.partition.root': 'true',
+    'table.include.list': input.tables.map(literalPattern).join(','),
+    'snapshot.mode': input.snapshot ? 'initial' : 'no_data',
+    // Every value keeps its precision: numbers and times as text, bytes as hexadecimal.
+    'decimal.handling.mode': 'string',
+    'time.precision.mode': 'isostring',
+    'interval.handling.mode': 'string',
+    'hstore.handling.mode': 'json',
+    'binary.handling.mode': 'hex',
+    'include.unknown.datatypes': 'true',
+    'tombstones.on.delete': 'false',
+    'provide.transaction.metadata': 'false',
+    // The agent's own heartbeat row moves the slot on when captured tables are idle.
+    'heartbeat.interval.ms': '0',
+    'slot.drop.on.stop': 'false',
+    'status.update.interval.ms': '2000',
+    // After a restart the server still holds the old connection for a moment.
+    'slot.retry.delay.ms': '500',
+    'slot.max.retries': '120',
+    'poll.interval.ms': String(profile.connectPollMs),
+    'max.batch.size': String(profile.connectBatch),
+    'max.queue.size': String(profile.connectBatch * 4),
+    'max.queue.size.in.bytes': String(64 * 1024 * 1024),
+    'producer.override.linger.ms': String(profile.producerLingerMs),
+    'producer.override.compression.type': 'lz4',
+    'producer.override.batch.size': String(256 * 1024),
+    'producer.override.buffer.memory': String(
+      Math.max(32 * 1024 * 1024, input.maxMessageBytes + 1024 * 1024),
+    ),
+    'producer.override.max.request.size': String(input.maxMessageBytes),
+    // A TOASTed value that did not change is not in the WAL: the current one is read instead.
+    'unavailable.value.placeholder': input.toastPlaceholder,
+    'post.processors': 'reselector',
+    'reselector.type': 'io.debezium.processors.reselect.ReselectColumnsPostProcessor',
+    'reselector.reselect.unavailable.values': 'true',
+    'reselector.reselect.null.values': 'false',
+    'errors.max.retries': '-1',
+    'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
+    'key.converter.schemas.enable': 'false',
+    'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
+    'value.converter.schemas.enable': 'false',
+  };
+}

@@ -1,0 +1,56 @@
+import {
+  type LaneNames,
+  laneNames,
+  type TableId,
+  type TargetNames,
+  tableLabelKey,
+  topicName,
+} from './names.ts';
+
+/** One Kafka engine table and the topics and tables that it serves. */
+export interface Lane {
+  readonly names: LaneNames;
+  readonly topics: readonly string[];
+  readonly tables: readonly TableId[];
+}
+
+/** Up to this many topics each get a queue of their own; more share lanes. */
+export const OWN_QUEUE_LIMIT = 16;
+/** Topics in one shared lane: its latency grows with the views behind it (docs/performance.md). */
+export const LANE_SIZE = 12;
+
+/**
+ * Which tables share a queue. Tables whose topics have the same name must share one: two queues
+ * that read the same topic would both store its rows.
+ */
+export function planLanes(
+  tables: readonly TableId[],
+  names: ReadonlyMap<string, TargetNames>,
+  options: { prefix: string; group: string },
+): Lane[] {
+  const byTopic = new Map<string, TableId[]>();
+  // Sorted, so that what a shared queue is named after does not depend on the order of the tables.
+  const ordered = [...tables].sort((a, b) => (tableLabelKey(a) < tableLabelKey(b) ? -1 : 1));
+  for (const id of ordered) {
+    const topic = topicName(options.prefix, id);
+    byTopic.set(topic, [...(byTopic.get(topic) ?? []), id]);
+  }
+  const topics = [...byTopic.keys()].sort();
+  if (topics.length <= OWN_QUEUE_LIMIT) {
+    return topics.map((topic) => {
+      const members = byTopic.get(topic) ?? [];
+      const first = members[0];
+      const own = first && names.get(tableLabelKey(first));
+      return { names: laneNames(options.group, own, 0), topics: [topic], tables: members };
+    });
+  }
+  const count = Math.ceil(topics.length / LANE_SIZE);
+  return Array.from({ length: count }, (_, index) => {
+    const own = topics.filter((_, i) => i % count === index);
+    return {
+      names: laneNames(options.group, undefined, index),
+      topics: own,
+      tables: own.flatMap((topic) => byTopic.get(topic) ?? []),
+    };
+  });
+}

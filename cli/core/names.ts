@@ -1,0 +1,198 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * Every name in the pipeline is computed here, and nowhere else: slot, publication, topic,
+ * consumer group, ClickHouse databases and tables.
+ */
+
+/** A table in the source: unquoted parts, as in the catalog. */
+export interface TableId {
+  readonly schema: string;
+  readonly table: string;
+}
+
+/** `schema.table`, for people and for JSON; not SQL. */
+export function tableLabel(id: TableId): string {
+  return `${id.schema}.${id.table}`;
+}
+
+/** Kafka accepts these characters only; Debezium replaces every other UTF-16 unit by `_`. */
+const TOPIC_UNSAFE = /[^A-Za-z0-9._-]/g;
+
+/**
+ * The topic that Debezium writes a table's changes to. Different tables can share one ("a b" and
+ * "a_b"): views therefore select by `source.schema` and `source.table`, never by topic.
+ */
+export function topicName(prefix: string, id: TableId): string {
+  return `${prefix}.${id.schema}.${id.table}`.replace(TOPIC_UNSAFE, '_');
+}
+
+/** The schema of our own in the source, and our own database in ClickHouse. */
+export const CDC_SCHEMA = 'cdc';
+/** The row that the agent keeps updating, to prove that the pipeline flows. */
+export const HEARTBEAT: TableId = { schema: CDC_SCHEMA, table: 'heartbeat' };
+
+/** Tables of our own in ClickHouse's database `cdc`. */
+export const CH_CDC = {
+  database: CDC_SCHEMA,
+  deadLetters: 'dead_letters',
+  loads: 'loads',
+  heartbeats: 'heartbeats',
+} as const;
+
+/** Databases of ClickHouse's and of our own; a schema of that name gets an underscore. */
+export const RESERVED_DATABASES: readonly string[] = [
+  'system',
+  'information_schema',
+  'INFORMATION_SCHEMA',
+  '_temporary_and_external_tables',
+  CH_CDC.database,
+];
+
+export function targetDatabase(schema: string, configured: string | undefined): string {
+  const name = configured ?? schema;
+  return shorten(RESERVED_DATABASES.includes(name) ? `${name}_` : name, DATABASE_LENGTH);
+}
+
+/**
+ * ClickHouse names files after tables: a dropped one's is `database.table.uuid.sql`, of 255 bytes
+ * at most, in which all but ASCII word characters count three times. Names of 63 ASCII characters
+ * stay as they are.
+ */
+const DATABASE_LENGTH = 90;
+const VIEW_LENGTH = 96;
+
+function escapedLength(text: string): number {
+  return [...Buffer.from(text)].reduce((sum, byte) => sum + (isWord(byte) ? 1 : 3), 0);
+}
+
+function isWord(byte: number): boolean {
+  return byte < 128 && /\w/.test(String.fromCharCode(byte));
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}
+
+/** A name that is too long keeps its beginning and gets a digest of the whole. */
+function shorten(name: string, limit: number): string {
+  if (escapedLength(name) <= limit) return name;
+  const end = `_${digest(name)}`;
+  let kept = '';
+  for (const char of name) {
+    if (escapedLength(kept + char) + end.length > limit) break;
+    kept += char;
+  }
+  return kept + end;
+}
+
+/** What stands in ClickHouse for one source table. */
+export interface TargetNames {
+  readonly database: string;
+  /** The view people query: current rows only. */
+  readonly view: string;
+  /** Storage: every version of every row. */
+  readonly final: string;
+  /** From the lane's Null table into storage. */
+  readonly mv: string;
+}
+
+/** What is appended to a view's name for the objects that belong to it. */
+const SUFFIXES = ['final', 'mv', 'queue', 'queue_rows', 'queue_mv', 'queue_rows_dead'] as const;
+
+/**
+ * Names for all tables at once, because they can collide: `orders_final` may be a table of the
+ * user's, and with one database for all schemas two tables can have the same name. The rule only
+ * looks at the set of tables, so that every run computes the same names: a view keeps its table's
+ * name if it can, and what belongs to a view gives way to other views, with more underscores.
+ */
+export function targetNames(
+  tables: readonly TableId[],
+  database: string | undefined,
+): Map<string, TargetNames> {
+  const key = (db: string, name: string) => JSON.stringify([db, name]);
+  const wanted = tables.map((id) => ({ id, database: targetDatabase(id.schema, database) }));
+  const count = new Map<string, number>();
+  for (const { id, database: db } of wanted) {
+    count.set(key(db, id.table), (count.get(key(db, id.table)) ?? 0) + 1);
+  }
+  const ordered = wanted
+    .map(({ id, database: db }) => {
+      const shared = (count.get(key(db, id.table)) ?? 0) > 1;
+      const name = shared ? `${id.schema}__${id.table}` : id.table;
+      const view = shorten(name, VIEW_LENGTH);
+      return { id, database: db, view, plain: view === id.table, label: tableLabelKey(id) };
+    })
+    .sort((a, b) => Number(b.plain) - Number(a.plain) || (a.label < b.label ? -1 : 1));
+  const taken = new Set<string>();
+  const views = ordered.map((entry) => {
+    let view = entry.view;
+    for (let salt = ''; taken.has(key(entry.database, view)); salt += '+') {
+      view = shorten(`${entry.view}_${digest(entry.label + salt)}`, VIEW_LENGTH);
+    }
+    taken.add(key(entry.database, view));
+    return { ...entry, view };
+  });
+  const names = new Map<string, TargetNames>();
+  for (const { label, database: db, view } of views) {
+    let joint = '_';
+    const own = () => SUFFIXES.map((suffix) => key(db, `${view}${joint}${suffix}`));
+    while (own().some((name) => taken.has(name))) joint += '_';
+    for (const name of own()) taken.add(name);
+    names.set(label, {
+      database: db,
+      view,
+      final: `${view}${joint}final`,
+      mv: `${view}${joint}mv`,
+    });
+  }
+  return names;
+}
+
+/** A map key that no pair of names can fake (`a.b`.`c` and `a`.`b.c` differ). */
+export function tableLabelKey(id: TableId): string {
+  return JSON.stringify([id.schema, id.table]);
+}
+
+/** Names of a lane: one Kafka engine table, the Null table behind it, and the views between. */
+export interface LaneNames {
+  readonly database: string;
+  readonly queue: string;
+  readonly fanout: string;
+  readonly mv: string;
+  readonly group: string;
+}
+
+/** A lane of one table is named after it (`orders_queue`); a shared one lives in `cdc`. */
+export function laneNames(group: string, own: TargetNames | undefined, index: number): LaneNames {
+  if (own) {
+    const stem = own.mv.slice(0, -'mv'.length);
+    return {
+      database: own.database,
+      queue: `${stem}queue`,
+      fanout: `${stem}queue_rows`,
+      mv: `${stem}queue_mv`,
+      group: `${group}.${groupPart(own)}`,
+    };
+  }
+  const stem = `lane_${index}`;
+  return {
+    database: CH_CDC.database,
+    queue: `${stem}_queue`,
+    fanout: `${stem}_queue_rows`,
+    mv: `${stem}_queue_mv`,
+    group: `${group}.${stem}`,
+  };
+}
+
+/** Two queues in one group would take each other's messages: different views, different groups. */
+function groupPart(own: TargetNames): string {
+  const safe = [own.database, own.view].map((part) => part.replace(/[^A-Za-z0-9_-]/g, '_'));
+  const exact = safe[0] === own.database && safe[1] === own.view;
+  return `${safe.join('.')}${exact ? '' : `.${digest(JSON.stringify([own.database, own.view]))}`}`;
+}
+
+/** PostgreSQL slot names: lower case letters, digits and underscore, 63 bytes. */
+export function slotNameFor(stack: string): string {
+  return `cdc_${stack.toLowerCase().replace(/[^a-z0-9_]/g, '_')}`.slice(0, 63);
+}

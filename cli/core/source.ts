@@ -1,0 +1,33 @@
+import type { TableId } from './names.ts';
+
+/** A column as PostgreSQL's catalog describes it. */
+export interface SourceColumn {
+  readonly name: string;
+  /** Base type's name in pg_type (`int4`, `numeric`, `_text` is given as its element with `array`). */
+  readonly type: string;
+  /** As people write it: `numeric(10,2)`, `character varying(20)[]`. */
+  readonly displayType: string;
+  /** `e` enum, `c` composite, `d` domain (already resolved), `b` base … from pg_type.typtype. */
+  readonly typeKind: string;
+  readonly array: boolean;
+  /** numeric(precision, scale) and char(length); absent when not declared. */
+  readonly precision: number | undefined;
+  readonly scale: number | undefined;
+  readonly length: number | undefined;
+  readonly notNull: boolean;
+}
+
+export interface SourceTable extends TableId {
+  readonly oid: number;
+  /** `r` ordinary, `p` partitioned. */
+  readonly kind: 'r' | 'p';
+  readonly columns: readonly SourceColumn[];
+  /** Columns of the primary key in its order, or of the replica identity index; empty without. */
+  readonly key: readonly string[];
+  /** `d` default, `f` full, `i` index, `n` nothing. */
+  readonly replicaIdentity: 'd' | 'f' | 'i' | 'n';
+  /** From the planner's statistics; an estimate. */
+  readonly estimatedRows: number;
+  readonly bytes: number;
+  readonly unlogged: boolean;
+}

@@ -1,0 +1,237 @@
+import ora, { type Ora } from 'ora';
+import type { Finding, Problem } from '../core/problems.ts';
+import type { Context } from './context.ts';
+
+/** Colours as functions; identity where colour is off. */
+export interface Paint {
+  bold(text: string): string;
+  dim(text: string): string;
+  red(text: string): string;
+  green(text: string): string;
+  yellow(text: string): string;
+  cyan(text: string): string;
+}
+
+function paint(on: boolean): Paint {
+  const wrap = (open: number, close: number) => (text: string) =>
+    on ? `\u001b[${open}m${text}\u001b[${close}m` : text;
+  return {
+    bold: wrap(1, 22),
+    dim: wrap(2, 22),
+    red: wrap(31, 39),
+    green: wrap(32, 39),
+    yellow: wrap(33, 39),
+    cyan: wrap(36, 39),
+  };
+}
+
+/** One line of work in progress: a spinner on a terminal, a line per finished step elsewhere. */
+export interface Progress {
+  update(text: string): void;
+  done(text: string): void;
+  fail(text: string): void;
+}
+
+/**
+ * Three channels kept apart: results go to standard output (one JSON document with `--json`),
+ * progress and problems go to standard error.
+ */
+export class Printer {
+  readonly json: boolean;
+  readonly paint: Paint;
+  private readonly context: Context;
+  private spinner: Ora | undefined;
+
+  constructor(context: Context, json: boolean) {
+    this.context = context;
+    this.json = json;
+    const colour = !context.env.NO_COLOR && context.env.TERM !== 'dumb';
+    this.paint = paint(colour && context.stdout.isTTY === true && !json);
+  }
+
+  /** Columns that text may use; 80 where the output is no terminal. */
+  get columns(): number {
+    return this.context.stdout.columns ?? 80;
+  }
+
+  get isTerminal(): boolean {
+    return this.context.stdout.isTTY === true;
+  }
+
+  /** The command's result: the same value as text or as one JSON document. */
+  result(value: unknown, text: () => string): void {
+    const body = this.json ? JSON.stringify(value, jsonSafe, 2) : text().replace(/\n$/, '');
+    if (body !== '') this.context.stdout.write(`${body}\n`);
+  }
+
+  /** A line of text to standard output while a command goes on (log lines, `--watch`). */
+  line(text: string): void {
+    this.context.stdout.write(`${text}\n`);
+  }
+
+  /** A remark for people, on standard error. */
+  note(text: string): void {
+    this.spinner?.clear();
+    this.context.stderr.write(`${text}\n`);
+    if (this.spinner?.isSpinning) this.spinner.render();
+  }
+
+  progress(text: string): Progress {
+    const marks = paint(this.context.stderr.isTTY === true && !this.context.env.NO_COLOR);
+    if (this.context.stderr.isTTY === true && this.context.env.TERM !== 'dumb') {
+      this.spinner?.stop();
+      const spinner = ora({
+        text: clip(text, (this.context.stderr.columns ?? 80) - 4),
+        stream: this.context.stderr as never,
+        discardStdin: false,
+      }).start();
+      this.spinner = spinner;
+      const width = () => Math.max(10, (this.context.stderr.columns ?? 80) - 4);
+      return {
+        update: (next) => {
+          spinner.text = clip(next, width());
+        },
+        done: (last) => {
+          spinner.stopAndPersist({ symbol: marks.green('✔'), text: last });
+        },
+        fail: (last) => {
+          spinner.stopAndPersist({ symbol: marks.red('✖'), text: last });
+        },
+      };
+    }
+    return this.plainProgress(text);
+  }
+
+  /** Off a terminal a long step says so every few seconds, so that a log shows it is alive. */
+  private plainProgress(text: string): Progress {
+    const everyMs = 5000;
+    let printedAtMs = this.context.monotonicMs();
+    let printed = text;
+    return {
+      update: (next) => {
+        if (this.context.monotonicMs() - printedAtMs < everyMs || next === printed) return;
+        printedAtMs = this.context.monotonicMs();
+        printed = next;
+        this.note(`… ${next}`);
+      },
+      done: (last) => this.note(`✔ ${last}`),
+      fail: (last) => this.note(`✖ ${last}`),
+    };
+  }
+
+  /** Stops a spinner that an exception left running. */
+  settle(): void {
+    this.spinner?.stop();
+    this.spinner = undefined;
+  }
+
+  problem(problem: Problem): void {
+    this.settle();
+    if (this.json) {
+      this.context.stdout.write(`${JSON.stringify({ error: problem.render() }, null, 2)}\n`);
+    }
+    const marks = paint(this.context.stderr.isTTY === true && !this.context.env.NO_COLOR);
+    const lines = [
+      `${marks.red('✖')} ${marks.bold(problem.message)} ${marks.dim(`[${problem.code}]`)}`,
+      ...indent('cause', problem.causeText),
+      ...indent('fix', problem.fix),
+    ];
+    this.context.stderr.write(`${lines.join('\n')}\n`);
+    if (this.context.env.CDC_DEBUG && problem.stack) {
+      this.context.stderr.write(`${marks.dim(problem.stack)}\n`);
+    }
+  }
+
+  /** Findings as text, worst first, each with its fix. */
+  findings(findings: readonly Finding[]): string {
+    const order = { error: 0, warning: 1, info: 2 } as const;
+    const mark = {
+      error: this.paint.red('✖'),
+      warning: this.paint.yellow('!'),
+      info: this.paint.cyan('i'),
+    } as const;
+    return [...findings]
+      .sort((a, b) => order[a.severity] - order[b.severity])
+      .map((f) =>
+        [
+          `${mark[f.severity]} ${this.paint.bold(visible(f.subject))}: ${visible(f.message)} ${this.paint.dim(`[${f.id}]`)}`,
+          ...(f.fix ? indent('fix', f.fix) : []),
+        ].join('\n'),
+      )
+      .join('\n');
+  }
+
+  /** Columns padded to their widest cell; numbers to the right. */
+  table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+    const cells = [head, ...rows.map((row) => row.map((cell) => visible(String(cell))))];
+    const numeric = head.map(
+      (_, i) =>
+        rows.length > 0 &&
+        rows.every((row) => /^[\d,.<>-]*( [a-zµ%/A-Z]+)?$/.test(String(row[i] ?? ''))),
+    );
+    const widths = head.map((_, i) => Math.max(...cells.map((row) => displayWidth(row[i] ?? ''))));
+    const render = (row: readonly string[]) =>
+      row
+        .map((cell, i) => {
+          const pad = ' '.repeat(Math.max(0, (widths[i] ?? 0) - displayWidth(cell)));
+          return numeric[i] ? pad + cell : cell + pad;
+        })
+        .join('  ')
+        .trimEnd();
+    const total = widths.reduce((sum, width) => sum + width + 2, -2);
+    // A narrow terminal gets one line per cell: a wrapped table cannot be read.
+    if (total > this.columns) return stacked(head, cells.slice(1), this.paint);
+    return [this.paint.dim(render(head)), ...cells.slice(1).map(render)].join('\n');
+  }
+}
+
+function stacked(head: readonly string[], rows: readonly (readonly string[])[], p: Paint): string {
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => (i === 0 ? p.bold(cell) : `  ${p.dim(`${head[i]}:`)} ${cell}`))
+        .filter((_, i) => i === 0 || row[i] !== '')
+        .join('\n'),
+    )
+    .join('\n');
+}
+
+function indent(label: string, text: string): string[] {
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.map((line, i) => `  ${i === 0 ? `${label}:`.padEnd(6) : '      '} ${line}`);
+}
+
+/** Names in a database may hold line breaks and escape sequences; shown, they must do nothing. */
+function visible(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what it is about
+  return text.replace(/[\u0000-\u001a\u001c-\u001f\u007f]|\u001b(?!\[[0-9;]*m)/g, (char) =>
+    JSON.stringify(char).slice(1, -1),
+  );
+}
+
+function clip(text: string, width: number): string {
+  return displayWidth(text) <= width ? text : `${[...text].slice(0, width - 1).join('')}…`;
+}
+
+/** Cells a text takes on a terminal: escape sequences none, wide characters two. */
+export function displayWidth(text: string): number {
+  let width = 0;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences start with ESC
+  for (const char of text.replace(/\u001b\[[0-9;]*m/g, '')) {
+    width +=
+      /\p{Extended_Pictographic}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]/u.test(
+        char,
+      ) && !/[✔✖]/u.test(char)
+        ? 2
+        : 1;
+  }
+  return width;
+}
+
+/** WAL positions and counts can exceed 2^53; JSON gets them as text then. */
+function jsonSafe(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') {
+    return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
+  }
+  return value;
+}

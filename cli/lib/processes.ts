@@ -1,0 +1,131 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+
+/** Looks at other processes of this machine: /proc where there is one, `ps` elsewhere. */
+
+const HAS_PROC = existsSync('/proc/self/stat');
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+  if (!HAS_PROC) return true;
+  return procState(pid) !== 'Z';
+}
+
+function procState(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2)[0];
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Every process that carries `marker` in its environment (Linux) or its command line (elsewhere).
+ * Pid files lie after a crash; what runs does not.
+ */
+export function findMarked(marker: string): number[] {
+  const own = new Set([process.pid]);
+  if (!HAS_PROC) return findByCommandLine(marker, own);
+  const needle = Buffer.from(`\0${marker}\0`);
+  const found: number[] = [];
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || own.has(pid)) continue;
+    try {
+      const environment = readFileSync(`/proc/${pid}/environ`);
+      const wrapped = Buffer.concat([Buffer.from('\0'), environment]);
+      if (wrapped.includes(needle) && procState(pid) !== 'Z') found.push(pid);
+    } catch {
+      // Gone meanwhile, or another user's.
+    }
+  }
+  return found;
+}
+
+function findByCommandLine(marker: string, own: ReadonlySet<number>): number[] {
+  const lines = execFileSync('ps', ['-axEo', 'pid=,command='], {
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  return lines
+    .split('\n')
+    .filter((line) => line.includes(marker))
+    .map((line) => Number.parseInt(line, 10))
+    .filter((pid) => Number.isInteger(pid) && !own.has(pid));
+}
+
+/** Resident memory of a process and of all below it, in bytes; absent when it cannot be read. */
+export function residentBytes(rootPid: number): number | undefined {
+  const children = new Map<number, number[]>();
+  const resident = new Map<number, number>();
+  for (const row of processTable()) {
+    resident.set(row.pid, row.rssBytes);
+    children.set(row.ppid, [...(children.get(row.ppid) ?? []), row.pid]);
+  }
+  if (!resident.has(rootPid)) return undefined;
+  let total = 0;
+  const queue = [rootPid];
+  for (let pid = queue.pop(); pid !== undefined; pid = queue.pop()) {
+    total += privateBytes(pid) ?? resident.get(pid) ?? 0;
+    queue.push(...(children.get(pid) ?? []));
+  }
+  return total;
+}
+
+/**
+ * Proportional set size: PostgreSQL's backends share one buffer pool, which resident size would
+ * count once for each of them.
+ */
+function privateBytes(pid: number): number | undefined {
+  if (!HAS_PROC) return undefined;
+  try {
+    const match = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
+    return match ? Number(match[1]) * 1024 : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+interface ProcessRow {
+  readonly pid: number;
+  readonly ppid: number;
+  readonly rssBytes: number;
+}
+
+function processTable(): ProcessRow[] {
+  return HAS_PROC ? tableFromProc() : tableFromPs();
+}
+
+/** A slim system has no `ps`. */
+function tableFromProc(): ProcessRow[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const status = readFileSync(`/proc/${name}/status`, 'utf8');
+      const field = (key: string) =>
+        Number(new RegExp(`^${key}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0);
+      return [{ pid: Number(name), ppid: field('PPid'), rssBytes: field('VmRSS') * 1024 }];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function tableFromPs(): ProcessRow[] {
+  const text = execFileSync('ps', ['-axo', 'pid=,ppid=,rss='], {
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const [pid = 0, ppid = 0, rss = 0] = line.trim().split(/\s+/).map(Number);
+      return { pid, ppid, rssBytes: rss * 1024 };
+    });
+}

@@ -1,0 +1,30 @@
+/** Quoting of SQL identifiers and literals. Nothing else in the project builds them. */
+
+/** A PostgreSQL identifier: `"` doubled. PostgreSQL knows no NUL in identifiers. */
+export function pgIdent(...parts: string[]): string {
+  return parts.map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
+}
+
+/** A PostgreSQL string literal that means the same whatever standard_conforming_strings says. */
+export function pgLiteral(value: string): string {
+  const quoted = `'${value.replaceAll("'", "''")}'`;
+  return value.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted;
+}
+
+/** A ClickHouse identifier between backticks; backslash and backtick are escaped. */
+export function chIdent(...parts: string[]): string {
+  return parts
+    .map((part) => `\`${part.replaceAll('\\', '\\\\').replaceAll('`', '\\`')}\``)
+    .join('.');
+}
+
+/** A ClickHouse string literal. */
+export function chLiteral(value: string): string {
+  const escaped = value
+    .replaceAll('\\', '\\\\')
+    .replaceAll("'", "\\'")
+    .replaceAll('\0', '\\0')
+    .replaceAll('\n', '\\n')
+    .replaceAll('\t', '\\t');
+  return `'${escaped}'`;
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { COMMANDS } from './commands/registry.ts';
+import type { Context } from './kernel/context.ts';
+import { runCli } from './kernel/program.ts';
+import { packageRoot } from './lib/packageRoot.ts';
+
+/** Process in, exit code out. */
+const abort = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(name, () => {
+    // A second signal means "now".
+    if (abort.signal.aborted) process.exit(130);
+    abort.abort(new Error(`signal ${name}`));
+  });
+}
+// `cdc logs | head` closes the pipe; that is no error.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+}
+
+const context: Context = {
+  env: process.env,
+  cwd: process.cwd(),
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  signal: abort.signal,
+  now: () => new Date(),
+  monotonicMs: () => performance.now(),
+};
+
+const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
+  version: string;
+};
+const exit = await runCli(process.argv.slice(2), context, COMMANDS, version);
+// Clients may keep sockets open for reuse; the work is done and the output must be whole.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(exit)));

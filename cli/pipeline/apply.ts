@@ -1,0 +1,167 @@
+import { join } from 'node:path';
+import type pg from 'pg';
+import { ClickHouse } from '../components/clickhouse/client.ts';
+import { runStatements } from '../components/clickhouse/prepare.ts';
+import { Connect } from '../components/connect/client.ts';
+import { withKafkaAdmin } from '../components/kafka/client.ts';
+import { createTopics } from '../components/kafka/topics.ts';
+import { withPostgres } from '../components/postgres/client.ts';
+import { observeSlot, walPosition } from '../components/postgres/observe.ts';
+import { createSlot, waitForRunningTransactions } from '../components/postgres/prepare.ts';
+import { tableLabel, tableLabelKey } from '../core/names.ts';
+import { type Change, publicationDiff } from '../core/plan.ts';
+import { Problem } from '../core/problems.ts';
+import { tryLock } from '../lib/lock.ts';
+import { WaitTimeout, waitFor } from '../lib/wait.ts';
+import { recordSlotFloor, recordTableFloor, slotFloor, tableFloor } from './floor.ts';
+import { type LoadProgress, type LoadResult, loadTable } from './load.ts';
+import { makePlan, type Plan } from './plan.ts';
+import { type RegisterResult, registerConnector } from './register.ts';
+import type { Stack } from './stack.ts';
+
+export interface ApplyResult {
+  readonly changes: readonly Change[];
+  readonly connector: RegisterResult;
+  readonly loads: readonly LoadResult[];
+}
+
+export interface ApplyEvents {
+  step(text: string): void;
+  loading(progress: LoadProgress): void;
+}
+
+/**
+ * Brings source, Kafka, ClickHouse and Connect to what the configuration says. Every step can be
+ * run twice; an interrupted run is repaired by the next.
+ */
+export async function applyPlan(
+  stack: Stack,
+  signal: AbortSignal,
+  events: ApplyEvents,
+): Promise<ApplyResult> {
+  return withApplyLock(stack, signal, async () => {
+    const plan = await makePlan(stack);
+    if (plan.changes.length === 0) return { changes: [], connector: 'unchanged', loads: [] };
+    const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
+    try {
+      const of = (component: Change['component']) =>
+        plan.changes.filter((c) => c.component === component && c.sql.length > 0);
+      // The target's tables first: floors and progress are recorded in them.
+      const [reading, storing] = partition(of('clickhouse'), (c) => c.object.startsWith('queue '));
+      events.step('creating ClickHouse tables');
+      for (const change of storing) await runStatements(clickhouse, change.sql);
+      events.step('preparing the source');
+      const floor = await prepareSource(stack, clickhouse, plan, signal);
+      await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
+        createTopics(admin, plan.desired.topics, stack.endpoints.kafka.managed ? 1 : -1),
+      );
+      events.step('creating ClickHouse queues and views');
+      for (const change of reading) await runStatements(clickhouse, change.sql);
+      signal.throwIfAborted();
+      events.step('registering the connector');
+      const connector = (await registerConnector(stack, plan.desired.connector)).result;
+      const loads: LoadResult[] = [];
+      for (const table of plan.desired.tables) {
+        if (!plan.toLoad.includes(tableLabel(table))) continue;
+        const own = await tableFloor(clickhouse, table.source, floor);
+        if (own === undefined) await recordTableFloor(clickhouse, table.source, floor);
+        loads.push(await loadTable(stack, table, own ?? floor, signal, events.loading));
+      }
+      return { changes: plan.changes, connector, loads };
+    } finally {
+      await clickhouse.close();
+    }
+  });
+}
+
+function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(test), items.filter((item) => !test(item))];
+}
+
+/** Publication, slot and heartbeat; returns the slot's floor. */
+async function prepareSource(
+  stack: Stack,
+  clickhouse: ClickHouse,
+  plan: Plan,
+  signal: AbortSignal,
+): Promise<bigint> {
+  const { slot } = stack.names;
+  const changes = plan.changes.filter((c) => c.component === 'postgres');
+  return withPostgres(stack.endpoints.postgres, async (client) => {
+    const joined = changes.some((c) => c.action === 'add');
+    if (joined && plan.source.observed.slot) await recordJoiningTables(client, clickhouse, plan);
+    const statements = changes.filter((c) => !c.object.startsWith('slot ')).flatMap((c) => c.sql);
+    for (const statement of statements) await client.query(statement);
+    if (!plan.source.observed.slot) {
+      // A connector that read another slot of this name would go on from where that one was.
+      await forgetConnector(stack);
+      const floor = await createSlot(client, slot);
+      await recordSlotFloor(clickhouse, slot, floor);
+      return floor;
+    }
+    if (joined) await waitForRunningTransactions(client, signal);
+    const recorded = await slotFloor(clickhouse, slot);
+    if (recorded !== undefined) return recorded;
+    const present = await observeSlot(client, slot);
+    if (present?.restartLsn === undefined)
+      throw new Problem('SLOT_LOST', { slot, detail: 'it has no WAL position' });
+    await recordSlotFloor(clickhouse, slot, present.restartLsn);
+    return present.restartLsn;
+  });
+}
+
+/** Before a table joins the publication: every change of it that is streamed is later than this. */
+async function recordJoiningTables(
+  client: pg.ClientBase,
+  clickhouse: ClickHouse,
+  plan: Plan,
+): Promise<void> {
+  const position = await walPosition(client);
+  const { add } = publicationDiff(plan.source.observed.publication ?? [], plan.source.tables);
+  const joining = new Set(add.map(tableLabelKey));
+  for (const table of plan.source.tables) {
+    if (joining.has(tableLabelKey(table))) await recordTableFloor(clickhouse, table, position);
+  }
+}
+
+async function forgetConnector(stack: Stack): Promise<void> {
+  const connect = new Connect(stack.endpoints.connect);
+  const { connector } = stack.names;
+  if (!(await connect.config(connector))) return;
+  await connect.stop(connector);
+  await waitFor('the connector to stop', { timeoutMs: 30_000 }, async () => {
+    const status = await connect.status(connector);
+    return status?.connector.state === 'STOPPED' && status.tasks.length === 0
+      ? { ready: true }
+      : { seen: status?.connector.state ?? 'no status' };
+  });
+  await connect.deleteOffsets(connector);
+  await connect.delete(connector);
+}
+
+/** One apply at a time; a second waits for the first, which usually leaves it nothing to do. */
+export async function withApplyLock<T>(
+  stack: Stack,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  const path = join(stack.layout.root, 'apply.lock');
+  let heldBy = 0;
+  try {
+    const lock = await waitFor('another cdc command', { timeoutMs: 120_000, signal }, () => {
+      const taken = tryLock(path);
+      if (!('heldBy' in taken)) return { ready: taken };
+      heldBy = taken.heldBy;
+      return { seen: `pid ${taken.heldBy}` };
+    });
+    try {
+      return await work();
+    } finally {
+      lock.release();
+    }
+  } catch (error) {
+    if (error instanceof WaitTimeout)
+      throw new Problem('STACK_BUSY', { pid: heldBy, detail: error.message });
+    throw error;
+  }
+}

@@ -1,0 +1,124 @@
+import { MAX_MESSAGE_BYTES } from '../components/kafka/topics.ts';
+import { connectorConfig } from '../core/connector.ts';
+import {
+  deadLetterView,
+  fanoutObject,
+  heartbeatView,
+  laneView,
+  ownTables,
+  planTable,
+  queueObject,
+  storageObject,
+  type TablePlan,
+  tableView,
+  viewObject,
+} from '../core/ddl.ts';
+import { type Lane, planLanes } from '../core/lanes.ts';
+import {
+  CDC_SCHEMA,
+  CH_CDC,
+  HEARTBEAT,
+  laneNames,
+  tableLabelKey,
+  targetNames,
+  topicName,
+} from '../core/names.ts';
+import type { DesiredLane, DesiredTarget } from '../core/plan.ts';
+import type { SourceTable } from '../core/source.ts';
+import type { PostgresEndpoint } from '../runtimes/endpoints.ts';
+import type { Stack } from './stack.ts';
+
+/** Everything that should stand in the servers, computed from the catalog and the configuration. */
+export interface Desired {
+  readonly tables: readonly TablePlan[];
+  readonly lanes: readonly Lane[];
+  readonly topics: readonly string[];
+  readonly target: DesiredTarget;
+  readonly connector: Readonly<Record<string, string>>;
+}
+
+export function desiredOf(stack: Stack, captured: readonly SourceTable[]): Desired {
+  const names = targetNames(captured, stack.config.clickhouse.database);
+  const tables = captured.map((source) => {
+    const own = names.get(tableLabelKey(source));
+    if (!own) throw new RangeError(`no names for ${source.table}`);
+    return planTable(source, own);
+  });
+  const options = { prefix: stack.names.topicPrefix, group: stack.names.group };
+  const lanes = planLanes(tables, names, options);
+  const heartbeat = heartbeatLane(stack);
+  const target = desiredTarget(stack, tables, lanes, heartbeat);
+  return {
+    tables,
+    lanes: [...lanes, heartbeat],
+    topics: [...new Set([...lanes, heartbeat].flatMap((lane) => lane.topics))],
+    target,
+    connector: connectorConfig({
+      topicPrefix: stack.names.topicPrefix,
+      slot: stack.names.slot,
+      publication: stack.names.publication,
+      tables: [...tables, HEARTBEAT],
+      profile: stack.profile,
+      toastPlaceholder: stack.secrets.toastPlaceholder,
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+      database: databaseOf(stack.endpoints.postgres),
+      snapshot: false,
+    }),
+  };
+}
+
+function databaseOf(endpoint: PostgresEndpoint) {
+  const { host, port, user, password, database, sslmode } = endpoint;
+  return { host, port, user, password, database, sslmode };
+}
+
+/** The heartbeat crosses the pipeline like any table, but in a queue of its own. */
+function heartbeatLane(stack: Stack): Lane {
+  const own = {
+    database: CDC_SCHEMA,
+    view: HEARTBEAT.table,
+    final: '',
+    mv: `${HEARTBEAT.table}_mv`,
+  };
+  return {
+    names: laneNames(stack.names.group, own, 0),
+    topics: [topicName(stack.names.topicPrefix, HEARTBEAT)],
+    tables: [HEARTBEAT],
+  };
+}
+
+function desiredTarget(
+  stack: Stack,
+  tables: readonly TablePlan[],
+  lanes: readonly Lane[],
+  heartbeat: Lane,
+): DesiredTarget {
+  const queueOptions = {
+    brokers: stack.endpoints.kafka.brokers.join(','),
+    profile: stack.profile,
+    // The embedded ClickHouse has the credentials in its own configuration.
+    sasl: stack.endpoints.clickhouse.managed ? undefined : stack.endpoints.kafka.sasl,
+  };
+  const base = (lane: Lane) => ({
+    lane,
+    queue: queueObject(lane, queueOptions),
+    fanout: fanoutObject(lane),
+    reader: laneView(lane, stack.secrets.toastPlaceholder),
+  });
+  const own = (lane: Lane): TablePlan[] =>
+    lane.tables.map((id) => {
+      const plan = tables.find((t) => tableLabelKey(t) === tableLabelKey(id));
+      if (!plan) throw new RangeError(`no plan for ${id.table}`);
+      return plan;
+    });
+  const desiredLanes: DesiredLane[] = lanes.map((lane) => ({
+    ...base(lane),
+    views: [...own(lane).map((plan) => tableView(plan, lane)), deadLetterView(lane, own(lane))],
+  }));
+  return {
+    databases: [...new Set([CH_CDC.database, ...tables.map((t) => t.names.database)])],
+    own: ownTables(),
+    tables: tables.map((plan) => ({ plan, storage: storageObject(plan), view: viewObject(plan) })),
+    lanes: [...desiredLanes, { ...base(heartbeat), views: [heartbeatView(heartbeat)] }],
+  };
+}

@@ -1,0 +1,223 @@
+import { checkPortsFree } from '../agent/ports.ts';
+import { checkTarget } from '../components/clickhouse/check.ts';
+import { withClickHouse } from '../components/clickhouse/client.ts';
+import { checkConnector } from '../components/connect/check.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { type Finding, findingOf, plural } from '../core/problems.ts';
+import type { Context } from '../kernel/context.ts';
+import { formatMs } from '../lib/format.ts';
+import { within } from '../lib/wait.ts';
+import { checkMachine } from '../runtimes/embedded/check.ts';
+import { SERVER_NAMES, type ServerName } from '../runtimes/endpoints.ts';
+import { chooseRuntime } from '../runtimes/resolve.ts';
+import { inspectSource, makePlan } from './plan.ts';
+import { stackOf } from './stack.ts';
+import {
+  HEARTBEAT_LIMIT_MS,
+  notRunning,
+  type Observation,
+  observeStack,
+  type Watched,
+  watchStack,
+} from './status.ts';
+
+/** A server that hangs must not hang the doctor. */
+const CHECK_MS = 20_000;
+
+/** Everything that is or will be wrong, at once; changes nothing and throws nothing. */
+export async function diagnose(context: Context, load: () => LoadedConfig): Promise<Finding[]> {
+  let loaded: LoadedConfig;
+  let servers: readonly ServerName[];
+  let watched: Watched;
+  try {
+    loaded = load();
+    servers = chooseRuntime(loaded.config).servers;
+    watched = watchStack(loaded, context.env);
+  } catch (error) {
+    // What cannot be understood leaves the machine to look at.
+    return [
+      findingOf('configuration', error),
+      ...checkMachine(context.env, context.cwd, SERVER_NAMES),
+    ];
+  }
+  const found = [
+    ...checkMachine(context.env, loaded.directory, servers),
+    ...(watched.agent ? agentFindings(watched) : await stoppedFindings(watched, servers)),
+  ];
+  const observed = await observeStack(watched);
+  found.push(...serverFindings(watched, observed));
+  const [source, target] = await Promise.all([
+    sourceFindings(watched, observed),
+    targetFindings(watched, observed),
+  ]);
+  found.push(...source, ...target);
+  if (watched.agent?.phase === 'ready') {
+    found.push(...flowFindings(watched, observed));
+    const blocked =
+      observed.troubles.size > 0 || source.some((finding) => finding.severity === 'error');
+    if (!blocked) found.push(...(await planFindings(context, loaded)));
+  }
+  return withoutRepeats(found);
+}
+
+function agentFindings(watched: Watched): Finding[] {
+  const { agent } = watched;
+  if (!agent) return [];
+  const loops = Object.entries(agent.loops)
+    // The slot is looked at directly.
+    .filter(([loop]) => loop !== 'slot')
+    .map(
+      ([loop, trouble]): Finding => ({
+        id: `agent-${loop}`,
+        severity: 'warning',
+        subject: 'agent',
+        message: `${loop}: ${trouble}`,
+        fix: 'cdc logs agent',
+      }),
+    );
+  if (agent.phase === 'ready') return loops;
+  const message = agent.problem
+    ? `${agent.problem.message} ${agent.problem.cause}`
+    : `the stack is ${agent.phase}`;
+  const severity = agent.phase === 'failed' ? 'error' : 'info';
+  return [
+    ...loops,
+    {
+      id: `stack-${agent.phase}`,
+      severity,
+      subject: 'agent',
+      message,
+      fix: agent.problem?.fix ?? 'cdc status',
+    },
+  ];
+}
+
+async function stoppedFindings(
+  watched: Watched,
+  servers: readonly ServerName[],
+): Promise<Finding[]> {
+  const why = notRunning(watched);
+  if (why.code === 'AGENT_FAILED') return [{ ...findingOf('agent', why), id: 'agent-killed' }];
+  const stopped: Finding = {
+    id: 'stack-not-running',
+    severity: 'info',
+    subject: 'stack',
+    message: `${why.message} ${why.causeText}`,
+    fix: why.fix,
+  };
+  const ports = await attempt('ports', async () => {
+    await checkPortsFree(watched.config, servers);
+    return [];
+  });
+  return [stopped, ...ports];
+}
+
+function serverFindings(watched: Watched, observed: Observation): Finding[] {
+  const { agent, names } = watched;
+  const found = [...observed.troubles].map(([name, trouble]): Finding => {
+    const supervised = agent?.servers.find((server) => server.name === name);
+    const state =
+      supervised && supervised.state !== 'ready'
+        ? ` (the agent says: ${supervised.state}, ${supervised.detail ?? 'no detail'})`
+        : '';
+    return {
+      id: `${name}-unreachable`,
+      severity: 'error',
+      subject: name,
+      message: `${trouble.message}${state}`,
+      fix: trouble.fix,
+    };
+  });
+  if (agent?.phase === 'ready' && observed.connector) {
+    found.push(...checkConnector(names.connector, observed.connector.status));
+  }
+  return found;
+}
+
+async function sourceFindings(watched: Watched, observed: Observation): Promise<Finding[]> {
+  const { postgres } = watched.endpoints;
+  if (!postgres || observed.troubles.has('postgres')) return [];
+  return attempt('source', async () => {
+    const report = await inspectSource({ ...watched, endpoints: { postgres } });
+    const missing: Finding = {
+      id: 'slot-missing',
+      severity: 'error',
+      subject: watched.names.slot,
+      message: 'the replication slot is not there: changes are not kept for the copy',
+      fix: 'cdc apply   # makes it and loads the tables again',
+    };
+    const running = watched.agent?.phase === 'ready';
+    return [...report.findings, ...(running && !report.observed.slot ? [missing] : [])];
+  });
+}
+
+async function targetFindings(watched: Watched, observed: Observation): Promise<Finding[]> {
+  const { clickhouse } = watched.endpoints;
+  if (!clickhouse || observed.troubles.has('clickhouse')) return [];
+  return attempt('clickhouse', () => withClickHouse(clickhouse, checkTarget));
+}
+
+/** A heartbeat that does not cross is the one sign that something is wrong, whatever it is. */
+function flowFindings(watched: Watched, observed: Observation): Finding[] {
+  const age = observed.status.heartbeat_age_ms;
+  if (age !== undefined && age < HEARTBEAT_LIMIT_MS) return [];
+  const { postgres, clickhouse } = watched.endpoints;
+  if (age === undefined && (!postgres || !clickhouse || observed.troubles.size > 0)) return [];
+  const message =
+    age === undefined
+      ? 'no heartbeat row has arrived in ClickHouse'
+      : `the newest heartbeat row in ClickHouse is ${formatMs(age)} old: nothing flows, or it flows late`;
+  return [
+    {
+      id: 'heartbeat-late',
+      severity: 'error',
+      subject: 'pipeline',
+      message,
+      fix: 'cdc connector status && cdc lag && cdc logs connect',
+    },
+  ];
+}
+
+async function planFindings(context: Context, loaded: LoadedConfig): Promise<Finding[]> {
+  return attempt('plan', async () => {
+    const { changes, toLoad } = await makePlan(stackOf(loaded, context));
+    const others = changes.filter((change) => change.action !== 'load').length;
+    const notLoaded = toLoad.map(
+      (table): Finding => ({
+        id: 'table-not-loaded',
+        severity: 'warning',
+        subject: table,
+        message: 'its existing rows are not in ClickHouse, or not all of them',
+        fix: 'cdc apply',
+      }),
+    );
+    if (others === 0) return notLoaded;
+    return [
+      ...notLoaded,
+      {
+        id: 'plan-has-changes',
+        severity: 'info',
+        subject: 'plan',
+        message: `${plural(others, 'change')} between the configuration and what stands in the servers`,
+        fix: 'cdc plan   # shows them; cdc apply makes them',
+      },
+    ];
+  });
+}
+
+/** The findings of a check, or what it threw as one. */
+async function attempt(subject: string, check: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await within(CHECK_MS, check);
+  } catch (error) {
+    return [findingOf(subject, error)];
+  }
+}
+
+function withoutRepeats(findings: readonly Finding[]): Finding[] {
+  const seen = new Set<string>();
+  return findings.filter((finding) => {
+    const key = JSON.stringify([finding.id, finding.subject]);
+    return !seen.has(key) && seen.add(key);
+  });
+}

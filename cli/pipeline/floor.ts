@@ -1,0 +1,52 @@
+import type { ClickHouse } from '../components/clickhouse/client.ts';
+import { loadRecords, recordLoad } from '../components/clickhouse/observe.ts';
+import type { SourceTable } from '../core/source.ts';
+
+/**
+ * The floor of a slot: no change that it streams has a WAL position at or below it. Loaded rows
+ * carry a floor as their version, so that every streamed change outranks them. (The position at
+ * which a range is read would be wrong: a transaction that was open then has earlier positions and
+ * is not in what was read.)
+ *
+ * A table that joins the publication later has a floor of its own, the position before it joined:
+ * it outranks what an earlier table of the same name left in the copy.
+ *
+ * Floors are kept among the loads, as records of floor 0.
+ */
+const CHUNK = 'floor';
+
+export async function slotFloor(clickhouse: ClickHouse, slot: string): Promise<bigint | undefined> {
+  const record = (await loadRecords(clickhouse, { schema: '', table: slot }, 0n)).get(CHUNK);
+  return record ? BigInt(record.state) : undefined;
+}
+
+export async function recordSlotFloor(
+  clickhouse: ClickHouse,
+  slot: string,
+  floor: bigint,
+): Promise<void> {
+  const record = { chunk: CHUNK, state: floor.toString(), rows: 0 };
+  await recordLoad(clickhouse, { schema: '', table: slot }, 0n, record);
+}
+
+/** The floor of a table's present load; absent when none was begun for this very table and slot. */
+export async function tableFloor(
+  clickhouse: ClickHouse,
+  table: SourceTable,
+  ofSlot: bigint,
+): Promise<bigint | undefined> {
+  const record = (await loadRecords(clickhouse, table, 0n)).get(CHUNK);
+  const [floor, oid] = record?.state.split(':') ?? [];
+  // A table that was dropped and made again has another oid: it is another table.
+  if (floor === undefined || Number(oid) !== table.oid || BigInt(floor) < ofSlot) return undefined;
+  return BigInt(floor);
+}
+
+export async function recordTableFloor(
+  clickhouse: ClickHouse,
+  table: SourceTable,
+  floor: bigint,
+): Promise<void> {
+  const record = { chunk: CHUNK, state: `${floor}:${table.oid}`, rows: 0 };
+  await recordLoad(clickhouse, table, 0n, record);
+}

@@ -1,0 +1,202 @@
+import { ClickHouse } from '../components/clickhouse/client.ts';
+import {
+  loadStatement,
+  MISFIT,
+  misfitStatement,
+  type PageRange,
+} from '../components/clickhouse/load.ts';
+import { type LoadRecord, loadRecords, recordLoad } from '../components/clickhouse/observe.ts';
+import { withPostgres } from '../components/postgres/client.ts';
+import { type Relation, relationsOf } from '../components/postgres/pages.ts';
+import type { TablePlan } from '../core/ddl.ts';
+import { tableLabel } from '../core/names.ts';
+import { Problem } from '../core/problems.ts';
+import { chIdent } from '../lib/sql.ts';
+import type { Stack } from './stack.ts';
+
+/** 8192 pages of 8 kB: a second or less of reading, so that a killed load repeats little. */
+const PAGES_PER_CHUNK = 8192;
+const PARALLEL_CHUNKS = 2;
+
+export interface LoadProgress {
+  readonly table: string;
+  readonly rows: number;
+  /** From the planner's statistics; absent when it has none. */
+  readonly estimatedRows: number | undefined;
+  readonly seconds: number;
+  /** Share of the pages that is done, 0 to 1. */
+  readonly done: number;
+}
+
+export interface LoadResult {
+  readonly table: string;
+  /** Rows read, also by an earlier run that was interrupted. */
+  readonly rows: number;
+  readonly seconds: number;
+  readonly misfits: number;
+  /** Chunks that an earlier run had finished. */
+  readonly resumedChunks: number;
+}
+
+/**
+ * Pulls a table's existing rows into storage, in ranges of pages, several at once. Finished ranges
+ * are recorded, so a killed load goes on where it was. Rows that change meanwhile come again
+ * through the stream with a higher version.
+ */
+export async function loadTable(
+  stack: Stack,
+  plan: TablePlan,
+  floor: bigint,
+  signal: AbortSignal,
+  onProgress: (progress: LoadProgress) => void,
+  pagesPerChunk = PAGES_PER_CHUNK,
+): Promise<LoadResult> {
+  const clickhouse = new ClickHouse(stack.endpoints.clickhouse, { requestTimeoutMs: 3_600_000 });
+  const startedAtMs = performance.now();
+  const label = tableLabel(plan);
+  try {
+    const relations = await withPostgres(stack.endpoints.postgres, (c) =>
+      relationsOf(c, plan.source),
+    );
+    const chunks = relations.flatMap((relation) => chunksOf(relation, pagesPerChunk));
+    const records = await loadRecords(clickhouse, plan, floor);
+    const open = chunks.filter((chunk) => records.get(chunk.id)?.state !== 'done');
+    let rows = chunks.reduce((sum, chunk) => sum + (records.get(chunk.id)?.rows ?? 0), 0);
+    let misfits = 0;
+    let finished = chunks.length - open.length;
+    const estimate = relations.reduce((sum, r) => sum + r.estimatedRows, 0);
+    const report = () =>
+      onProgress({
+        table: label,
+        rows,
+        estimatedRows: estimate > 0 ? Math.max(estimate, rows) : undefined,
+        seconds: (performance.now() - startedAtMs) / 1000,
+        done: chunks.length === 0 ? 1 : finished / chunks.length,
+      });
+    report();
+    const queue = [...open];
+    const work = async () => {
+      for (let chunk = queue.shift(); chunk; chunk = queue.shift()) {
+        signal.throwIfAborted();
+        const done = await loadChunk(stack, clickhouse, plan, chunk, floor, signal);
+        await recordLoad(clickhouse, plan, floor, {
+          chunk: chunk.id,
+          state: 'done',
+          rows: done.rows,
+        });
+        rows += done.rows;
+        misfits += done.misfits;
+        finished += 1;
+        report();
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL_CHUNKS }, work));
+    await refuseRewritten(stack, plan, relations);
+    const whole: LoadRecord = { chunk: '', state: 'done', rows };
+    await endOlderRows(clickhouse, plan, floor);
+    await recordLoad(clickhouse, plan, floor, whole);
+    return {
+      table: label,
+      rows,
+      seconds: (performance.now() - startedAtMs) / 1000,
+      misfits,
+      resumedChunks: chunks.length - open.length,
+    };
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'CLICKHOUSE_REFUSED') {
+      throw new Problem('LOAD_FAILED', { table: label, detail: error.message }, { cause: error });
+    }
+    throw error;
+  } finally {
+    await clickhouse.close();
+  }
+}
+
+interface Chunk extends PageRange {
+  /** Names the range in `cdc.loads`; the file node makes it void when the table is rewritten. */
+  readonly id: string;
+}
+
+function chunksOf(relation: Relation, pagesPerChunk: number): Chunk[] {
+  const count = Math.max(1, Math.ceil(relation.pages / pagesPerChunk));
+  return Array.from({ length: count }, (_, i) => {
+    const fromPage = i * pagesPerChunk;
+    const { schema, relation: name, fileNode } = relation;
+    return {
+      schema,
+      relation: name,
+      fromPage,
+      // Rows beyond the last page were added after the slot was made; the stream brings them, but
+      // the range stays open so that a resumed load need not know how far the first one saw.
+      toPage: i === count - 1 ? undefined : fromPage + pagesPerChunk,
+      id: JSON.stringify([
+        schema,
+        name,
+        fileNode,
+        fromPage,
+        i === count - 1 ? 'end' : pagesPerChunk,
+      ]),
+    };
+  });
+}
+
+async function loadChunk(
+  stack: Stack,
+  clickhouse: ClickHouse,
+  plan: TablePlan,
+  chunk: Chunk,
+  floor: bigint,
+  signal: AbortSignal,
+): Promise<{ rows: number; misfits: number }> {
+  const source = stack.endpoints.postgres;
+  const settings = {
+    max_threads: 1,
+    max_insert_threads: 1,
+    short_circuit_function_evaluation: 'enable',
+  };
+  try {
+    const statement = loadStatement(plan, chunk, source, { floor, onMisfit: 'throw' });
+    return { rows: await clickhouse.command(statement, settings, signal), misfits: 0 };
+  } catch (error) {
+    if (!(error instanceof Problem) || !error.message.includes(MISFIT)) throw error;
+    const misfits = await clickhouse.command(
+      misfitStatement(plan, chunk, source, floor),
+      settings,
+      signal,
+    );
+    const statement = loadStatement(plan, chunk, source, { floor, onMisfit: 'leave-out' });
+    return { rows: await clickhouse.command(statement, settings, signal), misfits };
+  }
+}
+
+/** A table rewritten during its load (VACUUM FULL, CLUSTER) has moved rows between ranges. */
+async function refuseRewritten(
+  stack: Stack,
+  plan: TablePlan,
+  before: readonly Relation[],
+): Promise<void> {
+  const after = await withPostgres(stack.endpoints.postgres, (c) => relationsOf(c, plan.source));
+  const nodes = new Map(after.map((r) => [JSON.stringify([r.schema, r.relation]), r.fileNode]));
+  const moved = before.find(
+    (r) => nodes.get(JSON.stringify([r.schema, r.relation])) !== r.fileNode,
+  );
+  if (moved) {
+    throw new Problem('LOAD_FAILED', {
+      table: tableLabel(plan),
+      detail: `${moved.schema}.${moved.relation} was rewritten while it was read`,
+    });
+  }
+}
+
+/**
+ * After a load with a new floor (the slot was lost and made anew), rows that are older than it and
+ * were not loaded again do not exist any more.
+ */
+async function endOlderRows(clickhouse: ClickHouse, plan: TablePlan, floor: bigint): Promise<void> {
+  const final = chIdent(plan.names.database, plan.names.final);
+  const key = plan.key.map((c) => chIdent(c.name)).join(', ');
+  await clickhouse.command(
+    `INSERT INTO ${final} (${key}, _version, _deleted, _committed_at)
+SELECT ${key}, toUInt64(${floor}), 1, now64(6, 'UTC') FROM ${final} FINAL WHERE _version < ${floor} AND _deleted = 0`,
+  );
+}

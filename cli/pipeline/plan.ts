@@ -1,0 +1,199 @@
+import { ClickHouse } from '../components/clickhouse/client.ts';
+import { loadRecords, observeTarget } from '../components/clickhouse/observe.ts';
+import { databasesOf, targetChanges } from '../components/clickhouse/prepare.ts';
+import { Connect } from '../components/connect/client.ts';
+import { withKafkaAdmin } from '../components/kafka/client.ts';
+import { readCatalog } from '../components/postgres/catalog.ts';
+import { checkSource, checkTable } from '../components/postgres/check.ts';
+import { withPostgres } from '../components/postgres/client.ts';
+import { type ObservedSource, observeSource, tableRights } from '../components/postgres/observe.ts';
+import {
+  alterPublicationStatement,
+  createPublicationStatement,
+  heartbeatStatements,
+} from '../components/postgres/prepare.ts';
+import { CH_CDC, HEARTBEAT, tableLabel } from '../core/names.ts';
+import {
+  type Change,
+  connectorDiff,
+  objectKey,
+  publicationDiff,
+  tableObject,
+} from '../core/plan.ts';
+import { type Finding, Problem, plural } from '../core/problems.ts';
+import { selectTables } from '../core/select.ts';
+import type { SourceTable } from '../core/source.ts';
+import { pgLiteral } from '../lib/sql.ts';
+import { type Desired, desiredOf } from './desired.ts';
+import { slotFloor, tableFloor } from './floor.ts';
+import type { Stack } from './stack.ts';
+
+export interface SourceReport {
+  readonly observed: ObservedSource;
+  readonly tables: readonly SourceTable[];
+  /** All of them: of the server, the role, and every table. */
+  readonly findings: readonly Finding[];
+  /** Those that are about one table. */
+  readonly ofTable: ReadonlyMap<SourceTable, readonly Finding[]>;
+}
+
+/** What reading the source takes; a source can be looked at before any stack runs. */
+export interface SourceAccess {
+  readonly config: Stack['config'];
+  readonly names: Stack['names'];
+  readonly endpoints: Pick<Stack['endpoints'], 'postgres'>;
+}
+
+/** Reads the source and everything that is wrong with it; changes nothing. */
+export async function inspectSource(stack: SourceAccess): Promise<SourceReport> {
+  const { config, endpoints, names } = stack;
+  return withPostgres(endpoints.postgres, async (client) => {
+    const observed = await observeSource(client, names);
+    const tables = selectTables(
+      await readCatalog(client),
+      config.source.include,
+      config.source.exclude,
+    );
+    const rights = await tableRights(
+      client,
+      tables.map((t) => t.oid),
+    );
+    const input = {
+      observed,
+      tables,
+      rights,
+      names: {
+        slot: names.slot,
+        publication: names.publication,
+        database: endpoints.postgres.database,
+      },
+    };
+    const ofTable = new Map(tables.map((table) => [table, checkTable(table, input)]));
+    return { observed, tables, findings: checkSource(input), ofTable };
+  });
+}
+
+/** Errors among findings end a command before it changes anything. */
+export function refuseOnErrors(findings: readonly Finding[]): void {
+  const errors = findings.filter((f) => f.severity === 'error');
+  if (errors.length === 0) return;
+  throw new Problem('SOURCE_NOT_READY', {
+    count: plural(errors.length, 'finding'),
+    detail: errors.map((f) => `${f.subject}: ${f.message} [${f.id}]\n  ${f.fix}`).join('\n'),
+  });
+}
+
+export interface Plan {
+  readonly source: SourceReport;
+  readonly desired: Desired;
+  readonly changes: readonly Change[];
+  /** Tables whose existing rows are not loaded, or not completely. */
+  readonly toLoad: readonly string[];
+}
+
+/** What `apply` would do. Servers that are empty yet are fine; none is changed. */
+export async function makePlan(stack: Stack): Promise<Plan> {
+  const source = await inspectSource(stack);
+  refuseOnErrors(source.findings);
+  const desired = desiredOf(stack, source.tables);
+  const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
+  try {
+    const databases = await databasesOf(clickhouse);
+    const observed = await observeTarget(clickhouse, desired.target.databases);
+    const toLoad: string[] = [];
+    const hasLoads = observed.has(objectKey({ database: CH_CDC.database, name: CH_CDC.loads }));
+    const floor =
+      hasLoads && source.observed.slot ? await slotFloor(clickhouse, stack.names.slot) : undefined;
+    for (const table of desired.tables) {
+      const own =
+        floor === undefined ? undefined : await tableFloor(clickhouse, table.source, floor);
+      const records = own === undefined ? undefined : await loadRecords(clickhouse, table, own);
+      if (records?.get('')?.state !== 'done') toLoad.push(tableLabel(table));
+    }
+    const changes = [
+      ...targetChanges(desired.target, observed, databases),
+      ...sourceChanges(stack, source),
+      ...(await topicChanges(stack, desired)),
+      ...(await connectorChanges(stack, desired)),
+      ...desired.tables
+        .filter((table) => toLoad.includes(tableLabel(table)))
+        .map(
+          (table): Change => ({
+            component: 'clickhouse',
+            action: 'load',
+            object: tableObject(table),
+            sql: [],
+          }),
+        ),
+    ];
+    return { source, desired, changes, toLoad };
+  } finally {
+    await clickhouse.close();
+  }
+}
+
+function sourceChanges(stack: Stack, source: SourceReport): Change[] {
+  const { publication, slot } = stack.names;
+  const { observed, tables } = source;
+  const changes: Change[] = [];
+  const change = (action: Change['action'], object: string, sql: string[]): Change => ({
+    component: 'postgres',
+    action,
+    object,
+    sql,
+  });
+  if (!observed.heartbeat)
+    changes.push(change('create', tableObject(HEARTBEAT), heartbeatStatements()));
+  if (!observed.publication) {
+    const all = [...tables, HEARTBEAT];
+    changes.push(
+      change('create', `publication ${publication}`, [
+        createPublicationStatement(publication, all),
+      ]),
+    );
+  } else {
+    const { add, remove } = publicationDiff(observed.publication, tables);
+    for (const id of add) {
+      changes.push(
+        change('add', `${tableObject(id)} to publication ${publication}`, [
+          alterPublicationStatement(publication, 'ADD', id),
+        ]),
+      );
+    }
+    for (const id of remove) {
+      changes.push(
+        change('remove', `${tableObject(id)} from publication ${publication}`, [
+          alterPublicationStatement(publication, 'DROP', id),
+        ]),
+      );
+    }
+  }
+  if (!observed.slot) {
+    changes.push(
+      change('create', `slot ${slot}`, [
+        `SELECT pg_create_logical_replication_slot(${pgLiteral(slot)}, 'pgoutput')`,
+      ]),
+    );
+  }
+  return changes;
+}
+
+async function topicChanges(stack: Stack, desired: Desired): Promise<Change[]> {
+  const present = new Set(
+    await withKafkaAdmin(stack.endpoints.kafka, (admin) => admin.listTopics()),
+  );
+  return desired.topics
+    .filter((topic) => !present.has(topic))
+    .map((topic) => ({ component: 'kafka', action: 'create', object: `topic ${topic}`, sql: [] }));
+}
+
+async function connectorChanges(stack: Stack, desired: Desired): Promise<Change[]> {
+  const connect = new Connect(stack.endpoints.connect);
+  const present = await connect.config(stack.names.connector);
+  const different = connectorDiff(present, desired.connector);
+  if (different.length === 0) return [];
+  const object = present
+    ? `connector ${stack.names.connector} (${different.join(', ')})`
+    : `connector ${stack.names.connector}`;
+  return [{ component: 'connect', action: present ? 'update' : 'create', object, sql: [] }];
+}

@@ -1,0 +1,69 @@
+import { firstLines } from '../components/connect/check.ts';
+import { Connect } from '../components/connect/client.ts';
+import { connectorDiff } from '../core/plan.ts';
+import { Problem } from '../core/problems.ts';
+import { StopWaiting, WaitTimeout, waitFor } from '../lib/wait.ts';
+import type { Stack } from './stack.ts';
+
+export type RegisterResult = 'created' | 'updated' | 'unchanged';
+
+export interface Registration {
+  readonly result: RegisterResult;
+  /** Options that differ from what Connect has. */
+  readonly different: readonly string[];
+}
+
+/** Asks Connect's own validator first; then creates, updates, or leaves alone, and waits until it runs. */
+export async function registerConnector(
+  stack: Stack,
+  config: Readonly<Record<string, string>>,
+  options: { dryRun?: boolean } = {},
+): Promise<Registration> {
+  const connect = new Connect(stack.endpoints.connect);
+  const { connector } = stack.names;
+  const present = await connect.config(connector);
+  const different = connectorDiff(present, config);
+  const result: RegisterResult = !present
+    ? 'created'
+    : different.length > 0
+      ? 'updated'
+      : 'unchanged';
+  if (result !== 'unchanged' || options.dryRun) {
+    const complaints = await connect.validate({ ...config, name: connector });
+    if (complaints.length > 0)
+      throw new Problem('CONNECTOR_INVALID', { detail: complaints.join('\n') });
+  }
+  if (options.dryRun) return { result, different };
+  if (result !== 'unchanged') await connect.put(connector, config);
+  await waitUntilRunning(connect, connector);
+  return { result, different };
+}
+
+async function waitUntilRunning(connect: Connect, name: string): Promise<void> {
+  try {
+    await waitFor(`connector ${name}`, { timeoutMs: 60_000, everyMs: 100 }, async () => {
+      const status = await connect.status(name);
+      if (!status) return { seen: 'no status yet' };
+      const failed = [status.connector, ...status.tasks].find((part) => part.state === 'FAILED');
+      if (failed) {
+        throw new StopWaiting(
+          new Problem('CONNECTOR_FAILED', { name, detail: firstLines(failed.trace ?? 'no trace') }),
+        );
+      }
+      // Somebody paused or stopped it: that is no failure, and not for a registration to change.
+      if (status.connector.state === 'PAUSED' || status.connector.state === 'STOPPED')
+        return { ready: true };
+      const running =
+        status.tasks.length > 0 && status.tasks.every((task) => task.state === 'RUNNING');
+      return running
+        ? { ready: true }
+        : {
+            seen: `${status.connector.state}, tasks ${status.tasks.map((t) => t.state).join(', ') || 'none'}`,
+          };
+    });
+  } catch (error) {
+    if (error instanceof WaitTimeout)
+      throw new Problem('CONNECTOR_FAILED', { name, detail: error.message });
+    throw error;
+  }
+}

@@ -1,0 +1,30 @@
+import type pg from 'pg';
+import type { ClickHouse } from '../components/clickhouse/client.ts';
+import type { TablePlan } from '../core/ddl.ts';
+import type { Lane } from '../core/lanes.ts';
+import type { Stack } from './stack.ts';
+
+export interface VerifyEvents {
+  table(label: string, index: number, of: number): void;
+  phase(text: string): void;
+}
+
+/** What the comparison of one table works with. */
+export interface CheckContext {
+  readonly stack: Stack;
+  readonly plan: TablePlan;
+  readonly lane: Lane;
+  readonly source: pg.ClientBase;
+  readonly clickhouse: ClickHouse;
+  readonly signal: AbortSignal;
+  readonly events: VerifyEvents;
+}
+
+export interface RowHash {
+  key: string;
+  hash: string;
+}
+
+export function hashesOf(rows: readonly RowHash[]): Map<string, string> {
+  return new Map(rows.map((row) => [row.key, row.hash]));
+}

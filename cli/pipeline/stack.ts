@@ -1,0 +1,84 @@
+import { type AgentState, liveState } from '../agent/state.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { slotNameFor } from '../core/names.ts';
+import { Problem } from '../core/problems.ts';
+import { PROFILES, type Profile } from '../core/profiles.ts';
+import type { Context } from '../kernel/context.ts';
+import {
+  createLayout,
+  ensureSecrets,
+  type Layout,
+  layoutOf,
+  type Secrets,
+} from '../runtimes/embedded/layout.ts';
+import type { Endpoints } from '../runtimes/endpoints.ts';
+import { chooseRuntime, resolveEndpoints } from '../runtimes/resolve.ts';
+
+/** Names of the pipeline's parts in the servers. */
+export interface PipelineNames {
+  readonly slot: string;
+  readonly publication: string;
+  readonly connector: string;
+  readonly topicPrefix: string;
+  readonly group: string;
+}
+
+/** A pipeline whose servers are known: what every command works on. */
+export interface Stack {
+  readonly config: Config;
+  readonly directory: string;
+  readonly layout: Layout;
+  readonly secrets: Secrets;
+  readonly endpoints: Endpoints;
+  readonly names: PipelineNames;
+  readonly profile: Profile;
+  readonly agent: AgentState | undefined;
+}
+
+export function pipelineNames(config: Config): PipelineNames {
+  return {
+    slot: config.source.slot ?? slotNameFor(config.name),
+    publication: config.source.publication ?? slotNameFor(config.name),
+    connector: `${config.name}-postgres`,
+    topicPrefix: config.connect.topic_prefix,
+    group: config.clickhouse.consumer_group,
+  };
+}
+
+/** The stack of this folder. Throws STACK_NOT_RUNNING when servers that cdc runs are not up. */
+export function attach(context: Context, options: { file?: string | undefined }): Stack {
+  const loaded = loadConfig({ cwd: context.cwd, env: context.env, file: options.file });
+  return stackOf(loaded, context);
+}
+
+export function stackOf(loaded: LoadedConfig, context: Context): Stack {
+  const layout = layoutOf(loaded.directory);
+  const agent = liveState(layout);
+  if (
+    chooseRuntime(loaded.config).servers.length > 0 &&
+    (!agent?.ports || agent.phase !== 'ready')
+  ) {
+    throw new Problem('STACK_NOT_RUNNING', { directory: loaded.directory });
+  }
+  createLayout(layout);
+  const secrets = ensureSecrets(layout);
+  // Started with flags, the agent knows better than the file which profile runs.
+  const profile = (agent?.profile ?? loaded.config.profile) as Config['profile'];
+  return {
+    config: loaded.config,
+    directory: loaded.directory,
+    layout,
+    secrets,
+    endpoints: resolveEndpoints({
+      config: loaded.config,
+      directory: loaded.directory,
+      env: context.env,
+      ports: agent?.ports,
+      secrets,
+    }),
+    names: pipelineNames(loaded.config),
+    profile: PROFILES[profile],
+    agent,
+  };
+}

@@ -1,0 +1,280 @@
+import { type AgentState, liveState, readState } from '../agent/state.ts';
+import { type ClickHouse, withClickHouse } from '../components/clickhouse/client.ts';
+import { firstLines } from '../components/connect/check.ts';
+import { Connect, type ConnectorStatus } from '../components/connect/client.ts';
+import { withKafkaAdmin } from '../components/kafka/client.ts';
+import { withPostgres } from '../components/postgres/client.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { CONNECTOR_CLASS } from '../core/connector.ts';
+import { CH_CDC } from '../core/names.ts';
+import { Problem } from '../core/problems.ts';
+import { chIdent } from '../lib/sql.ts';
+import { within } from '../lib/wait.ts';
+import { kafkaVersion } from '../runtimes/embedded/jars.ts';
+import { type Layout, layoutOf, readSecrets } from '../runtimes/embedded/layout.ts';
+import { type Endpoints, SERVER_NAMES, type ServerName } from '../runtimes/endpoints.ts';
+import { chooseRuntime, knownEndpoints } from '../runtimes/resolve.ts';
+import { endpointSummary } from './describe.ts';
+import { memoryByProcess } from './memory.ts';
+import { type PipelineNames, pipelineNames } from './stack.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** One line of `cdc status`; what was not read is absent. */
+export interface ComponentStatus {
+  readonly name: string;
+  /** `ready` and `running` are good; `unreachable` is a server that gave no answer. */
+  readonly state: string;
+  readonly version: string | undefined;
+  readonly endpoint: string | undefined;
+  /** With its children; of processes of this machine that cdc runs. */
+  readonly memory_bytes: number | undefined;
+  /** Times that the agent started it again. */
+  readonly restarts: number | undefined;
+  readonly detail: string | undefined;
+}
+
+export interface StackStatus {
+  readonly healthy: boolean;
+  readonly runtime: string;
+  readonly profile: string;
+  /** Since the newest heartbeat row in ClickHouse was committed, by the source's clock. */
+  readonly heartbeat_age_ms: number | undefined;
+  readonly components: readonly ComponentStatus[];
+}
+
+/** Why something gave no answer, and what to type. */
+export interface Trouble {
+  readonly message: string;
+  readonly fix: string;
+}
+
+/** What every look brought; doctor makes findings of it. */
+export interface Observation {
+  readonly status: StackStatus;
+  /** Servers that gave no answer. */
+  readonly troubles: ReadonlyMap<ServerName, Trouble>;
+  /** Absent when Connect gave no answer. */
+  readonly connector: { readonly status: ConnectorStatus | undefined } | undefined;
+}
+
+/** A stack as far as it is known, running or not. Looking changes nothing. */
+export interface Watched {
+  readonly config: LoadedConfig['config'];
+  readonly directory: string;
+  readonly layout: Layout;
+  readonly names: PipelineNames;
+  readonly agent: AgentState | undefined;
+  /** Of a stack that does not run: only those of servers elsewhere. */
+  readonly endpoints: Partial<Endpoints>;
+  readonly env: Env;
+}
+
+/** A heartbeat older than this did not cross lately. */
+export const HEARTBEAT_LIMIT_MS = 10_000;
+const PROBE_MS = 2000;
+const GOOD_STATES = new Set(['ready', 'running']);
+
+export function watchStack(loaded: LoadedConfig, env: Env): Watched {
+  const { config, directory } = loaded;
+  const layout = layoutOf(directory);
+  const agent = liveState(layout);
+  const secrets = readSecrets(layout);
+  return {
+    config,
+    directory,
+    layout,
+    names: pipelineNames(config),
+    agent,
+    endpoints: knownEndpoints({ config, directory, env, ports: agent?.ports, secrets }),
+    env,
+  };
+}
+
+/** Why no stack runs here; tells an agent that was killed from a stack that was stopped. */
+export function notRunning(watched: Pick<Watched, 'layout' | 'directory'>): Problem {
+  const last = readState(watched.layout);
+  if (last?.phase === 'failed' && last.problem) {
+    const { message } = new Problem('STACK_NOT_RUNNING', { directory: watched.directory });
+    return Problem.restore('STACK_NOT_RUNNING', {
+      code: 'STACK_NOT_RUNNING',
+      message,
+      cause: `The last start failed: ${last.problem.message}\n${last.problem.cause}`,
+      fix: last.problem.fix,
+    });
+  }
+  if (!last || last.phase === 'stopped')
+    return new Problem('STACK_NOT_RUNNING', { directory: watched.directory });
+  const detail = `Its process (pid ${last.pid}, since ${last.startedAt}) is gone without having stopped its servers: it was killed.`;
+  return new Problem(
+    'AGENT_FAILED',
+    { detail },
+    { fix: 'cdc up   # ends what is left and starts again; data stay' },
+  );
+}
+
+/** Looks at everything at once; nothing that fails or hangs keeps the rest from being seen. */
+export async function observeStack(watched: Watched): Promise<Observation> {
+  const { endpoints, names } = watched;
+  const { postgres, kafka, connect: connectAt, clickhouse } = endpoints;
+  const connect = connectAt && new Connect(connectAt);
+  const memory = memoryByProcess(watched);
+  const [versions, connector, plugin, heartbeat] = await Promise.all([
+    Promise.all([
+      look(postgres && (() => withPostgres(postgres, postgresVersion))),
+      look(
+        kafka &&
+          (() =>
+            withKafkaAdmin(kafka, (admin) => admin.describeCluster()).then(() => kafkaIs(watched))),
+      ),
+      look(connect && (() => connect.version())),
+      look(clickhouse && (() => withClickHouse(clickhouse, clickhouseVersion))),
+    ]),
+    look(connect && (() => connect.status(names.connector).then((status) => ({ status })))),
+    look(connect && (() => connect.pluginVersion(CONNECTOR_CLASS))),
+    look(postgres && clickhouse && (() => heartbeatAgeMs({ postgres, clickhouse }))),
+  ]);
+  const summary = endpointSummary(endpoints);
+  const troubles = new Map<ServerName, Trouble>();
+  const servers = SERVER_NAMES.filter((name) => endpoints[name]).map((name): ComponentStatus => {
+    const seen = versions[SERVER_NAMES.indexOf(name)];
+    const process = watched.agent?.servers.find((server) => server.name === name);
+    const trouble = seen && 'error' in seen ? troubleOf(name, endpoints, seen.error) : undefined;
+    if (trouble) troubles.set(name, trouble);
+    const supervised = process && process.state !== 'ready' ? process.state : undefined;
+    return {
+      name,
+      state: supervised ?? (trouble ? 'unreachable' : 'ready'),
+      version: seen && 'value' in seen ? seen.value : undefined,
+      endpoint: summary[name],
+      memory_bytes: memory[name],
+      restarts: process?.restarts,
+      detail: (supervised && process?.detail) ?? trouble?.message,
+    };
+  });
+  const version = plugin && 'value' in plugin ? plugin.value : undefined;
+  const registered = connector && 'value' in connector ? connector.value : undefined;
+  const parts = [
+    ...agentPart(watched.agent, memory.agent),
+    ...servers,
+    ...(connectAt ? connectorParts(names.connector, registered, version) : []),
+  ];
+  const age = heartbeat && 'value' in heartbeat ? heartbeat.value : undefined;
+  const good = parts.every((part) => GOOD_STATES.has(part.state));
+  return {
+    status: {
+      healthy: good && age !== undefined && age < HEARTBEAT_LIMIT_MS,
+      runtime: watched.agent?.runtime ?? chooseRuntime(watched.config).kind,
+      profile: watched.agent?.profile ?? watched.config.profile,
+      heartbeat_age_ms: age,
+      components: parts,
+    },
+    troubles,
+    connector: registered,
+  };
+}
+
+type Look<T> = { readonly value: T } | { readonly error: unknown };
+
+/** One look with a deadline; undefined when there is nothing to look at. */
+async function look<T>(work: (() => Promise<T>) | undefined): Promise<Look<T> | undefined> {
+  if (!work) return undefined;
+  try {
+    return { value: await within(PROBE_MS, work) };
+  } catch (error) {
+    return { error };
+  }
+}
+
+function troubleOf(name: ServerName, endpoints: Partial<Endpoints>, error: unknown): Trouble {
+  const managed = endpoints[name]?.managed === true;
+  const problem = error instanceof Problem ? error : undefined;
+  const message = problem
+    ? `${problem.message} ${problem.causeText}`
+    : error instanceof Error
+      ? error.message
+      : String(error);
+  const fix = managed
+    ? `cdc logs ${name}   # says why; the agent starts a server again that has ended`
+    : (problem?.fix ?? 'cdc status');
+  return { message: message.split('\n')[0] ?? message, fix };
+}
+
+function agentPart(agent: AgentState | undefined, memory: number | undefined): ComponentStatus[] {
+  if (!agent) return [];
+  const troubles = Object.entries(agent.loops).map(([loop, trouble]) => `${loop}: ${trouble}`);
+  return [
+    {
+      name: 'agent',
+      state: agent.phase,
+      version: undefined,
+      endpoint: undefined,
+      memory_bytes: memory,
+      restarts: undefined,
+      detail: agent.problem?.message ?? (troubles.join('; ') || undefined),
+    },
+  ];
+}
+
+/** The connector and its tasks; `unknown` when Connect gave no answer. */
+function connectorParts(
+  name: string,
+  registered: { readonly status: ConnectorStatus | undefined } | undefined,
+  version: string | undefined,
+): ComponentStatus[] {
+  const part = (called: string, state: string, detail: string | undefined): ComponentStatus => ({
+    name: called,
+    state,
+    version: called === 'connector' ? version : undefined,
+    endpoint: undefined,
+    memory_bytes: undefined,
+    restarts: undefined,
+    detail,
+  });
+  if (!registered) return [part('connector', 'unknown', `${name}: Kafka Connect gave no answer`)];
+  const { status } = registered;
+  if (!status) return [part('connector', 'missing', `${name} is not registered`)];
+  const why = (trace: string | undefined) =>
+    trace ? firstLines(trace).replaceAll('\n', ' ') : undefined;
+  return [
+    part('connector', status.connector.state.toLowerCase(), why(status.connector.trace) ?? name),
+    ...status.tasks.map((task) =>
+      part(`task ${task.id}`, task.state.toLowerCase(), why(task.trace)),
+    ),
+  ];
+}
+
+async function postgresVersion(client: {
+  query(sql: string): Promise<{ rows: unknown[] }>;
+}): Promise<string | undefined> {
+  const found = await client.query('SHOW server_version');
+  return (found.rows[0] as { server_version?: string } | undefined)?.server_version;
+}
+
+/** A broker does not tell its version; of one that cdc runs the jars are known. */
+async function kafkaIs(watched: Watched): Promise<string | undefined> {
+  return watched.endpoints.kafka?.managed ? kafkaVersion(watched.env) : undefined;
+}
+
+async function clickhouseVersion(clickhouse: ClickHouse): Promise<string | undefined> {
+  return (await clickhouse.rows<{ version: string }>('SELECT version() AS version'))[0]?.version;
+}
+
+/** Age of the newest heartbeat in ClickHouse by the source's clock; absent when none has arrived. */
+async function heartbeatAgeMs(
+  endpoints: Pick<Endpoints, 'postgres' | 'clickhouse'>,
+): Promise<number | undefined> {
+  const newest = await withClickHouse(endpoints.clickhouse, (clickhouse) =>
+    clickhouse.rows<{ at: string }>(
+      `SELECT toUnixTimestamp64Micro(max(committed_at)) AS at FROM ${chIdent(CH_CDC.database, CH_CDC.heartbeats)} HAVING count() > 0`,
+    ),
+  );
+  const at = newest[0]?.at;
+  if (at === undefined) return undefined;
+  const now = await withPostgres(endpoints.postgres, (client) =>
+    client.query<{ now: string }>(
+      'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now',
+    ),
+  );
+  return Math.max(0, Math.round((Number(now.rows[0]?.now) - Number(at)) / 1000));
+}

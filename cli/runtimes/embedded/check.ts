@@ -1,0 +1,70 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type Finding, findingOf } from '../../core/problems.ts';
+import { freeBytes } from '../../lib/files.ts';
+import { formatBytes } from '../../lib/format.ts';
+import type { ServerName } from '../endpoints.ts';
+import { findJars } from './jars.ts';
+import { libchdb, postgresHome } from './packages.ts';
+import { findJava, findMaven } from './toolchain.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const DISK_WARNING_BYTES = 2 * 1024 ** 3;
+
+/** What this machine lacks to run the servers that it should run. Changes nothing and asks no network. */
+export function checkMachine(
+  env: Env,
+  directory: string,
+  servers: readonly ServerName[],
+): Finding[] {
+  const needsJava = servers.includes('kafka') || servers.includes('connect');
+  return [
+    ...(needsJava ? [...attempt('java', () => findJava(env)), ...checkJars(env)] : []),
+    ...(servers.includes('postgres') ? attempt('postgres', postgresHome) : []),
+    ...(servers.includes('clickhouse') ? attempt('clickhouse', libchdb) : []),
+    ...(servers.length > 0 ? attempt('disk', () => checkDisk(directory)) : []),
+  ];
+}
+
+/** The findings that a check returns, or its exception as one. */
+function attempt(subject: string, check: () => unknown): Finding[] {
+  try {
+    const found = check();
+    return Array.isArray(found) ? (found as Finding[]) : [];
+  } catch (error) {
+    return [findingOf(subject, error)];
+  }
+}
+
+/** Jars that are not there yet are fetched by `cdc up`, if Maven is. */
+function checkJars(env: Env): Finding[] {
+  if (findJars(env)) return [];
+  const noMaven = attempt('maven', () => findMaven(env));
+  if (noMaven.length > 0) return noMaven;
+  return [
+    {
+      id: 'jars-not-fetched',
+      severity: 'info',
+      subject: 'jars',
+      message: 'the Kafka and Debezium jars are not on this machine yet; cdc up fetches them once',
+      fix: 'cdc up',
+    },
+  ];
+}
+
+function checkDisk(directory: string): Finding[] {
+  let folder = directory;
+  while (!existsSync(folder)) folder = dirname(folder);
+  const free = freeBytes(folder);
+  if (free >= DISK_WARNING_BYTES) return [];
+  return [
+    {
+      id: 'disk-space',
+      severity: 'warning',
+      subject: folder,
+      message: `only ${formatBytes(free)} are free on this disk; servers stop when it is full`,
+      fix: `df -h ${folder}   # make room`,
+    },
+  ];
+}

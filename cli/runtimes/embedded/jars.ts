@@ -1,0 +1,144 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Problem } from '../../core/problems.ts';
+import { fileProblem } from '../../lib/files.ts';
+import { packageRoot } from '../../lib/packageRoot.ts';
+import { findMaven } from './toolchain.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Folders of jars, one for the class path of Kafka and Connect, one as Connect's plug-in. */
+export interface Jars {
+  readonly kafka: string;
+  /** `plugin.path`: its sub-folder is the Debezium plug-in. */
+  readonly plugins: string;
+}
+
+function pomFile(): string {
+  return join(packageRoot(), 'connectors', 'pom.xml');
+}
+
+/** A folder per content of the pom, shared by all stacks of this user. */
+export function jarsFolder(env: Env): string {
+  const cache =
+    env.CDC_CACHE ?? join(env.XDG_CACHE_HOME ?? join(env.HOME ?? homedir(), '.cache'), 'cdc');
+  const digest = createHash('sha256').update(readFileSync(pomFile())).digest('hex').slice(0, 12);
+  return join(cache, `jars-${digest}`);
+}
+
+function jarsAt(folder: string): Jars {
+  return { kafka: join(folder, 'kafka'), plugins: join(folder, 'plugins') };
+}
+
+/** The jars if they are there; needs no network and no Maven. */
+export function findJars(env: Env): Jars | undefined {
+  const folder = jarsFolder(env);
+  return existsSync(folder) ? jarsAt(folder) : undefined;
+}
+
+/** Version of Kafka among the jars; absent when they are not there. */
+export function kafkaVersion(env: Env): string | undefined {
+  const found = findJars(env);
+  if (!found) return undefined;
+  const jar = readdirSync(found.kafka).find((file) => /^kafka-server-\d.*\.jar$/.test(file));
+  return jar?.slice('kafka-server-'.length, -'.jar'.length);
+}
+
+/**
+ * Fetches the jars with Maven unless they are there. The folder appears under its final name only
+ * when it is complete, so an interrupted fetch is simply done again.
+ */
+export async function ensureJars(
+  env: Env,
+  signal: AbortSignal,
+  onProgress: (text: string) => void,
+): Promise<Jars> {
+  const found = findJars(env);
+  if (found) return found;
+  const maven = findMaven(env);
+  const folder = jarsFolder(env);
+  let work: string;
+  try {
+    mkdirSync(join(folder, '..'), { recursive: true });
+    work = mkdtempSync(`${folder}.`);
+  } catch (error) {
+    throw fileProblem(folder, error);
+  }
+  try {
+    const parts = [
+      { profile: 'kafka', target: join(work, 'kafka') },
+      { profile: 'debezium', target: join(work, 'plugins', 'debezium') },
+    ];
+    for (const part of parts) {
+      await runMaven(maven, part.profile, part.target, env, signal, onProgress);
+    }
+    try {
+      renameSync(work, folder);
+    } catch (error) {
+      // Another stack of this user was faster; its folder is as good.
+      if (!existsSync(folder)) throw error;
+    }
+    return jarsAt(folder);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+async function runMaven(
+  maven: string,
+  profile: string,
+  target: string,
+  env: Env,
+  signal: AbortSignal,
+  onProgress: (text: string) => void,
+): Promise<void> {
+  const child = spawn(
+    maven,
+    [
+      '-B',
+      '-f',
+      pomFile(),
+      '-P',
+      profile,
+      'dependency:copy-dependencies',
+      '-DincludeScope=runtime',
+      `-DoutputDirectory=${target}`,
+    ],
+    { env: { ...env } as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'pipe'], signal },
+  );
+  let downloaded = 0;
+  const errors: string[] = [];
+  const read = (line: string) => {
+    const match = /Downloaded from [^:]+: (\S+)/.exec(line);
+    if (match?.[1]) {
+      downloaded += 1;
+      onProgress(
+        `fetching jars with Maven (${profile}): ${downloaded} files, ${match[1].split('/').at(-1)}`,
+      );
+    }
+    if (line.startsWith('[ERROR]') && errors.length < 3) errors.push(line.slice(8));
+  };
+  createInterface({ input: child.stdout }).on('line', read);
+  createInterface({ input: child.stderr }).on('line', read);
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  if (code !== 0 || !existsSync(target) || readdirSync(target).length === 0) {
+    const detail = errors.join('\n') || `mvn ended with code ${code}`;
+    if (/No space left/i.test(detail)) throw new Problem('DISK_FULL', { path: target, detail });
+    throw new Problem('JARS_UNAVAILABLE', { detail });
+  }
+}

@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import axios from 'axios';
+import { writeFileAtomic } from '../../../lib/files.ts';
+import { packageRoot } from '../../../lib/packageRoot.ts';
+import { libchdb } from '../packages.ts';
+import type { EmbeddedServer, ServerSetting } from './server.ts';
+
+export const CLICKHOUSE_USER = 'cdc';
+
+function xml(text: string | number): string {
+  return String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+function configXml(setting: ServerSetting, users: string): string {
+  // Kafka's credentials stand here, so that no table definition carries a password.
+  return `<clickhouse>
+  <logger><log>${xml(setting.layout.log('clickhouse-server'))}</log><errorlog>${xml(setting.layout.log('clickhouse-errors'))}</errorlog><size>20M</size><count>2</count></logger>
+  <users_config>${xml(users)}</users_config>
+  <user_directories><users_xml><path>${xml(users)}</path></users_xml></user_directories>
+  <background_pool_size>4</background_pool_size>
+  <background_schedule_pool_size>16</background_schedule_pool_size>
+  <background_message_broker_schedule_pool_size>16</background_message_broker_schedule_pool_size>
+  <mark_cache_size>67108864</mark_cache_size>
+  <index_mark_cache_size>16777216</index_mark_cache_size>
+  <uncompressed_cache_size>0</uncompressed_cache_size>
+  <mmap_cache_size>100</mmap_cache_size>
+  <max_server_memory_usage>1500000000</max_server_memory_usage>
+  <max_concurrent_queries>100</max_concurrent_queries>
+  <merge_tree><old_parts_lifetime>30</old_parts_lifetime></merge_tree>
+  <kafka>
+${saslXml(setting)}<session_timeout_ms>6000</session_timeout_ms>
+    <heartbeat_interval_ms>1000</heartbeat_interval_ms>
+    <topic_metadata_refresh_interval_ms>5000</topic_metadata_refresh_interval_ms>
+    <reconnect_backoff_max_ms>1000</reconnect_backoff_max_ms>
+  </kafka>
+</clickhouse>
+`;
+}
+
+function saslXml(setting: ServerSetting): string {
+  const { sasl } = setting.kafka;
+  if (!sasl) return '    ';
+  return `    <security_protocol>sasl_plaintext</security_protocol>
+    <sasl_mechanism>PLAIN</sasl_mechanism>
+    <sasl_username>${xml(sasl.username)}</sasl_username>
+    <sasl_password>${xml(sasl.password)}</sasl_password>
+    `;
+}
+
+/** The library's own session logs in as `default`, without a password: it may start listeners. */
+function usersXml(setting: ServerSetting): string {
+  const digest = createHash('sha256').update(setting.secrets.clickhouse).digest('hex');
+  return `<clickhouse>
+  <profiles><default><max_threads>4</max_threads></default></profiles>
+  <quotas><default/></quotas>
+  <users>
+    <default>
+      <password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>
+      <grants><query>GRANT SYSTEM LISTEN ON *.*</query><query>GRANT SELECT ON system.numbers</query></grants>
+    </default>
+    <${CLICKHOUSE_USER}>
+      <password_sha256_hex>${digest}</password_sha256_hex><networks><ip>127.0.0.1</ip></networks>
+      <profile>default</profile><quota>default</quota><access_management>1</access_management>
+    </${CLICKHOUSE_USER}>
+  </users>
+</clickhouse>
+`;
+}
+
+export const clickhouseServer: EmbeddedServer = {
+  name: 'clickhouse',
+  needs: [],
+  ports: ['clickhouse', 'clickhouse_native'],
+  stopSignal: 'SIGTERM',
+  async prepare(setting) {
+    const { layout, ports } = setting;
+    const config = layout.etc('clickhouse.xml');
+    const users = layout.etc('clickhouse-users.xml');
+    writeFileAtomic(config, configXml(setting, users), 0o600);
+    writeFileAtomic(users, usersXml(setting), 0o600);
+    mkdirSync(layout.data('clickhouse'), { recursive: true, mode: 0o700 });
+    return {
+      command: process.execPath,
+      args: [
+        join(packageRoot(), 'dist', 'runtimes', 'embedded', 'clickhouse-host.js'),
+        libchdb(),
+        '--path',
+        layout.data('clickhouse'),
+        `--http_port=${ports.clickhouse}`,
+        `--tcp_port=${ports.clickhouse_native}`,
+        '--listen_host=127.0.0.1',
+        `--config-file=${config}`,
+        // The level in the configuration file is not heeded; every block read would be traced.
+        '--log-level=information',
+      ],
+      env: { TZ: 'UTC' },
+    };
+  },
+  async ready(setting) {
+    const answer = await axios.get(`http://127.0.0.1:${setting.ports.clickhouse}/`, {
+      params: { query: 'SELECT 1' },
+      headers: {
+        'X-ClickHouse-User': CLICKHOUSE_USER,
+        'X-ClickHouse-Key': setting.secrets.clickhouse,
+      },
+      timeout: 3000,
+      proxy: false,
+      validateStatus: () => true,
+    });
+    return answer.status === 200
+      ? true
+      : `HTTP ${answer.status}: ${String(answer.data).slice(0, 200)}`;
+  },
+};

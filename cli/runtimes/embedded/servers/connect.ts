@@ -1,0 +1,89 @@
+import axios from 'axios';
+import { writeFileAtomic } from '../../../lib/files.ts';
+import { jvmLaunch, plainJaas, propertiesText } from './jvm.ts';
+import type { EmbeddedServer, ServerSetting } from './server.ts';
+
+export const CONNECT_USER = 'cdc';
+
+function workerProperties(setting: ServerSetting): Record<string, string | number> {
+  const { sasl } = setting.kafka;
+  const security = (prefix: string): Record<string, string> =>
+    sasl
+      ? {
+          [`${prefix}security.protocol`]: 'SASL_PLAINTEXT',
+          [`${prefix}sasl.mechanism`]: 'PLAIN',
+          [`${prefix}sasl.jaas.config`]: plainJaas(sasl),
+        }
+      : {};
+  return {
+    'bootstrap.servers': setting.kafka.brokers.join(','),
+    ...security(''),
+    ...security('producer.'),
+    ...security('consumer.'),
+    ...security('admin.'),
+    'group.id': 'cdc-connect',
+    'group.protocol': 'classic',
+    listeners: `http://127.0.0.1:${setting.ports.connect}`,
+    'rest.advertised.host.name': '127.0.0.1',
+    'rest.extension.classes':
+      'org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension',
+    'plugin.path': setting.jars.plugins,
+    // Nothing scans class files then: two seconds less of start-up.
+    'plugin.discovery': 'service_load',
+    'config.storage.topic': 'cdc-connect-configs',
+    'offset.storage.topic': 'cdc-connect-offsets',
+    'offset.storage.partitions': 1,
+    'status.storage.topic': 'cdc-connect-status',
+    'status.storage.partitions': 1,
+    'config.storage.replication.factor': 1,
+    'offset.storage.replication.factor': 1,
+    'status.storage.replication.factor': 1,
+    'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
+    'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
+    'key.converter.schemas.enable': 'false',
+    'value.converter.schemas.enable': 'false',
+    'connector.client.config.override.policy': 'All',
+    // The slot's confirmed position follows this; a restart repeats at most this much.
+    'offset.flush.interval.ms': 1000,
+    'scheduled.rebalance.max.delay.ms': 0,
+    'session.timeout.ms': 6000,
+    'heartbeat.interval.ms': 2000,
+    'worker.sync.timeout.ms': 3000,
+  };
+}
+
+export const connectServer: EmbeddedServer = {
+  name: 'connect',
+  needs: ['kafka'],
+  ports: ['connect'],
+  stopSignal: 'SIGTERM',
+  async prepare(setting) {
+    const { layout, secrets } = setting;
+    const file = layout.etc('connect.properties');
+    const users = layout.etc('connect.users');
+    const jaas = layout.etc('connect.jaas');
+    writeFileAtomic(file, propertiesText(workerProperties(setting)), 0o600);
+    writeFileAtomic(users, propertiesText({ [CONNECT_USER]: secrets.connect }), 0o600);
+    writeFileAtomic(
+      jaas,
+      `KafkaConnect {\n  org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule required\n  file="${users.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}";\n};\n`,
+      0o600,
+    );
+    return jvmLaunch(setting, {
+      name: 'connect',
+      heapMb: 512,
+      mainClass: 'org.apache.kafka.connect.cli.ConnectDistributed',
+      args: [file],
+      properties: { 'java.security.auth.login.config': jaas },
+    });
+  },
+  async ready(setting) {
+    const answer = await axios.get(`http://127.0.0.1:${setting.ports.connect}/connectors`, {
+      auth: { username: CONNECT_USER, password: setting.secrets.connect },
+      timeout: 3000,
+      proxy: false,
+      validateStatus: () => true,
+    });
+    return answer.status === 200 ? true : `HTTP ${answer.status}`;
+  },
+};

@@ -1,0 +1,181 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { postgresHome } from '../packages.ts';
+import { runToEnd } from './run.ts';
+import type { EmbeddedServer, Launch, ServerSetting } from './server.ts';
+
+export const POSTGRES_USER = 'postgres';
+export const POSTGRES_DATABASE = 'inventory';
+
+/** An unprivileged user that every Linux has; used where user namespaces are closed. */
+const NOBODY = 65_534;
+
+/**
+ * PostgreSQL refuses to run as root. As root it runs in a user namespace that shows root as an
+ * ordinary user: that works from any path. Where such namespaces are closed, it runs as `nobody`,
+ * with binaries and data where `nobody` can reach them.
+ */
+interface Identity {
+  readonly home: string;
+  readonly data: string;
+  wrap(command: string, args: readonly string[]): Launch;
+}
+
+function identity(setting: ServerSetting): Identity {
+  const home = postgresHome();
+  const data = setting.layout.data('postgres');
+  if (process.getuid?.() !== 0) {
+    return { home, data, wrap: (command, args) => ({ command, args }) };
+  }
+  const namespace = ['-U', '--map-user=1000', '--map-group=1000'];
+  if (spawnSync('unshare', [...namespace, 'true']).status === 0) {
+    return {
+      home,
+      data,
+      wrap: (command, args) => ({ command: 'unshare', args: [...namespace, command, ...args] }),
+    };
+  }
+  const digest = createHash('sha256').update(setting.layout.root).digest('hex').slice(0, 12);
+  const reachable = join('/var/tmp', `cdc-${digest}`);
+  const copy = join(reachable, 'home');
+  mkdirSync(reachable, { recursive: true, mode: 0o755 });
+  if (!existsSync(copy)) {
+    const half = `${copy}.${process.pid}`;
+    cpSync(home, half, { recursive: true, verbatimSymlinks: true });
+    renameSync(half, copy);
+  }
+  const nobodysData = join(reachable, 'data');
+  mkdirSync(nobodysData, { recursive: true, mode: 0o700 });
+  chownSync(nobodysData, NOBODY, NOBODY);
+  return {
+    home: copy,
+    data: nobodysData,
+    wrap: (command, args) => ({ command, args, uid: NOBODY, gid: NOBODY }),
+  };
+}
+
+/** Folders outside `.cdc/` that `down --delete-data` has to remove too. */
+export function postgresOutsideFolder(root: string): string {
+  return join('/var/tmp', `cdc-${createHash('sha256').update(root).digest('hex').slice(0, 12)}`);
+}
+
+function settings(setting: ServerSetting): Record<string, string> {
+  return {
+    listen_addresses: '127.0.0.1',
+    port: String(setting.ports.postgres),
+    unix_socket_directories: '',
+    wal_level: 'logical',
+    max_wal_senders: '10',
+    max_replication_slots: '10',
+    max_connections: '100',
+    password_encryption: 'scram-sha-256',
+    shared_buffers: '128MB',
+    max_wal_size: '2GB',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    // A slot that nobody reads must not fill the disk of a laptop.
+    max_slot_wal_keep_size: '10GB',
+  };
+}
+
+async function initialize(
+  setting: ServerSetting,
+  who: Identity,
+  signal: AbortSignal,
+): Promise<void> {
+  if (existsSync(join(who.data, 'PG_VERSION')) && existsSync(join(who.data, 'cdc-initialized')))
+    return;
+  // A half-made folder of an interrupted initdb is emptied; a finished one is never touched.
+  if (existsSync(who.data)) {
+    for (const entry of readdirSync(who.data))
+      rmSync(join(who.data, entry), { recursive: true, force: true });
+  } else {
+    mkdirSync(who.data, { recursive: true, mode: 0o700 });
+  }
+  const launch = who.wrap(join(who.home, 'bin', 'initdb'), []);
+  const passwordFile = `${who.data}.pw`;
+  writeFileSync(passwordFile, `${setting.secrets.postgres}\n`, { mode: 0o600 });
+  try {
+    if (launch.uid !== undefined) chownSync(passwordFile, launch.uid, launch.uid);
+    await runToEnd(
+      'postgres',
+      who.wrap(join(who.home, 'bin', 'initdb'), [
+        '-D',
+        who.data,
+        '-U',
+        POSTGRES_USER,
+        '--pwfile',
+        passwordFile,
+        '--auth=scram-sha-256',
+        '--encoding=UTF8',
+        '--locale=C.UTF-8',
+        '--no-sync',
+      ]),
+      setting,
+      signal,
+    );
+    const marker = join(who.data, 'cdc-initialized');
+    writeFileSync(marker, '');
+    if (launch.uid !== undefined) chownSync(marker, launch.uid, launch.uid);
+  } finally {
+    rmSync(passwordFile, { force: true });
+  }
+}
+
+export const postgresServer: EmbeddedServer = {
+  name: 'postgres',
+  needs: [],
+  ports: ['postgres'],
+  // SIGINT is PostgreSQL's "fast" shutdown: sessions are cut, data are flushed.
+  stopSignal: 'SIGINT',
+  async prepare(setting, signal) {
+    const who = identity(setting);
+    await initialize(setting, who, signal);
+    for (const binary of ['postgres', 'initdb', 'pg_ctl']) {
+      try {
+        chmodSync(join(who.home, 'bin', binary), 0o755);
+      } catch {
+        // Already executable, in a folder of somebody else's.
+      }
+    }
+    const options = Object.entries(settings(setting)).flatMap(([key, value]) => [
+      '-c',
+      `${key}=${value}`,
+    ]);
+    return who.wrap(join(who.home, 'bin', 'postgres'), ['-D', who.data, ...options]);
+  },
+  async ready(setting) {
+    const client = new pg.Client({
+      host: '127.0.0.1',
+      port: setting.ports.postgres,
+      user: POSTGRES_USER,
+      password: setting.secrets.postgres,
+      database: 'postgres',
+      connectionTimeoutMillis: 2000,
+    });
+    client.on('error', () => {});
+    await client.connect();
+    try {
+      const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [
+        POSTGRES_DATABASE,
+      ]);
+      if (found.rowCount === 0) await client.query(`CREATE DATABASE ${POSTGRES_DATABASE}`);
+      return true;
+    } finally {
+      await client.end();
+    }
+  },
+};

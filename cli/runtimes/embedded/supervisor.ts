@@ -1,0 +1,267 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { Problem } from '../../core/problems.ts';
+import { fileProblem } from '../../lib/files.ts';
+import { pause, StopWaiting, WaitTimeout, waitFor } from '../../lib/wait.ts';
+import type { ServerName } from '../endpoints.ts';
+import type { EmbeddedServer, ServerSetting } from './servers/server.ts';
+
+export type ServerState = 'waiting' | 'starting' | 'ready' | 'restarting' | 'failed' | 'stopped';
+
+/** What is known of one supervised server. */
+export interface ServerStatus {
+  readonly name: ServerName;
+  readonly state: ServerState;
+  readonly pid: number | undefined;
+  readonly restarts: number;
+  /** Seconds from spawn to the first answer, of the latest start. */
+  readonly startSeconds: number | undefined;
+  readonly detail: string | undefined;
+}
+
+interface Slot {
+  readonly server: EmbeddedServer;
+  state: ServerState;
+  child: ChildProcess | undefined;
+  restarts: number;
+  startSeconds: number | undefined;
+  detail: string | undefined;
+}
+
+const START_TIMEOUT_MS = 90_000;
+const STOP_TIMEOUT_MS = 15_000;
+const BACKOFF_MS = [200, 500, 1000, 2000, 5000, 10_000];
+/** A server that ran this long is healthy again: its next crash starts the back-off anew. */
+const HEALTHY_AFTER_MS = 60_000;
+const LOG_LIMIT_BYTES = 20 * 1024 * 1024;
+
+/** Boots the servers, each as soon as those it needs answer, and restarts what dies. */
+export class Supervisor {
+  private readonly slots: Map<ServerName, Slot>;
+  private readonly setting: ServerSetting;
+  private readonly marker: string;
+  private readonly onChange: () => void;
+  private readonly stopping = new AbortController();
+  private loops: Promise<void>[] = [];
+
+  constructor(
+    servers: readonly EmbeddedServer[],
+    setting: ServerSetting,
+    options: { marker: string; onChange: () => void },
+  ) {
+    this.setting = setting;
+    this.marker = options.marker;
+    this.onChange = options.onChange;
+    this.slots = new Map(
+      servers.map((server) => [
+        server.name,
+        {
+          server,
+          state: 'waiting',
+          child: undefined,
+          restarts: 0,
+          startSeconds: undefined,
+          detail: undefined,
+        },
+      ]),
+    );
+  }
+
+  statuses(): ServerStatus[] {
+    return [...this.slots.values()].map((slot) => ({
+      name: slot.server.name,
+      state: slot.state,
+      pid: slot.child?.pid,
+      restarts: slot.restarts,
+      startSeconds: slot.startSeconds,
+      detail: slot.detail,
+    }));
+  }
+
+  /** Resolves when every server has answered once; rejects with the first that cannot start. */
+  async start(): Promise<void> {
+    const firsts = [...this.slots.values()].map((slot) => {
+      let onFirst: () => void = () => {};
+      let onFail: (error: unknown) => void = () => {};
+      const first = new Promise<void>((resolve, reject) => {
+        onFirst = resolve;
+        onFail = reject;
+      });
+      this.loops.push(
+        this.supervise(slot, onFirst).catch((error) => {
+          slot.state = 'failed';
+          slot.detail = error instanceof Error ? error.message : String(error);
+          this.onChange();
+          onFail(error);
+        }),
+      );
+      return first;
+    });
+    await Promise.all(firsts);
+  }
+
+  /** Ends all servers, those that others need last. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    const order: ServerName[][] = [['connect'], ['clickhouse'], ['kafka', 'postgres']];
+    for (const names of order) {
+      await Promise.all(names.map((name) => this.stopOne(name)));
+    }
+    await Promise.all(this.loops);
+  }
+
+  private async stopOne(name: ServerName): Promise<void> {
+    const slot = this.slots.get(name);
+    const child = slot?.child;
+    if (!slot || !child) return;
+    await endProcess(child, slot.server.stopSignal);
+    slot.state = 'stopped';
+    this.onChange();
+  }
+
+  private async supervise(slot: Slot, onFirst: () => void): Promise<void> {
+    const signal = this.stopping.signal;
+    let first = true;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        await this.neededServers(slot);
+        const startedAtMs = performance.now();
+        const { exited } = await this.launch(slot, first ? 'starting' : 'restarting');
+        if (first) onFirst();
+        first = false;
+        const how = await exited;
+        if (signal.aborted) return;
+        if (performance.now() - startedAtMs > HEALTHY_AFTER_MS) failures = 0;
+        slot.detail = `it ended (${how}) and is started again`;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (first) throw error;
+        slot.detail = error instanceof Error ? error.message : String(error);
+      }
+      slot.state = 'restarting';
+      slot.restarts += 1;
+      this.onChange();
+      const wait = BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)] ?? 1000;
+      failures += 1;
+      await pause(wait, signal).catch(() => {});
+    }
+  }
+
+  private async neededServers(slot: Slot): Promise<void> {
+    const missing = () =>
+      slot.server.needs.filter((need) => {
+        const needed = this.slots.get(need);
+        return needed !== undefined && needed.state !== 'ready';
+      });
+    await waitFor(
+      `${slot.server.name}: servers it needs`,
+      { timeoutMs: START_TIMEOUT_MS, everyMs: 50, signal: this.stopping.signal },
+      () => {
+        const failed = slot.server.needs.find((need) => this.slots.get(need)?.state === 'failed');
+        if (failed)
+          throw new StopWaiting(
+            new Problem('SERVER_START_FAILED', {
+              server: slot.server.name,
+              detail: `It needs ${failed}, which did not start.`,
+            }),
+          );
+        const list = missing();
+        return list.length === 0 ? { ready: true } : { seen: `${list.join(', ')} not ready` };
+      },
+    );
+  }
+
+  /** Starts the process and waits for its first answer; returns how its end can be awaited. */
+  private async launch(slot: Slot, state: ServerState): Promise<{ exited: Promise<string> }> {
+    const { server } = slot;
+    slot.state = state;
+    this.onChange();
+    const launch = await server.prepare(this.setting, this.stopping.signal);
+    this.stopping.signal.throwIfAborted();
+    const spawnedAtMs = performance.now();
+    const log = openLog(this.setting.layout.log(server.name));
+    const child = spawn(launch.command, launch.args, {
+      cwd: this.setting.layout.root,
+      env: { ...(this.setting.env as NodeJS.ProcessEnv), ...launch.env, CDC_STACK: this.marker },
+      stdio: ['ignore', log, log],
+      ...(launch.uid === undefined
+        ? {}
+        : { uid: launch.uid, gid: launch.gid ?? launch.uid, cwd: '/' }),
+    });
+    closeSync(log);
+    slot.child = child;
+    const exited = new Promise<string>((resolve) => {
+      child.once('error', (error) => resolve(error.message));
+      child.once('exit', (code, signalName) => {
+        slot.child = undefined;
+        resolve(signalName ? `signal ${signalName}` : `exit code ${code}`);
+      });
+    });
+    let ended: string | undefined;
+    void exited.then((how) => {
+      ended = how;
+    });
+    try {
+      await waitFor(
+        server.name,
+        { timeoutMs: START_TIMEOUT_MS, everyMs: 100, signal: this.stopping.signal },
+        async () => {
+          if (ended !== undefined)
+            throw new StopWaiting(this.startProblem(server.name, `It ended at once (${ended}).`));
+          const answer = await server.ready(this.setting);
+          return answer === true ? { ready: true } : { seen: answer };
+        },
+      );
+    } catch (error) {
+      await endProcess(child, server.stopSignal);
+      if (error instanceof WaitTimeout) throw this.startProblem(server.name, error.message);
+      throw error;
+    }
+    slot.startSeconds = (performance.now() - spawnedAtMs) / 1000;
+    slot.state = 'ready';
+    slot.detail = undefined;
+    this.onChange();
+    return { exited };
+  }
+
+  private startProblem(server: ServerName, what: string): Problem {
+    const tail = logTail(this.setting.layout.log(server), 8);
+    if (/No space left on device/i.test(tail)) {
+      return new Problem('DISK_FULL', { path: this.setting.layout.root, detail: tail });
+    }
+    return new Problem('SERVER_START_FAILED', { server, detail: `${what}\n${tail}` });
+  }
+}
+
+/** Asks, and after a while forces. */
+async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill(signal);
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+  await gone;
+  clearTimeout(timer);
+}
+
+/** Opens a log for appending; one that has grown large is put aside first, and only one of those is kept. */
+export function openLog(path: string): number {
+  try {
+    if (statSync(path).size > LOG_LIMIT_BYTES) renameSync(path, `${path}.1`);
+  } catch {
+    // There is none yet.
+  }
+  try {
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    throw fileProblem(path, error) as Error;
+  }
+}
+
+export function logTail(path: string, lines: number): string {
+  try {
+    return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,249 @@
+import { readFileSync } from 'node:fs';
+import { resolveFrom } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { Problem } from '../core/problems.ts';
+import type { EmbeddedPorts, Secrets } from './embedded/layout.ts';
+import { CLICKHOUSE_USER } from './embedded/servers/clickhouse.ts';
+import { CONNECT_USER } from './embedded/servers/connect.ts';
+import { KAFKA_USER } from './embedded/servers/jvm.ts';
+import { POSTGRES_DATABASE, POSTGRES_USER } from './embedded/servers/postgres.ts';
+import {
+  type ClickHouseEndpoint,
+  type ConnectEndpoint,
+  type Endpoints,
+  type KafkaEndpoint,
+  type PostgresEndpoint,
+  SERVER_NAMES,
+  type ServerName,
+} from './endpoints.ts';
+
+export type RuntimeKind = 'embedded' | 'external';
+
+/** The servers that cdc.yaml gives no address for: those cdc runs. */
+export function embeddedServers(config: Config): ServerName[] {
+  const external: Record<ServerName, boolean> = {
+    postgres: config.source.url !== undefined,
+    kafka: config.kafka.brokers !== undefined,
+    connect: config.connect.url !== undefined,
+    clickhouse: config.clickhouse.url !== undefined,
+  };
+  return SERVER_NAMES.filter((name) => !external[name]);
+}
+
+export interface RuntimeChoice {
+  readonly kind: RuntimeKind;
+  readonly servers: readonly ServerName[];
+  /** Why, as a sentence; shown by `up`. */
+  readonly why: string;
+}
+
+const ADDRESS_KEYS: Readonly<Record<ServerName, string>> = {
+  postgres: 'source.url',
+  kafka: 'kafka.brokers',
+  connect: 'connect.url',
+  clickhouse: 'clickhouse.url',
+};
+
+export function chooseRuntime(config: Config): RuntimeChoice {
+  const servers = embeddedServers(config);
+  if (config.runtime === 'external' && servers.length > 0) {
+    throw new Problem(
+      'NOT_IMPLEMENTED_RUNTIME',
+      {
+        runtime: 'external',
+        detail: `With runtime: external every server runs already, but these have no address: ${servers.map((s) => ADDRESS_KEYS[s]).join(', ')}.`,
+      },
+      { fix: 'Set them in cdc.yaml, or runtime: embedded to let cdc run the others.' },
+    );
+  }
+  if (servers.length === 0) {
+    return { kind: 'external', servers, why: 'every server has an address in the configuration' };
+  }
+  const given = SERVER_NAMES.filter((name) => !servers.includes(name));
+  const why =
+    given.length === 0
+      ? 'no server has an address in the configuration'
+      : `${given.join(', ')} elsewhere, the rest on this machine`;
+  return { kind: 'embedded', servers, why };
+}
+
+interface ResolveInput {
+  readonly config: Config;
+  readonly directory: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly ports: EmbeddedPorts | undefined;
+  readonly secrets: Secrets | undefined;
+}
+
+/** Endpoints of all servers: from the configuration where it names one, else the embedded one's. */
+export function resolveEndpoints(input: ResolveInput): Endpoints {
+  return {
+    postgres: postgresEndpoint(input),
+    kafka: kafkaEndpoint(input),
+    connect: connectEndpoint(input),
+    clickhouse: clickhouseEndpoint(input),
+  };
+}
+
+/** Those of the servers that can be known now: all of a running stack, else those with an address. */
+export function knownEndpoints(input: ResolveInput): Partial<Endpoints> {
+  const running = input.ports !== undefined && input.secrets !== undefined;
+  const own = new Set(running ? [] : embeddedServers(input.config));
+  return {
+    ...(own.has('postgres') ? {} : { postgres: postgresEndpoint(input) }),
+    ...(own.has('kafka') ? {} : { kafka: kafkaEndpoint(input) }),
+    ...(own.has('connect') ? {} : { connect: connectEndpoint(input) }),
+    ...(own.has('clickhouse') ? {} : { clickhouse: clickhouseEndpoint(input) }),
+  };
+}
+
+function embedded(input: ResolveInput): { ports: EmbeddedPorts; secrets: Secrets } {
+  if (!input.ports || !input.secrets) {
+    throw new Problem('STACK_NOT_RUNNING', { directory: input.directory });
+  }
+  return { ports: input.ports, secrets: input.secrets };
+}
+
+function secret(
+  input: ResolveInput,
+  variable: string,
+  file: string | undefined,
+): string | undefined {
+  const fromEnvironment = input.env[variable];
+  if (fromEnvironment !== undefined) return fromEnvironment;
+  if (file === undefined) return undefined;
+  const path = resolveFrom(input.directory, file);
+  try {
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+  } catch (error) {
+    throw new Problem('CONFIG_INVALID', {
+      file: path,
+      count: '1 problem',
+      detail: `the password file cannot be read: ${(error as Error).message}`,
+    });
+  }
+}
+
+export function postgresEndpoint(input: ResolveInput): PostgresEndpoint {
+  const { source } = input.config;
+  if (source.url === undefined) {
+    const { ports, secrets } = embedded(input);
+    return {
+      host: '127.0.0.1',
+      port: ports.postgres,
+      user: POSTGRES_USER,
+      password: secrets.postgres,
+      database: POSTGRES_DATABASE,
+      managed: true,
+      sslmode: undefined,
+    };
+  }
+  const url = parseUrl('source.url', source.url);
+  const user = decoded(url.username) || 'postgres';
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port || 5432),
+    user,
+    password:
+      secret(input, 'CDC_SOURCE_PASSWORD', source.password_file) ??
+      (decoded(url.password) || (input.env.PGPASSWORD ?? '')),
+    database: decoded(url.pathname.slice(1)) || user,
+    managed: false,
+    sslmode: url.searchParams.get('sslmode') ?? undefined,
+  };
+}
+
+function kafkaEndpoint(input: ResolveInput): KafkaEndpoint {
+  const { kafka } = input.config;
+  if (kafka.brokers === undefined) {
+    const { ports, secrets } = embedded(input);
+    return {
+      brokers: [`127.0.0.1:${ports.kafka}`],
+      sasl: { username: KAFKA_USER, password: secrets.kafka },
+      managed: true,
+    };
+  }
+  const password = secret(input, 'CDC_KAFKA_PASSWORD', kafka.password_file);
+  return {
+    brokers: kafka.brokers,
+    sasl: kafka.username ? { username: kafka.username, password: password ?? '' } : undefined,
+    managed: false,
+  };
+}
+
+function connectEndpoint(input: ResolveInput): ConnectEndpoint {
+  const { connect } = input.config;
+  if (connect.url === undefined) {
+    const { ports, secrets } = embedded(input);
+    return {
+      url: `http://127.0.0.1:${ports.connect}`,
+      auth: { username: CONNECT_USER, password: secrets.connect },
+      managed: true,
+    };
+  }
+  const password = secret(input, 'CDC_CONNECT_PASSWORD', connect.password_file);
+  return {
+    url: serverUrl('connect', connect.url),
+    auth: connect.username ? { username: connect.username, password: password ?? '' } : undefined,
+    managed: false,
+  };
+}
+
+function clickhouseEndpoint(input: ResolveInput): ClickHouseEndpoint {
+  const { clickhouse } = input.config;
+  if (clickhouse.url === undefined) {
+    const { ports, secrets } = embedded(input);
+    return {
+      url: `http://127.0.0.1:${ports.clickhouse}`,
+      nativePort: ports.clickhouse_native,
+      user: CLICKHOUSE_USER,
+      password: secrets.clickhouse,
+      managed: true,
+    };
+  }
+  return {
+    url: serverUrl('clickhouse', clickhouse.url),
+    nativePort: undefined,
+    user: clickhouse.username,
+    password: secret(input, 'CDC_CLICKHOUSE_PASSWORD', clickhouse.password_file) ?? '',
+    managed: false,
+  };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw badUrl('source.url', 'it has a % that starts no escape; write %25 for a % itself');
+  }
+}
+
+function badUrl(key: string, what: string): Problem {
+  return new Problem('CONFIG_INVALID', {
+    file: 'cdc.yaml',
+    count: '1 problem',
+    detail: `${key}: ${what}`,
+  });
+}
+
+function serverUrl(key: 'connect' | 'clickhouse', text: string): string {
+  const url = parseUrl(`${key}.url`, text);
+  if (url.username || url.password) {
+    throw badUrl(
+      `${key}.url`,
+      `put the user into ${key}.username and the password into CDC_${key.toUpperCase()}_PASSWORD`,
+    );
+  }
+  return url.href.replace(/\/$/, '');
+}
+
+function parseUrl(key: string, text: string): URL {
+  try {
+    return new URL(text);
+  } catch {
+    throw badUrl(
+      key,
+      'not a URL (characters such as @ : / in a user or password must be %-encoded)',
+    );
+  }
+}

@@ -1,0 +1,99 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { canonicalRowSource, canonicalRowTarget, planColumn } from '../../cli/core/columns.ts';
+import { CARRIED_TYPES } from '../../cli/core/types/mapping.ts';
+import { identifier } from '../harness/arbitrary.ts';
+import { column } from '../harness/pipeline.ts';
+
+const typeOf = (...args: Parameters<typeof column>) => planColumn(column(...args))?.type;
+
+describe('types of columns', () => {
+  it.each([
+    ['int2', 'Int16'],
+    ['int4', 'Int32'],
+    ['int8', 'Int64'],
+    ['float4', 'Float32'],
+    ['float8', 'Float64'],
+    ['text', 'String'],
+    ['varchar', 'String'],
+    ['bpchar', 'String'],
+    ['bool', 'Bool'],
+    ['date', 'Date32'],
+    ['time', 'String'],
+    ['timestamp', "DateTime64(6, 'UTC')"],
+    ['timestamptz', "DateTime64(6, 'UTC')"],
+    ['uuid', 'UUID'],
+    ['bytea', 'String'],
+    ['json', 'String'],
+    ['jsonb', 'String'],
+  ])('%s becomes %s', (type, target) => {
+    expect(typeOf('c', type, { notNull: true })).toBe(target);
+    expect(typeOf('c', type)).toBe(`Nullable(${target})`);
+    expect(typeOf('c', type, { array: true })).toBe(`Array(Nullable(${target}))`);
+  });
+
+  it.each([
+    [10, 2, 'Decimal(10, 2)'],
+    [9, 0, 'Decimal(9, 0)'],
+    [76, 76, 'Decimal(76, 76)'],
+    [77, 2, 'String'],
+    [5, -2, 'String'],
+    [2, 5, 'String'],
+    [undefined, undefined, 'String'],
+  ])('numeric(%s, %s) becomes %s', (precision, scale, target) => {
+    expect(typeOf('n', 'numeric', { precision, scale, notNull: true })).toBe(target);
+  });
+
+  it('an enum becomes text whatever its name is', () => {
+    expect(typeOf('c', 'mood', { typeKind: 'e', notNull: true })).toBe('String');
+  });
+
+  it.each(['point', 'tsvector', 'constructor', '__proto__', 'toString', ''])(
+    '%j is not carried',
+    (type) => {
+      expect(planColumn(column('c', type))).toBeUndefined();
+    },
+  );
+});
+
+describe('expressions of columns', () => {
+  const everyType = fc.constantFrom(...CARRIED_TYPES);
+
+  it('are made for every type that is carried, and balanced', () => {
+    fc.assert(
+      fc.property(
+        everyType,
+        fc.boolean(),
+        fc.boolean(),
+        identifier,
+        (type, array, notNull, name) => {
+          const plan = planColumn(column(name, type, { array, notNull }));
+          if (!plan) throw new Error(`no plan for ${type}`);
+          for (const text of [
+            plan.fromWire('w', 'j'),
+            plan.misfitWire('w', 'j'),
+            plan.loadSelect('c'),
+            plan.fromLoad('t'),
+            plan.misfitLoad('t'),
+            plan.canonicalSource('c'),
+            plan.canonicalTarget('c'),
+          ]) {
+            const bare = text.replace(/'(?:[^'\\]|\\.|'')*'/g, '');
+            expect(bare.split('(').length).toBe(bare.split(')').length);
+          }
+        },
+      ),
+    );
+  });
+
+  it('never hold a NULL of an array silently: its name is noted', () => {
+    expect(planColumn(column('c', 'int4', { array: true }))?.nullArray).toBe(true);
+    expect(planColumn(column('c', 'int4', { array: true, notNull: true }))?.nullArray).toBe(false);
+  });
+
+  it('join fields of both sides by one separator', () => {
+    const plans = ['a', 'b'].map((name) => planColumn(column(name, 'int4', { notNull: true }))!);
+    expect(canonicalRowSource(plans, 's').split('\u001f')).toHaveLength(2);
+    expect(canonicalRowTarget(plans).split('\\x1F')).toHaveLength(2);
+  });
+});

@@ -1,0 +1,77 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { connectorConfig } from '../../cli/core/connector.ts';
+import type { TableId } from '../../cli/core/names.ts';
+import { tableLabel } from '../../cli/core/names.ts';
+import { PROFILES } from '../../cli/core/profiles.ts';
+import { tableId } from '../harness/arbitrary.ts';
+
+function configFor(tables: readonly TableId[], options: { snapshot?: boolean } = {}) {
+  return connectorConfig({
+    topicPrefix: 'postgres-server',
+    slot: 'cdc_cdc',
+    publication: 'cdc_cdc',
+    tables,
+    profile: PROFILES['low-latency'],
+    toastPlaceholder: '__cdc_unavailable',
+    maxMessageBytes: 64 * 1024 * 1024,
+    database: {
+      host: 'postgres',
+      port: 5432,
+      user: 'u',
+      password: 'p',
+      database: 'd',
+      sslmode: undefined,
+    },
+    snapshot: options.snapshot ?? false,
+  });
+}
+
+const orders = { schema: 'inventory', table: 'orders' };
+
+describe('connectorConfig', () => {
+  it('sets every option whose default hurts', () => {
+    expect(configFor([orders])).toMatchObject({
+      'plugin.name': 'pgoutput',
+      'publication.autocreate.mode': 'disabled',
+      'publish.via.partition.root': 'true',
+      'include.unknown.datatypes': 'true',
+      'tombstones.on.delete': 'false',
+      'decimal.handling.mode': 'string',
+      'time.precision.mode': 'isostring',
+      'errors.max.retries': '-1',
+    });
+    expect(Number(configFor([orders])['max.queue.size.in.bytes'])).toBeGreaterThan(0);
+  });
+
+  it('has only texts: Connect’s REST interface takes nothing else', () => {
+    for (const value of Object.values(configFor([orders]))) expect(value).toBeTypeOf('string');
+  });
+
+  it('never takes a snapshot unless told', () => {
+    expect(configFor([orders])['snapshot.mode']).toBe('no_data');
+    expect(configFor([orders], { snapshot: true })['snapshot.mode']).toBe('initial');
+  });
+
+  it('sends a message as large as a topic takes', () => {
+    const config = configFor([orders]);
+    expect(config['producer.override.max.request.size']).toBe(String(64 * 1024 * 1024));
+    expect(Number(config['producer.override.buffer.memory'])).toBeGreaterThan(64 * 1024 * 1024);
+  });
+
+  it('names each table by a pattern that matches it alone, among tables alike', () => {
+    fc.assert(
+      fc.property(tableId, tableId, (id, other) => {
+        // Debezium splits the list at commas that no backslash precedes, and matches whole names.
+        const list = configFor([id])['table.include.list'] ?? '';
+        const patterns = list.split(/(?<!\\),/);
+        expect(patterns).toHaveLength(1);
+        const expression = new RegExp(`^(?:${patterns[0]})$`, 'is');
+        expect(expression.test(tableLabel(id))).toBe(true);
+        const alike = tableLabel(id).toLowerCase() === tableLabel(other).toLowerCase();
+        if (!alike) expect(expression.test(tableLabel(other))).toBe(false);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { planTable, storageObject } from '../../cli/core/ddl.ts';
+import { targetNames } from '../../cli/core/names.ts';
+import { column, desiredFor, table } from '../harness/pipeline.ts';
+
+const id = column('id', 'int4', { notNull: true });
+const wide = table('s', 't', [id, column('note', 'text'), column('tags', 'text', { array: true })]);
+const { target } = desiredFor([wide]);
+const [built] = target.tables;
+const [lane] = target.lanes;
+if (!built || !lane) throw new Error('nothing was generated');
+
+describe('storage', () => {
+  it('keeps the version with the highest WAL position, never a clock’s', () => {
+    expect(built.storage.create).toContain('ENGINE = ReplacingMergeTree(_version)');
+    expect(built.storage.create).toContain('_version UInt64');
+  });
+
+  it('is ordered by the whole key, in the key’s order', () => {
+    const columns = [
+      id,
+      column('b', 'text', { notNull: true }),
+      column('a', 'int8', { notNull: true }),
+    ];
+    const source = table('s', 'k', columns, { key: ['a', 'b'] });
+    const names = [...targetNames([source], undefined).values()][0]!;
+    expect(storageObject(planTable(source, names)).create).toMatch(/ORDER BY \(`a`, `b`\)$/);
+  });
+
+  it('notes which arrays are NULL, only where there can be one', () => {
+    expect(built.storage.create).toContain('_nulls Array(LowCardinality(String))');
+    expect(desiredFor([table('s', 't')]).target.tables[0]?.storage.create).not.toContain('_nulls');
+  });
+
+  it('refuses a table without a key and a type that is not carried', () => {
+    const names = [...targetNames([wide], undefined).values()][0]!;
+    expect(() => planTable(table('s', 't', [id], { key: [] }), names)).toThrow('no key');
+    expect(() => planTable(table('s', 't', [id, column('p', 'point')]), names)).toThrow(
+      'type point of p is not carried',
+    );
+  });
+});
+
+describe('the view people query', () => {
+  it('hides deleted rows and everything of ours', () => {
+    expect(built.view.create).toContain('FINAL\nWHERE _deleted = 0');
+    expect(built.view.create).not.toContain('_version');
+  });
+});
+
+describe('a lane', () => {
+  it('has generic columns: no change of a table changes its queue', () => {
+    const other = desiredFor([table('s', 't')]).target.lanes[0];
+    expect(other?.queue.create).toBe(lane.queue.create);
+    expect(other?.fanout.create).toBe(lane.fanout.create);
+    expect(other?.reader.create).toBe(lane.reader.create);
+  });
+
+  it('has one view on its queue, and no password', () => {
+    const onQueue = [...lane.views, lane.reader].filter((o) =>
+      o.create.includes(`FROM \`${lane.queue.database}\`.\`${lane.queue.name}\``),
+    );
+    expect(onQueue).toEqual([lane.reader]);
+    expect(lane.queue.create).not.toMatch(/password/i);
+  });
+
+  it('sends what no table takes to the dead letters', () => {
+    const dead = lane.views.find((view) => view.name.endsWith('_dead'));
+    expect(dead?.create).toContain('TO `cdc`.`dead_letters`');
+    expect(dead?.create).toContain("'no such table'");
+  });
+});

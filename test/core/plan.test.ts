@@ -1,0 +1,99 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { HEARTBEAT, tableLabelKey } from '../../cli/core/names.ts';
+import {
+  commentOf,
+  connectorDiff,
+  createStatement,
+  digestOf,
+  objectKey,
+  parseComment,
+  publicationDiff,
+} from '../../cli/core/plan.ts';
+import { identifier, tableSet } from '../harness/arbitrary.ts';
+import { column, desiredFor, table } from '../harness/pipeline.ts';
+
+const plain = desiredFor([table('s', 't')]).target;
+const wider = desiredFor([
+  table('s', 't', [column('id', 'int4', { notNull: true }), column('note', 'text')]),
+]).target;
+
+describe('comments', () => {
+  it('say of every object what it is and which statement made it', () => {
+    const objects = [...plain.own, ...plain.tables.flatMap((t) => [t.storage, t.view])];
+    for (const object of objects) {
+      expect(parseComment(commentOf(object))).toEqual({
+        kind: object.kind,
+        digest: digestOf(object),
+      });
+      expect(createStatement(object)).toContain(commentOf(object));
+    }
+  });
+
+  it('change with the statement, and only with it', () => {
+    const [before] = plain.tables;
+    const [after] = wider.tables;
+    const [again] = desiredFor([table('s', 't')]).target.tables;
+    if (!before || !after || !again) throw new Error('no table');
+    expect(digestOf(again.storage)).toBe(digestOf(before.storage));
+    expect(digestOf(after.storage)).not.toBe(digestOf(before.storage));
+  });
+
+  it.each([
+    '',
+    'cdc',
+    'cdc storage',
+    'cdc storage 123',
+    'made by hand',
+    'cdc table 0123456789abcdef',
+  ])('that are somebody else’s are left alone: %j', (comment) => {
+    expect(parseComment(comment)).toBeUndefined();
+  });
+});
+
+describe('publicationDiff', () => {
+  it('leads from what is there to exactly what is wanted, and the heartbeat', () => {
+    fc.assert(
+      fc.property(tableSet(), tableSet(), (present, wanted) => {
+        const { add, remove } = publicationDiff(present, wanted);
+        const after = new Set(present.map(tableLabelKey));
+        for (const id of remove) expect(after.delete(tableLabelKey(id))).toBe(true);
+        for (const id of add) expect(after.has(tableLabelKey(id))).toBe(false);
+        for (const id of add) after.add(tableLabelKey(id));
+        expect(after).toEqual(new Set([...wanted, HEARTBEAT].map(tableLabelKey)));
+        const second = publicationDiff([...wanted, HEARTBEAT], wanted);
+        expect(second).toEqual({ add: [], remove: [] });
+      }),
+    );
+  });
+});
+
+describe('connectorDiff', () => {
+  it('names what differs, what is new and what is gone', () => {
+    expect(connectorDiff({ a: '1', b: '2', c: '3' }, { a: '1', b: 'x', d: '4' })).toEqual([
+      'b',
+      'c',
+      'd',
+    ]);
+  });
+
+  it('finds nothing in an equal configuration; Connect adds the name', () => {
+    expect(connectorDiff({ a: '1', name: 'cdc-postgres' }, { a: '1' })).toEqual([]);
+  });
+
+  it('names everything where there is no connector', () => {
+    expect(connectorDiff(undefined, { a: '1', b: '2' })).toEqual(['a', 'b']);
+  });
+});
+
+describe('objectKey', () => {
+  it('is different for different objects', () => {
+    fc.assert(
+      fc.property(identifier, identifier, identifier, identifier, (a, b, c, d) => {
+        const same = a === c && b === d;
+        const key = objectKey({ database: a, name: b });
+        expect(key === objectKey({ database: c, name: d })).toBe(same);
+      }),
+    );
+  });
+});

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import { inject } from 'vitest';
+import { ClickHouse } from '../../cli/components/clickhouse/client.ts';
+import { connectPostgres } from '../../cli/components/postgres/client.ts';
+import { pgIdent } from '../../cli/lib/sql.ts';
+import { waitFor } from '../../cli/lib/wait.ts';
+import { attach, type Stack } from '../../cli/pipeline/stack.ts';
+import { type Ran, runCommand, testContext } from './cli.ts';
+
+/** The stack that globalSetup booted. */
+export function stack(): Stack {
+  return attach(testContext({ cwd: inject('stackDirectory') }).context, {});
+}
+
+/** Runs a command on that stack. */
+export function cdc(...argv: string[]): Promise<Ran> {
+  return runCommand(argv, { cwd: inject('stackDirectory') });
+}
+
+/** Runs a command that has to end well, and returns its JSON document. */
+// biome-ignore lint/suspicious/noExplicitAny: a test says what it expects to find
+export async function cdcJson(...argv: string[]): Promise<any> {
+  const ran = await cdc(...argv, '--json');
+  if (ran.exit !== 0)
+    throw new Error(`cdc ${argv.join(' ')} ended with ${ran.exit}:\n${ran.stderr}`);
+  return ran.json();
+}
+
+/** A connection to the source; `await using` ends it. */
+export async function source(): Promise<pg.Client & AsyncDisposable> {
+  const client = await connectPostgres(stack().endpoints.postgres);
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
+}
+
+/** ClickHouse; `await using` closes it. */
+export function target(): ClickHouse & AsyncDisposable {
+  const client = new ClickHouse(stack().endpoints.clickhouse);
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.close() });
+}
+
+/** A schema of the test's own in the source, to be dropped with everything in it. */
+export async function freshSchema(
+  client: pg.ClientBase,
+  prefix = 'test',
+): Promise<{ readonly name: string; drop(): Promise<void> }> {
+  const name = `${prefix}_${randomBytes(4).toString('hex')}`;
+  await client.query(`CREATE SCHEMA ${pgIdent(name)}`);
+  return {
+    name,
+    drop: async () => {
+      await using later = await source();
+      await later.query(`DROP SCHEMA IF EXISTS ${pgIdent(name)} CASCADE`);
+    },
+  };
+}
+
+/** Looks until two values are equal; on time-out it says what it saw last. */
+export async function eventually<T>(
+  claim: string,
+  expected: T,
+  look: () => Promise<T>,
+  timeoutMs = 30_000,
+): Promise<void> {
+  const wanted = JSON.stringify(expected);
+  await waitFor(claim, { timeoutMs, everyMs: 50 }, async () => {
+    const seen = JSON.stringify(await look());
+    return seen === wanted ? { ready: true } : { seen: `${clip(seen)}, wanted ${clip(wanted)}` };
+  });
+}
+
+function clip(text: string | undefined): string {
+  return text === undefined ? 'nothing' : text.length > 500 ? `${text.slice(0, 500)}…` : text;
+}

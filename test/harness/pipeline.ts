@@ -1,0 +1,91 @@
+import { configSchema } from '../../cli/config/schema.ts';
+import { PROFILES } from '../../cli/core/profiles.ts';
+import type { SourceColumn, SourceTable } from '../../cli/core/source.ts';
+import { type Desired, desiredOf } from '../../cli/pipeline/desired.ts';
+import { pipelineNames, type Stack } from '../../cli/pipeline/stack.ts';
+
+/** What the generator makes for some tables, without any server. */
+export function desiredFor(
+  tables: readonly SourceTable[],
+  options: { database?: string | undefined } = {},
+): Desired {
+  const config = configSchema.parse(
+    options.database === undefined ? {} : { clickhouse: { database: options.database } },
+  );
+  const stack: Pick<Stack, 'config' | 'names' | 'profile' | 'endpoints' | 'secrets'> = {
+    config,
+    names: pipelineNames(config),
+    profile: PROFILES['low-latency'],
+    endpoints: {
+      postgres: {
+        host: 'postgres',
+        port: 5432,
+        user: 'postgres',
+        password: 'not-shown',
+        database: 'inventory',
+        managed: true,
+        sslmode: undefined,
+      },
+      kafka: { brokers: ['kafka:9092'], sasl: undefined, managed: true },
+      connect: { url: 'http://connect:8083', auth: undefined, managed: true },
+      clickhouse: {
+        url: 'http://clickhouse:8123',
+        nativePort: 9000,
+        user: 'cdc',
+        password: 'not-shown',
+        managed: true,
+      },
+    },
+    secrets: {
+      postgres: '',
+      kafka: '',
+      connect: '',
+      clickhouse: '',
+      kafkaClusterId: '',
+      toastPlaceholder: '__cdc_unavailable',
+    },
+  };
+  return desiredOf(stack as Stack, tables);
+}
+
+/** A column; `type` as in pg_type. */
+export function column(
+  name: string,
+  type: string,
+  options: Partial<Omit<SourceColumn, 'name' | 'type'>> = {},
+): SourceColumn {
+  return {
+    name,
+    type,
+    displayType: type,
+    typeKind: 'b',
+    array: false,
+    precision: undefined,
+    scale: undefined,
+    length: undefined,
+    notNull: false,
+    ...options,
+  };
+}
+
+/** A table with a key of its first column. */
+export function table(
+  schema: string,
+  name: string,
+  columns: readonly SourceColumn[] = [column('id', 'int4', { notNull: true })],
+  options: Partial<SourceTable> = {},
+): SourceTable {
+  return {
+    schema,
+    table: name,
+    oid: 1,
+    kind: 'r',
+    columns,
+    key: [columns[0]?.name ?? 'id'],
+    replicaIdentity: 'd',
+    estimatedRows: 0,
+    bytes: 0,
+    unlogged: false,
+    ...options,
+  };
+}

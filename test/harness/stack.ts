@@ -1,0 +1,61 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { TestProject } from 'vitest/node';
+import { packageRoot } from '../../cli/lib/packageRoot.ts';
+import { findMarked } from '../../cli/lib/processes.ts';
+import { cleanEnvironment } from './cli.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Folder of the cdc.yaml of the stack that all stack tests share. */
+    stackDirectory: string;
+  }
+}
+
+const execute = promisify(execFile);
+
+/** Runs the built product, as a user would. */
+async function cdc(directory: string, ...args: string[]): Promise<void> {
+  try {
+    await execute(process.execPath, [join(packageRoot(), 'dist', 'main.js'), ...args], {
+      cwd: directory,
+      env: cleanEnvironment(),
+      timeout: 300_000,
+      killSignal: 'SIGTERM',
+    });
+  } catch (error) {
+    const { stderr, message } = error as Error & { stderr?: string };
+    throw new Error(`cdc ${args.join(' ')} failed in ${directory}:\n${stderr || message}`);
+  }
+}
+
+export async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+  // While one works on a test: the folder of a stack that runs already, and is left running.
+  const running = process.env.CDC_TEST_STACK;
+  if (running !== undefined) {
+    project.provide('stackDirectory', realpathSync(running));
+    return undefined;
+  }
+  await execute(process.execPath, [join(packageRoot(), 'bin', 'bootstrap.mjs'), 'build'], {
+    timeout: 600_000,
+  });
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'cdc-stack-')));
+  writeFileSync(join(directory, 'cdc.yaml'), 'ports: auto\n');
+  const tearDown = async () => {
+    await cdc(directory, 'down', '--delete-data');
+    const left = findMarked(`CDC_STACK=${join(directory, '.cdc')}`);
+    if (left.length > 0) throw new Error(`cdc down left processes: ${left.join(', ')}`);
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    await cdc(directory, 'up');
+  } catch (error) {
+    await tearDown().catch(() => {});
+    throw error;
+  }
+  project.provide('stackDirectory', directory);
+  return tearDown;
+}

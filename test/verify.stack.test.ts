@@ -1,0 +1,131 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, expect, test } from 'vitest';
+import { chIdent } from '../cli/lib/sql.ts';
+import { cdc, cdcJson, eventually, freshSchema, source, target } from './harness/database.ts';
+
+const drops: (() => Promise<void>)[] = [];
+afterAll(async () => {
+  for (const drop of drops) await drop();
+  await cdcJson('apply');
+});
+
+async function schemaWith(sql: (schema: string) => string): Promise<string> {
+  await using client = await source();
+  const schema = await freshSchema(client, 'verify');
+  drops.push(async () => {
+    await using again = await source();
+    await again.query(`DROP SCHEMA IF EXISTS ${schema.name} CASCADE`);
+  });
+  await client.query(sql(schema.name));
+  await cdcJson('apply');
+  return schema.name;
+}
+
+test('names rows that the copy lacks, has too many of, or has with other values, and exits 6', async () => {
+  const schema = await schemaWith(
+    (s) =>
+      `CREATE TABLE ${s}.t (id int PRIMARY KEY, v text); INSERT INTO ${s}.t SELECT g, 'v' || g FROM generate_series(1, 100) g`,
+  );
+  const before = await cdcJson('verify', `${schema}.t`);
+  expect(before).toMatchObject({ ok: true, rows: 100 });
+
+  await using clickhouse = target();
+  const final = chIdent(schema, 't_final');
+  const last = '18446744073709551615';
+  await clickhouse.command(`INSERT INTO ${final} (id, _version, _deleted) VALUES (7, ${last}, 1)`);
+  await clickhouse.command(
+    `INSERT INTO ${final} (id, v, _version) VALUES (8, 'other', ${last}), (500, 'extra', 1)`,
+  );
+  const ran = await cdc('verify', `${schema}.t`, '--json');
+  expect(ran.exit).toBe(6);
+  const [table] = ran.json().tables;
+  expect(table).toMatchObject({
+    source_rows: 100,
+    target_rows: 100,
+    missing: 1,
+    extra: 1,
+    different: 1,
+    unsettled: 0,
+  });
+  expect(table.examples).toEqual(
+    expect.arrayContaining([
+      { key: '7', how: 'missing' },
+      { key: '8', how: 'different' },
+      { key: '500', how: 'extra' },
+    ]),
+  );
+  const text = await cdc('verify', `${schema}.t`);
+  expect(text.exit).toBe(6);
+  expect(text.stdout).toContain('key 7 missing');
+});
+
+test('says equal while rows are inserted and the same few rows change all the time', async () => {
+  const schema = await schemaWith(
+    (s) =>
+      `CREATE TABLE ${s}.hot (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n bigint NOT NULL); INSERT INTO ${s}.hot (n) SELECT g FROM generate_series(1, 50) g`,
+  );
+  const stop = new AbortController();
+  const writer = (async () => {
+    await using client = await source();
+    for (let n = 0; !stop.signal.aborted; n += 1) {
+      await client.query(`UPDATE ${schema}.hot SET n = n + 1 WHERE id <= 3`);
+      await client.query(`INSERT INTO ${schema}.hot (n) VALUES (${n})`);
+      await delay(2);
+    }
+    return true;
+  })();
+  try {
+    for (let round = 0; round < 3; round += 1) {
+      const result = await cdcJson('verify', `${schema}.hot`);
+      expect(result).toMatchObject({ ok: true, flowing: true });
+    }
+  } finally {
+    stop.abort();
+  }
+  expect(await writer).toBe(true);
+});
+
+test('a composite key of texts is compared and named as such', async () => {
+  const schema = await schemaWith(
+    (s) =>
+      `CREATE TABLE ${s}.t (a text, b uuid, v int, PRIMARY KEY (a, b)); INSERT INTO ${s}.t SELECT 'a' || g, gen_random_uuid(), g FROM generate_series(1, 1000) g`,
+  );
+  expect(await cdcJson('verify', `${schema}.t`)).toMatchObject({ ok: true, rows: 1000 });
+  await using clickhouse = target();
+  await clickhouse.command(
+    `INSERT INTO ${chIdent(schema, 't_final')} (a, b, _version) VALUES ('x', '61f0c404-5cb3-11e7-907b-a6006ad3dba0', 5)`,
+  );
+  const ran = await cdc('verify', `${schema}.t`, '--json');
+  expect(ran.json().tables[0]).toMatchObject({ extra: 1, missing: 0, different: 0 });
+  expect(ran.json().tables[0].examples[0].key).toContain('61f0c404-5cb3-11e7-907b-a6006ad3dba0');
+});
+
+test('an empty table is equal', async () => {
+  const schema = await schemaWith((s) => `CREATE TABLE ${s}.t (id int PRIMARY KEY)`);
+  expect(await cdcJson('verify', `${schema}.t`)).toMatchObject({ ok: true, rows: 0 });
+});
+
+test('a table that is not captured is a problem that lists those that are', async () => {
+  const ran = await cdc('verify', 'nowhere.nothing');
+  expect(ran.exit).toBe(3);
+  expect(ran.stderr).toContain('TABLE_UNKNOWN');
+  expect(ran.stderr).toContain('inventory.orders');
+});
+
+test('lag reports every stage, and none above a generous limit', async () => {
+  await eventually(
+    'a heartbeat of the last minute',
+    true,
+    async () => (await cdcJson('lag')).samples > 0,
+  );
+  const lag = await cdcJson('lag');
+  expect(lag.end_to_end_ms).toMatchObject({
+    p50: expect.any(Number),
+    p95: expect.any(Number),
+    p99: expect.any(Number),
+  });
+  expect(lag.kafka_messages).toEqual(expect.any(Number));
+  expect(lag.slot_bytes).toEqual(expect.any(Number));
+  expect((await cdc('lag', '--max', '10m')).exit).toBe(0);
+  expect((await cdc('lag', '--max', '1ms')).exit).toBe(6);
+});
