@@ -5,7 +5,7 @@ import type { Config } from '../config/schema.ts';
 import { Problem } from '../core/problems.ts';
 import { freeBytes } from '../lib/files.ts';
 import { tryLock } from '../lib/lock.ts';
-import { findMarked, isAlive } from '../lib/processes.ts';
+import { findMarked, isAlive, isSameProcess, processStart } from '../lib/processes.ts';
 import { waitFor } from '../lib/wait.ts';
 import { ensureJars } from '../runtimes/embedded/jars.ts';
 import {
@@ -185,6 +185,7 @@ class Agent {
   private publish(): void {
     const state: AgentState = {
       pid: process.pid,
+      processStart: processStart(process.pid),
       phase: this.phase,
       runtime: chooseRuntime(this.loaded.config).kind,
       profile: this.loaded.config.profile,
@@ -223,12 +224,17 @@ export async function endLeftovers(layout: Layout, log?: Logger): Promise<number
   const leftovers = findMarked(marker);
   if (leftovers.length === 0) return [];
   log?.warn({ pids: leftovers }, 'ending processes that a killed agent left');
+  // A process that is about to end cannot always be read; those found once are waited for by pid.
+  const found = leftovers.map((pid) => ({ pid, start: processStart(pid) }));
   for (const pid of leftovers) signalQuietly(pid, 'SIGINT');
   const softDeadlineMs = performance.now() + 8000;
   await waitFor('leftover processes to end', { timeoutMs: 20_000, everyMs: 100 }, () => {
-    const alive = findMarked(marker).filter(isAlive);
+    const known = found.filter(({ pid, start }) => isSameProcess(pid, start)).map(({ pid }) => pid);
+    const alive = [...new Set([...known, ...findMarked(marker).filter(isAlive)])];
     if (alive.length === 0) return { ready: true };
-    if (performance.now() > softDeadlineMs) for (const pid of alive) signalQuietly(pid, 'SIGKILL');
+    if (performance.now() > softDeadlineMs) {
+      for (const pid of alive) signalQuietly(pid, 'SIGKILL');
+    }
     return { seen: `alive: ${alive.join(', ')}` };
   });
   return leftovers;

@@ -1,6 +1,6 @@
 import type { RenderedProblem } from '../core/problems.ts';
 import { readJson, writeFileAtomic } from '../lib/files.ts';
-import { isAlive } from '../lib/processes.ts';
+import { isSameProcess } from '../lib/processes.ts';
 import type { EmbeddedPorts, Layout } from '../runtimes/embedded/layout.ts';
 import type { ServerStatus } from '../runtimes/embedded/supervisor.ts';
 import type { RuntimeKind } from '../runtimes/resolve.ts';
@@ -10,6 +10,8 @@ export type AgentPhase = 'starting' | 'ready' | 'failed' | 'stopping' | 'stopped
 /** What the agent tells everybody through `.cdc/state.json`; the agent alone writes it. */
 export interface AgentState {
   readonly pid: number;
+  /** From `processStart`: tells the agent from another process that got its pid later. */
+  readonly processStart: string | undefined;
   readonly phase: AgentPhase;
   readonly runtime: RuntimeKind;
   readonly profile: string;
@@ -35,7 +37,8 @@ export function writeState(layout: Layout, state: AgentState): void {
 /** The state, if the agent that wrote it still runs. */
 export function liveState(layout: Layout): AgentState | undefined {
   const state = readState(layout);
-  return state && isAlive(state.pid) && state.phase !== 'stopped' ? state : undefined;
+  const lives = state && isSameProcess(state.pid, state.processStart) && state.phase !== 'stopped';
+  return lives ? state : undefined;
 }
 
 /** The environment variable that marks every process of a stack. */

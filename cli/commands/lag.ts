@@ -1,5 +1,5 @@
 import type { Percentiles } from '../core/lag.ts';
-import { EXIT } from '../core/problems.ts';
+import { EXIT, Problem } from '../core/problems.ts';
 import { type CommandSpec, durationOption, type Session } from '../kernel/program.ts';
 import { formatBytes, formatCount, formatMs, parseDurationMs } from '../lib/format.ts';
 import { pause } from '../lib/wait.ts';
@@ -36,10 +36,13 @@ export const lag: CommandSpec = {
     const report = await readLag(stack);
     const max = options.max as number | undefined;
     const above = max !== undefined && !isWithin(report, max);
-    session.printer.result(
-      { ...report, ...(max === undefined ? {} : { ok: !above, max_ms: max }) },
-      () => lagText(session, report, above ? max : undefined),
-    );
+    const verdict = max === undefined ? {} : { ok: !above, max_ms: max };
+    session.printer.result({ ...report, ...verdict }, () => lagText(session, report));
+    if (above) {
+      const p95 = report.end_to_end_ms?.p95;
+      const detail = `p95 ${p95 === undefined ? ABSENT : formatMs(p95)}, limit ${formatMs(max)}`;
+      session.printer.explain(new Problem('LAG_ABOVE_MAX', { detail }));
+    }
     return above ? EXIT.found : undefined;
   },
 };
@@ -57,7 +60,7 @@ function isWithin(report: LagReport, maxMs: number): boolean {
 
 const ABSENT = 'not read';
 
-function lagText(session: Session, report: LagReport, exceeded: number | undefined): string {
+function lagText(session: Session, report: LagReport): string {
   const { printer } = session;
   const row = (name: string, p: Percentiles | undefined) =>
     p ? [name, formatMs(p.p50), formatMs(p.p95), formatMs(p.p99)] : [name, ABSENT, '', ''];
@@ -77,8 +80,6 @@ function lagText(session: Session, report: LagReport, exceeded: number | undefin
     `Kafka: ${report.kafka_messages === undefined ? ABSENT : `${formatCount(report.kafka_messages)} messages waiting`}`,
     `newest heartbeat: ${report.heartbeat_age_ms === undefined ? 'none in the last minute' : `${formatMs(report.heartbeat_age_ms)} old`}, ${formatCount(report.samples)} in the last minute`,
   ];
-  if (exceeded !== undefined)
-    lines.push(printer.paint.red(`✖ above ${formatMs(exceeded)} [LAG_ABOVE_MAX]`));
   return lines.join('\n');
 }
 

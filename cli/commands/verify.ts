@@ -1,4 +1,4 @@
-import { EXIT, plural } from '../core/problems.ts';
+import { EXIT, Problem, plural } from '../core/problems.ts';
 import type { CommandSpec, Session } from '../kernel/program.ts';
 import { formatCount, formatSeconds } from '../lib/format.ts';
 import { attach, type Stack } from '../pipeline/stack.ts';
@@ -12,6 +12,7 @@ export const verify: CommandSpec = {
     const stack = attach(session.context, { file: session.configFile });
     const result = await verifyWithProgress(session, stack, (tables as string[] | undefined) ?? []);
     session.printer.result(result, () => verificationText(session, result));
+    if (!result.ok) session.printer.explain(differenceProblem(result));
     return result.ok ? undefined : EXIT.found;
   },
 };
@@ -70,13 +71,27 @@ export function verificationText(session: Session, result: Verification): string
       ),
     );
   }
-  const bad = result.tables.filter(
-    (t) => t.missing + t.extra + t.different + t.unsettled > 0,
-  ).length;
+  const bad = differingTables(result);
   lines.push(
     result.ok
       ? `${paint.green('✔')} ${paint.bold('equal')}: ${formatCount(result.rows)} rows in ${plural(result.tables.length, 'table')}, every value (${formatSeconds(result.seconds)})`
-      : `${paint.red('✖')} ${paint.bold(`${plural(bad, 'table')} differ`)} [COPY_DIFFERS]`,
+      : `${paint.red('✖')} ${paint.bold(`not equal: ${plural(bad.length, 'table')} of ${result.tables.length}`)}`,
   );
   return lines.join('\n');
+}
+
+function differingTables(result: Verification) {
+  return result.tables.filter((t) => t.missing + t.extra + t.different + t.unsettled > 0);
+}
+
+/** What to make of a difference, for somebody tired. */
+function differenceProblem(result: Verification): Problem {
+  const tables = differingTables(result).map((t) => t.table);
+  const cause = result.flowing
+    ? 'The pipeline flows and these rows stayed different: they were changed in ClickHouse, did not fit (cdc.dead_letters), or were lost.'
+    : 'No heartbeat crossed the pipeline while the rows were compared: they may only be late.';
+  return new Problem('COPY_DIFFERS', {
+    count: plural(tables.length, 'table'),
+    detail: `${tables.join(', ')}. ${cause}`,
+  });
 }

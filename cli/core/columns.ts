@@ -21,7 +21,9 @@ export interface ColumnPlan {
   readonly nullArray: boolean;
   /** Tuple element → value to store. `json` is the whole image as text. */
   fromWire(wire: string, json: string): string;
-  /** Condition: the image held something that the stored value would not equal. */
+  /** Scalars: tuple element → Nullable value; NULL where the image has null or what does not fit. */
+  nullableFromWire(wire: string): string;
+  /** Arrays: condition that the image held something that the stored value would not equal. */
   misfitWire(wire: string, json: string): string;
   /** PostgreSQL: the column as the load query selects it (text). */
   loadSelect(column: string): string;
@@ -41,7 +43,6 @@ export function planColumn(column: SourceColumn): ColumnPlan | undefined {
 
 function scalarColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
   const nullable = !column.notNull;
-  const raw = (json: string) => `JSONExtractRaw(${json}, ${chLiteral(column.name)})`;
   const settled = (value: string) => (nullable ? value : `assumeNotNull(${value})`);
   return {
     name: column.name,
@@ -51,11 +52,8 @@ function scalarColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
     wire: mapping.wire,
     nullArray: false,
     fromWire: (wire) => settled(mapping.fromWire(wire)),
-    // NULL is right only for a JSON null; anything else that became NULL did not fit.
-    misfitWire: (wire, json) =>
-      nullable
-        ? `(isNull(${mapping.fromWire(wire)}) AND ${raw(json)} != 'null')`
-        : `isNull(${mapping.fromWire(wire)})`,
+    nullableFromWire: mapping.fromWire,
+    misfitWire: (wire) => `isNull(${mapping.fromWire(wire)})`,
     loadSelect: (name) => mapping.toText(name),
     fromLoad: (value) => settled(mapping.fromText(value)),
     misfitLoad: (value) => `(isNull(${mapping.fromText(value)}) AND isNotNull(${value}))`,
@@ -100,6 +98,7 @@ function arrayColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
     wire: `Array(${mapping.wire})`,
     nullArray: nullable,
     fromWire,
+    nullableFromWire: fromWire,
     misfitWire: (wire, json) =>
       `(length(${wire}) != length(${items(json)}) OR ${nulls(fromWire(wire))} != ${rawNulls(items(json))} OR JSONType(${json}, ${name}) NOT IN (${nullable ? "'Array', 'Null'" : "'Array'"}))`,
     // More than one dimension, or a lower bound that is not 1, is not carried as a plain array.
@@ -117,6 +116,30 @@ function arrayColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
       return nullable ? `if(has(_nulls, ${name}), '~', ${joined})` : joined;
     },
   };
+}
+
+/**
+ * Condition over an image and the tuple read from it: some value was lost on the way. A scalar is
+ * NULL where the image has null and where its value did not fit, so the NULLs must be as many as
+ * the image's nulls in columns that may have them.
+ */
+export function misfitOf(
+  columns: readonly ColumnPlan[],
+  element: (column: ColumnPlan) => string,
+  image: string,
+): string {
+  const scalars = columns.filter((c) => !c.source.array);
+  const nulls = scalars.map((c) => `isNull(${c.nullableFromWire(element(c))})`);
+  const mayBeNull = scalars.filter((c) => c.nullable).map((c) => chLiteral(c.name));
+  const arrays = columns.filter((c) => c.source.array).map((c) => c.misfitWire(element(c), image));
+  const inImage = `arrayCount(p -> p.2 = 'null' AND has([${mayBeNull.join(', ')}], p.1), JSONExtractKeysAndValuesRaw(${image}))`;
+  const scalar =
+    nulls.length === 0
+      ? []
+      : mayBeNull.length === 0
+        ? nulls
+        : [`${nulls.join(' + ')} != ${inImage}`];
+  return [...scalar, ...arrays].join(' OR ') || 'false';
 }
 
 /** PostgreSQL: a row's canonical text. Fields are joined by a character that only free text holds. */

@@ -1,7 +1,7 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
-import { type ColumnPlan, planColumn } from './columns.ts';
+import { type ColumnPlan, misfitOf, planColumn } from './columns.ts';
 import type { Lane } from './lanes.ts';
-import { CH_CDC, type TableId, type TargetNames } from './names.ts';
+import { CH_CDC, HEARTBEAT, type TableId, type TargetNames } from './names.ts';
 import type { Profile } from './profiles.ts';
 import type { SourceTable } from './source.ts';
 
@@ -112,30 +112,29 @@ function extraction(plan: TablePlan, row: string, tupleName?: string) {
   // By position: names may hold any character.
   const element = (column: ColumnPlan) =>
     `tupleElement(${tupleName ?? tuple}, ${plan.columns.indexOf(column) + 1})`;
-  // A delete carries the key only (unless the replica identity is full), so only the key must fit.
-  const misfitOf = (columns: readonly ColumnPlan[]) =>
-    columns.map((c) => c.misfitWire(element(c), image)).join(' OR ');
   return {
     image,
     tuple,
     element,
-    belongs: `${row}schema_name = ${chLiteral(plan.schema)} AND ${row}table_name = ${chLiteral(plan.table)}`,
-    misfit: `if(${row}op = 'd', ${misfitOf(plan.key)}, ${misfitOf(plan.columns)})`,
+    belongs: `${row}route = ${chLiteral(routeOf(plan))}`,
+    // A delete carries the key only (unless the replica identity is full), so only it must fit.
+    misfit: `if(${row}op = 'd', ${misfitOf(plan.key, element, image)}, ${misfitOf(plan.columns, element, image)})`,
   };
+}
+
+/** Names a table among a lane's rows; the separator is in no name that people type. */
+function routeOf(id: TableId): string {
+  return `${id.schema}\u001f${id.table}`;
 }
 
 /** From the lane's rows into storage: typed columns, the version, the mark of a delete. */
 export function tableView(plan: TablePlan, lane: Lane): TargetObject {
   const { database, final, mv } = plan.names;
   const { image, tuple, element, belongs, misfit } = extraction(plan, `${ROW}.`, TUPLE);
-  const isKey = new Set(plan.key.map((c) => c.name));
-  const columns = plan.columns.map((c) => {
-    const value = c.fromWire(element(c), image);
-    // What a delete does not carry must not be read as a misfit: the type's default stands there.
-    const mayLack = !isKey.has(c.name) && !c.nullable && !c.source.array;
-    const kept = mayLack ? `ifNull(${unsettled(value)}, ${defaultOf(c)})` : value;
-    return `    ${kept} AS ${chIdent(c.name)}`;
-  });
+  // What a delete does not carry becomes the type's default; nobody sees it.
+  const columns = plan.columns.map(
+    (c) => `    ${c.fromWire(element(c), image)} AS ${chIdent(c.name)}`,
+  );
   const nulls = plan.columns.filter((c) => c.nullArray);
   if (nulls.length > 0) {
     const marks = nulls.map(
@@ -155,33 +154,43 @@ ${columns.join(',\n')},
     ${ROW}.op = 'd' AS _deleted,
     ${ROW}.committed_at AS _committed_at
 FROM ${qualified(lane.names.database, lane.names.fanout)} AS ${ROW}
-WHERE ${belongs} AND ${ROW}.problem = '' AND NOT ${ROW}.unavailable AND NOT (${misfit})`,
+WHERE ${belongs} AND NOT (${misfit})`,
   };
 }
 
-function unsettled(value: string): string {
-  return value.replace(/^assumeNotNull\((.*)\)$/s, '$1');
-}
-
-function defaultOf(column: ColumnPlan): string {
-  return `defaultValueOfTypeName(${chLiteral(column.type)})`;
+export interface QueueOptions {
+  readonly brokers: string;
+  readonly profile: Profile;
+  readonly sasl?: { readonly username: string; readonly password: string } | undefined;
 }
 
 /** The Kafka engine table of a lane. Its columns are generic: no change of a table changes it. */
-export function queueObject(
-  lane: Lane,
-  options: {
-    brokers: string;
-    profile: Profile;
-    sasl?: { username: string; password: string } | undefined;
-  },
-): TargetObject {
+export function queueObject(lane: Lane, options: QueueOptions): TargetObject {
   const { database, queue, group } = lane.names;
+  return kafkaTable(lane, options, { database, name: queue, group });
+}
+
+/**
+ * A second reader of a lane's topics, once a second, which only looks for what no table can take.
+ * Views are analysed anew for every block, and the checks of all values of all tables are too much
+ * for a reader that is woken every few milliseconds.
+ */
+export function checkQueueObject(lane: Lane, options: QueueOptions): TargetObject {
+  const { database, check, checkGroup } = lane.names;
+  const profile = { ...options.profile, flushMs: 1000, pollTimeoutMs: 500, rescheduleMs: 500 };
+  return kafkaTable(lane, { ...options, profile }, { database, name: check, group: checkGroup });
+}
+
+function kafkaTable(
+  lane: Lane,
+  options: QueueOptions,
+  names: { database: string; name: string; group: string },
+): TargetObject {
   const { profile, sasl } = options;
   const settings: Record<string, string | number> = {
     kafka_broker_list: options.brokers,
     kafka_topic_list: lane.topics.join(','),
-    kafka_group_name: group,
+    kafka_group_name: names.group,
     kafka_format: 'JSONEachRow',
     kafka_num_consumers: 1,
     kafka_thread_per_consumer: 1,
@@ -206,10 +215,10 @@ export function queueObject(
     ([key, value]) => `    ${key} = ${typeof value === 'number' ? value : chLiteral(value)}`,
   );
   return {
-    database,
-    name: queue,
+    database: names.database,
+    name: names.name,
     kind: 'queue',
-    create: `CREATE TABLE IF NOT EXISTS ${qualified(database, queue)}
+    create: `CREATE TABLE IF NOT EXISTS ${qualified(names.database, names.name)}
 (
     before Nullable(String),
     after Nullable(String),
@@ -232,23 +241,33 @@ export function fanoutObject(lane: Lane): TargetObject {
     kind: 'fanout',
     create: `CREATE TABLE IF NOT EXISTS ${qualified(database, fanout)}
 (
-    schema_name String,
-    table_name String,
+    route String,
     op String,
     image String,
-    unavailable Bool,
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC'),
-    problem String,
-    raw String,
-    topic String,
-    partition UInt64,
-    offset UInt64
+    queued_at DateTime64(6, 'UTC')
 )
 ENGINE = Null`,
   };
+}
+
+/** What both readers of a lane make of a message: its image, its position, and what is wrong with it. */
+function messageAliases(toastPlaceholder: string): string {
+  return `    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
+        the_image = '', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, ${chLiteral(`"${toastPlaceholder}"`)}) > 0), '', concat(source.schema, '\\x1F', source.table)) AS the_route`;
 }
 
 /**
@@ -264,61 +283,71 @@ export function laneView(lane: Lane, toastPlaceholder: string): TargetObject {
     kind: 'materialized-view',
     create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${qualified(database, mv)} TO ${qualified(database, fanout)} AS
 WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position
+${messageAliases(toastPlaceholder)}
 SELECT
-    source.schema AS schema_name,
-    source.table AS table_name,
+    the_route AS route,
     op,
     the_image AS image,
-    -- The row was gone when its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, ${chLiteral(`"${toastPlaceholder}"`)}) > 0 AS unavailable,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
+    row_version AS version,
     ${micros('source.ts_us')} AS committed_at,
     ${micros('ts_us')} AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), ${micros('ts_us')}) AS queued_at,
-    multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
-        the_image = '', 'no image of the row',
-        wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
-    if(_error != '', _raw_message, '') AS raw,
-    _topic AS topic,
-    _partition AS partition,
-    _offset AS offset
-FROM ${qualified(database, queue)}`,
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), ${micros('ts_us')}) AS queued_at
+FROM ${qualified(database, queue)}
+WHERE the_route != ''`,
   };
 }
 
 /** Everything of a lane that no table can take goes to the dead letters, with the reason. */
-export function deadLetterView(lane: Lane, plans: readonly TablePlan[]): TargetObject {
-  const { database, fanout } = lane.names;
-  const cases = plans.map((plan) => {
-    const { belongs, misfit } = extraction(plan, '');
-    return `        ${belongs}, if(${misfit}, 'a value does not fit its column', '')`;
+export function checkView(
+  lane: Lane,
+  plans: readonly TablePlan[],
+  toastPlaceholder: string,
+): TargetObject {
+  const { database, check, checkMv } = lane.names;
+  const tuples = plans.map((plan, i) => {
+    const { belongs, tuple } = extraction(plan, '');
+    return `        ${tuple.replace('(image,', `(if(${belongs}, image, ''),`)} AS ${TUPLE}_${i}`;
+  });
+  const cases = plans.map((plan, i) => {
+    const { belongs, misfit } = extraction(plan, '', `${TUPLE}_${i}`);
+    return `        ${belongs}, if(${misfit}, 'a value does not fit its column', ''),`;
   });
   return {
     database,
-    name: deadLetterViewName(lane),
+    name: checkMv,
     kind: 'materialized-view',
-    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${qualified(database, deadLetterViewName(lane))} TO ${qualified(CH_CDC.database, CH_CDC.deadLetters)} AS
-SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version, reason
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${qualified(database, checkMv)} TO ${qualified(CH_CDC.database, CH_CDC.deadLetters)} AS
+SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
+    multiIf(
+        problem != '', problem,
+        route = '', '',
+${cases.join('\n')}
+        'no such table') AS reason
 FROM
 (
-    SELECT *, multiIf(
-        problem != '', problem,
-${cases.map((c) => `${c},`).join('\n')}
-        'no such table') AS reason
-    FROM ${qualified(database, fanout)}
+    SELECT *,
+${tuples.join(',\n')}
+    FROM
+    (
+        WITH
+${messageAliases(toastPlaceholder)}
+        SELECT
+            _topic AS topic,
+            _partition AS partition,
+            _offset AS offset,
+            source.schema AS schema_name,
+            source.table AS table_name,
+            op,
+            the_image AS image,
+            if(_error != '', _raw_message, '') AS raw,
+            row_version AS version,
+            problem,
+            the_route AS route
+        FROM ${qualified(database, check)}
+    )
 )
 WHERE reason != ''`,
   };
-}
-
-export function deadLetterViewName(lane: Lane): string {
-  return `${lane.names.fanout}_dead`;
 }
 
 /** Tables of our own: dead letters, progress of loads, the heartbeats that arrived. */
@@ -390,6 +419,6 @@ export function heartbeatView(lane: Lane): TargetObject {
     create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${qualified(CH_CDC.database, name)} TO ${qualified(CH_CDC.database, CH_CDC.heartbeats)} AS
 SELECT JSONExtractInt(image, 'beat') AS beat, version, committed_at, captured_at, queued_at
 FROM ${qualified(database, fanout)}
-WHERE schema_name = ${chLiteral(CH_CDC.database)} AND table_name = 'heartbeat' AND op IN ('c', 'u')`,
+WHERE route = ${chLiteral(routeOf(HEARTBEAT))} AND op IN ('c', 'u')`,
   };
 }

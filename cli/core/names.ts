@@ -98,7 +98,7 @@ export interface TargetNames {
 }
 
 /** What is appended to a view's name for the objects that belong to it. */
-const SUFFIXES = ['final', 'mv', 'queue', 'queue_rows', 'queue_mv', 'queue_rows_dead'] as const;
+const SUFFIXES = ['final', 'mv', 'queue', 'queue_rows', 'queue_mv', 'check', 'check_mv'] as const;
 
 /**
  * Names for all tables at once, because they can collide: `orders_final` may be a table of the
@@ -161,27 +161,32 @@ export interface LaneNames {
   readonly fanout: string;
   readonly mv: string;
   readonly group: string;
+  /** The second, slow reader, which looks for what no table can take. */
+  readonly check: string;
+  readonly checkMv: string;
+  readonly checkGroup: string;
+}
+
+const CHECK_GROUP = '.check';
+
+/** Whether a group is of a second reader, whose offsets say nothing about what is stored. */
+export function isCheckGroup(group: string): boolean {
+  return group.endsWith(CHECK_GROUP);
 }
 
 /** A lane of one table is named after it (`orders_queue`); a shared one lives in `cdc`. */
 export function laneNames(group: string, own: TargetNames | undefined, index: number): LaneNames {
-  if (own) {
-    const stem = own.mv.slice(0, -'mv'.length);
-    return {
-      database: own.database,
-      queue: `${stem}queue`,
-      fanout: `${stem}queue_rows`,
-      mv: `${stem}queue_mv`,
-      group: `${group}.${groupPart(own)}`,
-    };
-  }
-  const stem = `lane_${index}`;
+  const stem = own ? own.mv.slice(0, -'mv'.length) : `lane_${index}_`;
+  const ownGroup = `${group}.${own ? groupPart(own) : `lane_${index}`}`;
   return {
-    database: CH_CDC.database,
-    queue: `${stem}_queue`,
-    fanout: `${stem}_queue_rows`,
-    mv: `${stem}_queue_mv`,
-    group: `${group}.${stem}`,
+    database: own?.database ?? CH_CDC.database,
+    queue: `${stem}queue`,
+    fanout: `${stem}queue_rows`,
+    mv: `${stem}queue_mv`,
+    group: ownGroup,
+    check: `${stem}check`,
+    checkMv: `${stem}check_mv`,
+    checkGroup: `${ownGroup}${CHECK_GROUP}`,
   };
 }
 

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import type { TablePlan, TargetObject } from './ddl.ts';
-import type { Lane } from './lanes.ts';
 import { HEARTBEAT, type TableId, tableLabel, tableLabelKey } from './names.ts';
 
 /** One thing that `apply` does; `plan` prints them. */
@@ -35,12 +34,11 @@ export interface DesiredTarget {
   readonly lanes: readonly DesiredLane[];
 }
 
+/** A queue, what hangs behind its reader, and the reader. */
 export interface DesiredLane {
-  readonly lane: Lane;
   readonly queue: TargetObject;
-  readonly fanout: TargetObject;
-  /** Views behind the Null table. */
-  readonly views: readonly TargetObject[];
+  /** In the order in which they are made: the Null table, then the views behind it. */
+  readonly behind: readonly TargetObject[];
   /** The one view on the queue: made last and removed first, since it starts the reading. */
   readonly reader: TargetObject;
 }

@@ -266,12 +266,6 @@ export const PROBLEMS = {
     'The limit was given with --max.',
     'cdc lag --watch   # shows which stage is late',
   ),
-  FINDINGS: entry(
-    EXIT.found,
-    '{count} found.',
-    '{detail}',
-    'Apply the fix printed under each finding, then run cdc doctor again.',
-  ),
   INTERRUPTED: entry(
     EXIT.interrupted,
     'Interrupted.',

@@ -18,7 +18,7 @@ export interface Profile {
 export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput', Profile>> = {
   'low-latency': {
     flushMs: 20,
-    pollTimeoutMs: 10,
+    pollTimeoutMs: 20,
     rescheduleMs: 5,
     maxBlockSize: 65_536,
     connectPollMs: 5,

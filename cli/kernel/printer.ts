@@ -130,6 +130,12 @@ export class Printer {
     if (this.json) {
       this.context.stdout.write(`${JSON.stringify({ error: problem.render() }, null, 2)}\n`);
     }
+    this.explain(problem);
+  }
+
+  /** A problem beside a result: the result says it in JSON, people read it on standard error. */
+  explain(problem: Problem): void {
+    this.settle();
     const marks = paint(this.context.stderr.isTTY === true && !this.context.env.NO_COLOR);
     const lines = [
       `${marks.red('✖')} ${marks.bold(problem.message)} ${marks.dim(`[${problem.code}]`)}`,

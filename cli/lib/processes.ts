@@ -25,6 +25,25 @@ function procState(pid: number): string | undefined {
 }
 
 /**
+ * When a process was started, as a text that no other process of this machine ever has: pids are
+ * used again. Absent where it cannot be told.
+ */
+export function processStart(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}/${ticks}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the process that wrote down its pid and start still runs. */
+export function isSameProcess(pid: number, start: string | undefined): boolean {
+  return isAlive(pid) && (start === undefined || start === processStart(pid));
+}
+
+/**
  * Every process that carries `marker` in its environment (Linux) or its command line (elsewhere).
  * Pid files lie after a crash; what runs does not.
  */

@@ -24,6 +24,7 @@ export function chLiteral(value: string): string {
     .replaceAll('\\', '\\\\')
     .replaceAll("'", "\\'")
     .replaceAll('\0', '\\0')
+    .replaceAll('\u001f', '\\x1F')
     .replaceAll('\n', '\\n')
     .replaceAll('\t', '\\t');
   return `'${escaped}'`;

@@ -4,11 +4,11 @@ import { ClickHouse } from '../components/clickhouse/client.ts';
 import { runStatements } from '../components/clickhouse/prepare.ts';
 import { Connect } from '../components/connect/client.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
-import { createTopics } from '../components/kafka/topics.ts';
+import { carryOffsets, createTopics } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { observeSlot, walPosition } from '../components/postgres/observe.ts';
 import { createSlot, waitForRunningTransactions } from '../components/postgres/prepare.ts';
-import { tableLabel, tableLabelKey } from '../core/names.ts';
+import { isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
 import { type Change, publicationDiff } from '../core/plan.ts';
 import { Problem } from '../core/problems.ts';
 import { tryLock } from '../lib/lock.ts';
@@ -56,7 +56,7 @@ export async function applyPlan(
         createTopics(admin, plan.desired.topics, stack.endpoints.kafka.managed ? 1 : -1),
       );
       events.step('creating ClickHouse queues and views');
-      for (const change of reading) await runStatements(clickhouse, change.sql);
+      await changeLanes(stack, clickhouse, plan, reading);
       signal.throwIfAborted();
       events.step('registering the connector');
       const connector = (await registerConnector(stack, plan.desired.connector)).result;
@@ -72,6 +72,41 @@ export async function applyPlan(
       await clickhouse.close();
     }
   });
+}
+
+/**
+ * Changed lanes stop reading, all of them, before any starts again: a table may move from one to
+ * another, and the new queue's group begins where the old one's has come to.
+ */
+async function changeLanes(
+  stack: Stack,
+  clickhouse: ClickHouse,
+  plan: Plan,
+  reading: readonly Change[],
+): Promise<void> {
+  const isDrop = (statement: string) => statement.startsWith('DROP ');
+  for (const change of reading) await runStatements(clickhouse, change.sql.filter(isDrop));
+  const changed = new Set(reading.map((c) => c.object));
+  const groups = plan.desired.lanes.flatMap(({ names, topics }) => [
+    { queue: names.queue, database: names.database, group: names.group, topics },
+    { queue: names.check, database: names.database, group: names.checkGroup, topics },
+  ]);
+  const moved = groups.filter(({ database, queue }) => changed.has(`queue ${database}.${queue}`));
+  if (moved.length > 0) {
+    const prefix = `${stack.names.group}.`;
+    await withKafkaAdmin(stack.endpoints.kafka, async (admin) => {
+      for (const { group, topics } of moved) {
+        const isSibling = (other: string) =>
+          other.startsWith(prefix) && isCheckGroup(other) === isCheckGroup(group);
+        await carryOffsets(admin, group, isSibling, topics);
+      }
+    });
+  }
+  for (const change of reading)
+    await runStatements(
+      clickhouse,
+      change.sql.filter((s) => !isDrop(s)),
+    );
 }
 
 function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {

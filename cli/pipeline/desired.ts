@@ -1,7 +1,8 @@
 import { MAX_MESSAGE_BYTES } from '../components/kafka/topics.ts';
 import { connectorConfig } from '../core/connector.ts';
 import {
-  deadLetterView,
+  checkQueueObject,
+  checkView,
   fanoutObject,
   heartbeatView,
   laneView,
@@ -10,6 +11,7 @@ import {
   queueObject,
   storageObject,
   type TablePlan,
+  type TargetObject,
   tableView,
   viewObject,
 } from '../core/ddl.ts';
@@ -99,11 +101,15 @@ function desiredTarget(
     // The embedded ClickHouse has the credentials in its own configuration.
     sasl: stack.endpoints.clickhouse.managed ? undefined : stack.endpoints.kafka.sasl,
   };
-  const base = (lane: Lane) => ({
-    lane,
+  const laneOf = (lane: Lane, views: readonly TargetObject[]): DesiredLane => ({
     queue: queueObject(lane, queueOptions),
-    fanout: fanoutObject(lane),
+    behind: [fanoutObject(lane), ...views],
     reader: laneView(lane, stack.secrets.toastPlaceholder),
+  });
+  const checkOf = (lane: Lane): DesiredLane => ({
+    queue: checkQueueObject(lane, queueOptions),
+    behind: [],
+    reader: checkView(lane, own(lane), stack.secrets.toastPlaceholder),
   });
   const own = (lane: Lane): TablePlan[] =>
     lane.tables.map((id) => {
@@ -111,14 +117,17 @@ function desiredTarget(
       if (!plan) throw new RangeError(`no plan for ${id.table}`);
       return plan;
     });
-  const desiredLanes: DesiredLane[] = lanes.map((lane) => ({
-    ...base(lane),
-    views: [...own(lane).map((plan) => tableView(plan, lane)), deadLetterView(lane, own(lane))],
-  }));
+  const desiredLanes = lanes.flatMap((lane) => [
+    laneOf(
+      lane,
+      own(lane).map((plan) => tableView(plan, lane)),
+    ),
+    checkOf(lane),
+  ]);
   return {
     databases: [...new Set([CH_CDC.database, ...tables.map((t) => t.names.database)])],
     own: ownTables(),
     tables: tables.map((plan) => ({ plan, storage: storageObject(plan), view: viewObject(plan) })),
-    lanes: [...desiredLanes, { ...base(heartbeat), views: [heartbeatView(heartbeat)] }],
+    lanes: [...desiredLanes, laneOf(heartbeat, [heartbeatView(heartbeat)])],
   };
 }

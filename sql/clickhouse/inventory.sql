@@ -136,50 +136,30 @@ COMMENT 'cdc view 78804223b6061e9f';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue_rows`
 (
-    schema_name String,
-    table_name String,
+    route String,
     op String,
     image String,
-    unavailable Bool,
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC'),
-    problem String,
-    raw String,
-    topic String,
-    partition UInt64,
-    offset UInt64
+    queued_at DateTime64(6, 'UTC')
 )
 ENGINE = Null
-COMMENT 'cdc fanout 4fce85f50ca66672';
+COMMENT 'cdc fanout 3e54e1a716581dae';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_mv` TO `inventory`.`customers_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))') AS __cdc_tuple
 SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `id`,
-    ifNull(tupleElement(__cdc_tuple, 2), defaultValueOfTypeName('String')) AS `first_name`,
-    ifNull(tupleElement(__cdc_tuple, 3), defaultValueOfTypeName('String')) AS `last_name`,
-    ifNull(tupleElement(__cdc_tuple, 4), defaultValueOfTypeName('String')) AS `email`,
+    assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `first_name`,
+    assumeNotNull(tupleElement(__cdc_tuple, 3)) AS `last_name`,
+    assumeNotNull(tupleElement(__cdc_tuple, 4)) AS `email`,
     __cdc_row.version AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`customers_queue_rows` AS __cdc_row
-WHERE __cdc_row.schema_name = 'inventory' AND __cdc_row.table_name = 'customers' AND __cdc_row.problem = '' AND NOT __cdc_row.unavailable AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(tupleElement(__cdc_tuple, 2)) OR isNull(tupleElement(__cdc_tuple, 3)) OR isNull(tupleElement(__cdc_tuple, 4))))
-COMMENT 'cdc materialized-view 0d2bd2acb148c364';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_queue_rows_dead` TO `cdc`.`dead_letters` AS
-SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version, reason
-FROM
-(
-    SELECT *, multiIf(
-        problem != '', problem,
-        schema_name = 'inventory' AND table_name = 'customers', if(if(op = 'd', isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))'), 1)), isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))'), 1)) OR isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))'), 2)) OR isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))'), 3)) OR isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))'), 4))), 'a value does not fit its column', ''),
-        'no such table') AS reason
-    FROM `inventory`.`customers_queue_rows`
-)
-WHERE reason != ''
-COMMENT 'cdc materialized-view b2e35ba2d50b7d6a';
+WHERE __cdc_row.route = 'inventory\x1Fcustomers' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(tupleElement(__cdc_tuple, 2)) OR isNull(tupleElement(__cdc_tuple, 3)) OR isNull(tupleElement(__cdc_tuple, 4))))
+COMMENT 'cdc materialized-view 952d670994aa1b95';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue`
 (
@@ -199,90 +179,139 @@ SETTINGS
     kafka_thread_per_consumer = 1,
     kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 20,
-    kafka_poll_timeout_ms = 10,
+    kafka_poll_timeout_ms = 20,
     kafka_consumer_reschedule_ms = 5,
     kafka_max_block_size = 65536,
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 1ff011ed9f67ff0b';
+COMMENT 'cdc queue 6a3318f67459f515';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_queue_mv` TO `inventory`.`customers_queue_rows` AS
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position
-SELECT
-    source.schema AS schema_name,
-    source.table AS table_name,
-    op,
-    the_image AS image,
-    -- The row was gone when its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS unavailable,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
     -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
-    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
-    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
         the_image = '', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    if(_error != '', _raw_message, '') AS raw,
-    _topic AS topic,
-    _partition AS partition,
-    _offset AS offset
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+SELECT
+    the_route AS route,
+    op,
+    the_image AS image,
+    row_version AS version,
+    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
+    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
 FROM `inventory`.`customers_queue`
-COMMENT 'cdc materialized-view a13563eec720b56f';
+WHERE the_route != ''
+COMMENT 'cdc materialized-view 5e8d7ca162dd15d2';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`customers_check`
+(
+    before Nullable(String),
+    after Nullable(String),
+    op String,
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    ts_us Int64
+)
+ENGINE = Kafka
+SETTINGS
+    kafka_broker_list = 'kafka:9092',
+    kafka_topic_list = 'postgres-server.inventory.customers',
+    kafka_group_name = 'clickhouse-group.inventory.customers.check',
+    kafka_format = 'JSONEachRow',
+    kafka_num_consumers = 1,
+    kafka_thread_per_consumer = 1,
+    kafka_handle_error_mode = 'stream',
+    kafka_flush_interval_ms = 1000,
+    kafka_poll_timeout_ms = 500,
+    kafka_consumer_reschedule_ms = 500,
+    kafka_max_block_size = 65536,
+    kafka_poll_max_batch_size = 65536,
+    input_format_json_read_objects_as_strings = 1,
+    input_format_skip_unknown_fields = 1
+COMMENT 'cdc queue 567892f6f2912637';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_check_mv` TO `cdc`.`dead_letters` AS
+SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
+    multiIf(
+        problem != '', problem,
+        route = '', '',
+        route = 'inventory\x1Fcustomers', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) OR isNull(tupleElement(__cdc_tuple_0, 2)) OR isNull(tupleElement(__cdc_tuple_0, 3)) OR isNull(tupleElement(__cdc_tuple_0, 4))), 'a value does not fit its column', ''),
+        'no such table') AS reason
+FROM
+(
+    SELECT *,
+        JSONExtract(if(route = 'inventory\x1Fcustomers', image, ''), 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))') AS __cdc_tuple_0
+    FROM
+    (
+        WITH
+    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
+        the_image = '', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+        SELECT
+            _topic AS topic,
+            _partition AS partition,
+            _offset AS offset,
+            source.schema AS schema_name,
+            source.table AS table_name,
+            op,
+            the_image AS image,
+            if(_error != '', _raw_message, '') AS raw,
+            row_version AS version,
+            problem,
+            the_route AS route
+        FROM `inventory`.`customers_check`
+    )
+)
+WHERE reason != ''
+COMMENT 'cdc materialized-view 51cd5d4f27543068';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue_rows`
 (
-    schema_name String,
-    table_name String,
+    route String,
     op String,
     image String,
-    unavailable Bool,
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC'),
-    problem String,
-    raw String,
-    topic String,
-    partition UInt64,
-    offset UInt64
+    queued_at DateTime64(6, 'UTC')
 )
 ENGINE = Null
-COMMENT 'cdc fanout 10f74f8eef001d39';
+COMMENT 'cdc fanout 0224b4831dfc583b';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_mv` TO `inventory`.`orders_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple
 SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `id`,
-    ifNull(if(isNotNull(tupleElement(__cdc_tuple, 2)) AND match(trimRight(assumeNotNull(tupleElement(__cdc_tuple, 2)), 'Z'), '^(19|20|21|22)\\d\\d-\\d\\d-\\d\\d$'), toDate32OrNull(trimRight(assumeNotNull(tupleElement(__cdc_tuple, 2)), 'Z')), NULL), defaultValueOfTypeName('Date32')) AS `order_date`,
-    ifNull(tupleElement(__cdc_tuple, 3), defaultValueOfTypeName('Int32')) AS `purchaser`,
-    ifNull(tupleElement(__cdc_tuple, 4), defaultValueOfTypeName('Int32')) AS `quantity`,
-    ifNull(tupleElement(__cdc_tuple, 5), defaultValueOfTypeName('Int32')) AS `product_id`,
+    assumeNotNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) AS `order_date`,
+    assumeNotNull(tupleElement(__cdc_tuple, 3)) AS `purchaser`,
+    assumeNotNull(tupleElement(__cdc_tuple, 4)) AS `quantity`,
+    assumeNotNull(tupleElement(__cdc_tuple, 5)) AS `product_id`,
     __cdc_row.version AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`orders_queue_rows` AS __cdc_row
-WHERE __cdc_row.schema_name = 'inventory' AND __cdc_row.table_name = 'orders' AND __cdc_row.problem = '' AND NOT __cdc_row.unavailable AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(if(isNotNull(tupleElement(__cdc_tuple, 2)) AND match(trimRight(assumeNotNull(tupleElement(__cdc_tuple, 2)), 'Z'), '^(19|20|21|22)\\d\\d-\\d\\d-\\d\\d$'), toDate32OrNull(trimRight(assumeNotNull(tupleElement(__cdc_tuple, 2)), 'Z')), NULL)) OR isNull(tupleElement(__cdc_tuple, 3)) OR isNull(tupleElement(__cdc_tuple, 4)) OR isNull(tupleElement(__cdc_tuple, 5))))
-COMMENT 'cdc materialized-view 3fc230b95cb240ba';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_queue_rows_dead` TO `cdc`.`dead_letters` AS
-SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version, reason
-FROM
-(
-    SELECT *, multiIf(
-        problem != '', problem,
-        schema_name = 'inventory' AND table_name = 'orders', if(if(op = 'd', isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))'), 1)), isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))'), 1)) OR isNull(if(isNotNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))'), 2)) AND match(trimRight(assumeNotNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))'), 2)), 'Z'), '^(19|20|21|22)\\d\\d-\\d\\d-\\d\\d$'), toDate32OrNull(trimRight(assumeNotNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))'), 2)), 'Z')), NULL)) OR isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))'), 3)) OR isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))'), 4)) OR isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))'), 5))), 'a value does not fit its column', ''),
-        'no such table') AS reason
-    FROM `inventory`.`orders_queue_rows`
-)
-WHERE reason != ''
-COMMENT 'cdc materialized-view 3d75b761e63d59bf';
+WHERE __cdc_row.route = 'inventory\x1Forders' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) OR isNull(tupleElement(__cdc_tuple, 3)) OR isNull(tupleElement(__cdc_tuple, 4)) OR isNull(tupleElement(__cdc_tuple, 5))))
+COMMENT 'cdc materialized-view 7b08b0657d2bfe49';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue`
 (
@@ -302,89 +331,138 @@ SETTINGS
     kafka_thread_per_consumer = 1,
     kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 20,
-    kafka_poll_timeout_ms = 10,
+    kafka_poll_timeout_ms = 20,
     kafka_consumer_reschedule_ms = 5,
     kafka_max_block_size = 65536,
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 1da7b6d2de81dbce';
+COMMENT 'cdc queue 29e7a92b1f819b9d';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_queue_mv` TO `inventory`.`orders_queue_rows` AS
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position
-SELECT
-    source.schema AS schema_name,
-    source.table AS table_name,
-    op,
-    the_image AS image,
-    -- The row was gone when its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS unavailable,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
     -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
-    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
-    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
         the_image = '', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    if(_error != '', _raw_message, '') AS raw,
-    _topic AS topic,
-    _partition AS partition,
-    _offset AS offset
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+SELECT
+    the_route AS route,
+    op,
+    the_image AS image,
+    row_version AS version,
+    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
+    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
 FROM `inventory`.`orders_queue`
-COMMENT 'cdc materialized-view c5a3051f6006e9a3';
+WHERE the_route != ''
+COMMENT 'cdc materialized-view 89ea674b6bf4d9d2';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`orders_check`
+(
+    before Nullable(String),
+    after Nullable(String),
+    op String,
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    ts_us Int64
+)
+ENGINE = Kafka
+SETTINGS
+    kafka_broker_list = 'kafka:9092',
+    kafka_topic_list = 'postgres-server.inventory.orders',
+    kafka_group_name = 'clickhouse-group.inventory.orders.check',
+    kafka_format = 'JSONEachRow',
+    kafka_num_consumers = 1,
+    kafka_thread_per_consumer = 1,
+    kafka_handle_error_mode = 'stream',
+    kafka_flush_interval_ms = 1000,
+    kafka_poll_timeout_ms = 500,
+    kafka_consumer_reschedule_ms = 500,
+    kafka_max_block_size = 65536,
+    kafka_poll_max_batch_size = 65536,
+    input_format_json_read_objects_as_strings = 1,
+    input_format_skip_unknown_fields = 1
+COMMENT 'cdc queue a48fe50b85b52c2d';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_check_mv` TO `cdc`.`dead_letters` AS
+SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
+    multiIf(
+        problem != '', problem,
+        route = '', '',
+        route = 'inventory\x1Forders', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) OR isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple_0, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) OR isNull(tupleElement(__cdc_tuple_0, 3)) OR isNull(tupleElement(__cdc_tuple_0, 4)) OR isNull(tupleElement(__cdc_tuple_0, 5))), 'a value does not fit its column', ''),
+        'no such table') AS reason
+FROM
+(
+    SELECT *,
+        JSONExtract(if(route = 'inventory\x1Forders', image, ''), 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple_0
+    FROM
+    (
+        WITH
+    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
+        the_image = '', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+        SELECT
+            _topic AS topic,
+            _partition AS partition,
+            _offset AS offset,
+            source.schema AS schema_name,
+            source.table AS table_name,
+            op,
+            the_image AS image,
+            if(_error != '', _raw_message, '') AS raw,
+            row_version AS version,
+            problem,
+            the_route AS route
+        FROM `inventory`.`orders_check`
+    )
+)
+WHERE reason != ''
+COMMENT 'cdc materialized-view f375a30b33a085df';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_queue_rows`
 (
-    schema_name String,
-    table_name String,
+    route String,
     op String,
     image String,
-    unavailable Bool,
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC'),
-    problem String,
-    raw String,
-    topic String,
-    partition UInt64,
-    offset UInt64
+    queued_at DateTime64(6, 'UTC')
 )
 ENGINE = Null
-COMMENT 'cdc fanout baffdaf23730c493';
+COMMENT 'cdc fanout 3aac309cc2ece005';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_mv` TO `inventory`.`products_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))') AS __cdc_tuple
 SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `id`,
-    ifNull(tupleElement(__cdc_tuple, 2), defaultValueOfTypeName('String')) AS `name`,
+    assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `name`,
     tupleElement(__cdc_tuple, 3) AS `description`,
     tupleElement(__cdc_tuple, 4) AS `weight`,
     __cdc_row.version AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`products_queue_rows` AS __cdc_row
-WHERE __cdc_row.schema_name = 'inventory' AND __cdc_row.table_name = 'products' AND __cdc_row.problem = '' AND NOT __cdc_row.unavailable AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(tupleElement(__cdc_tuple, 2)) OR (isNull(tupleElement(__cdc_tuple, 3)) AND JSONExtractRaw(__cdc_row.image, 'description') != 'null') OR (isNull(tupleElement(__cdc_tuple, 4)) AND JSONExtractRaw(__cdc_row.image, 'weight') != 'null')))
-COMMENT 'cdc materialized-view e5309c6ec9094c8e';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_queue_rows_dead` TO `cdc`.`dead_letters` AS
-SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version, reason
-FROM
-(
-    SELECT *, multiIf(
-        problem != '', problem,
-        schema_name = 'inventory' AND table_name = 'products', if(if(op = 'd', isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))'), 1)), isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))'), 1)) OR isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))'), 2)) OR (isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))'), 3)) AND JSONExtractRaw(image, 'description') != 'null') OR (isNull(tupleElement(JSONExtract(image, 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))'), 4)) AND JSONExtractRaw(image, 'weight') != 'null')), 'a value does not fit its column', ''),
-        'no such table') AS reason
-    FROM `inventory`.`products_queue_rows`
-)
-WHERE reason != ''
-COMMENT 'cdc materialized-view f8e6bc66373f1b90';
+WHERE __cdc_row.route = 'inventory\x1Fproducts' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2)) + isNull(tupleElement(__cdc_tuple, 3)) + isNull(tupleElement(__cdc_tuple, 4)) != arrayCount(p -> p.2 = 'null' AND has(['description', 'weight'], p.1), JSONExtractKeysAndValuesRaw(__cdc_row.image))))
+COMMENT 'cdc materialized-view f17e8994df43c00e';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_queue`
 (
@@ -404,87 +482,136 @@ SETTINGS
     kafka_thread_per_consumer = 1,
     kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 20,
-    kafka_poll_timeout_ms = 10,
+    kafka_poll_timeout_ms = 20,
     kafka_consumer_reschedule_ms = 5,
     kafka_max_block_size = 65536,
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 6095fe87f8fe59c3';
+COMMENT 'cdc queue 1912cb3237141eeb';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_queue_mv` TO `inventory`.`products_queue_rows` AS
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position
-SELECT
-    source.schema AS schema_name,
-    source.table AS table_name,
-    op,
-    the_image AS image,
-    -- The row was gone when its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS unavailable,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
     -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
-    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
-    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
         the_image = '', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    if(_error != '', _raw_message, '') AS raw,
-    _topic AS topic,
-    _partition AS partition,
-    _offset AS offset
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+SELECT
+    the_route AS route,
+    op,
+    the_image AS image,
+    row_version AS version,
+    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
+    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
 FROM `inventory`.`products_queue`
-COMMENT 'cdc materialized-view 29ebd4fef3b3ae4a';
+WHERE the_route != ''
+COMMENT 'cdc materialized-view 7d91c99cd5d12870';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`products_check`
+(
+    before Nullable(String),
+    after Nullable(String),
+    op String,
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    ts_us Int64
+)
+ENGINE = Kafka
+SETTINGS
+    kafka_broker_list = 'kafka:9092',
+    kafka_topic_list = 'postgres-server.inventory.products',
+    kafka_group_name = 'clickhouse-group.inventory.products.check',
+    kafka_format = 'JSONEachRow',
+    kafka_num_consumers = 1,
+    kafka_thread_per_consumer = 1,
+    kafka_handle_error_mode = 'stream',
+    kafka_flush_interval_ms = 1000,
+    kafka_poll_timeout_ms = 500,
+    kafka_consumer_reschedule_ms = 500,
+    kafka_max_block_size = 65536,
+    kafka_poll_max_batch_size = 65536,
+    input_format_json_read_objects_as_strings = 1,
+    input_format_skip_unknown_fields = 1
+COMMENT 'cdc queue a723e5d67e2271db';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_check_mv` TO `cdc`.`dead_letters` AS
+SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
+    multiIf(
+        problem != '', problem,
+        route = '', '',
+        route = 'inventory\x1Fproducts', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) + isNull(tupleElement(__cdc_tuple_0, 2)) + isNull(tupleElement(__cdc_tuple_0, 3)) + isNull(tupleElement(__cdc_tuple_0, 4)) != arrayCount(p -> p.2 = 'null' AND has(['description', 'weight'], p.1), JSONExtractKeysAndValuesRaw(image))), 'a value does not fit its column', ''),
+        'no such table') AS reason
+FROM
+(
+    SELECT *,
+        JSONExtract(if(route = 'inventory\x1Fproducts', image, ''), 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))') AS __cdc_tuple_0
+    FROM
+    (
+        WITH
+    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
+        the_image = '', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+        SELECT
+            _topic AS topic,
+            _partition AS partition,
+            _offset AS offset,
+            source.schema AS schema_name,
+            source.table AS table_name,
+            op,
+            the_image AS image,
+            if(_error != '', _raw_message, '') AS raw,
+            row_version AS version,
+            problem,
+            the_route AS route
+        FROM `inventory`.`products_check`
+    )
+)
+WHERE reason != ''
+COMMENT 'cdc materialized-view fd74d227344db5f6';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue_rows`
 (
-    schema_name String,
-    table_name String,
+    route String,
     op String,
     image String,
-    unavailable Bool,
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC'),
-    problem String,
-    raw String,
-    topic String,
-    partition UInt64,
-    offset UInt64
+    queued_at DateTime64(6, 'UTC')
 )
 ENGINE = Null
-COMMENT 'cdc fanout 697fbf6e7d2ae428';
+COMMENT 'cdc fanout cd13cccbe9640a5e';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_mv` TO `inventory`.`products_on_hand_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))') AS __cdc_tuple
 SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `product_id`,
-    ifNull(tupleElement(__cdc_tuple, 2), defaultValueOfTypeName('Int32')) AS `quantity`,
+    assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `quantity`,
     __cdc_row.version AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`products_on_hand_queue_rows` AS __cdc_row
-WHERE __cdc_row.schema_name = 'inventory' AND __cdc_row.table_name = 'products_on_hand' AND __cdc_row.problem = '' AND NOT __cdc_row.unavailable AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(tupleElement(__cdc_tuple, 2))))
-COMMENT 'cdc materialized-view baab2033fefe1d3d';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_queue_rows_dead` TO `cdc`.`dead_letters` AS
-SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version, reason
-FROM
-(
-    SELECT *, multiIf(
-        problem != '', problem,
-        schema_name = 'inventory' AND table_name = 'products_on_hand', if(if(op = 'd', isNull(tupleElement(JSONExtract(image, 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))'), 1)), isNull(tupleElement(JSONExtract(image, 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))'), 1)) OR isNull(tupleElement(JSONExtract(image, 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))'), 2))), 'a value does not fit its column', ''),
-        'no such table') AS reason
-    FROM `inventory`.`products_on_hand_queue_rows`
-)
-WHERE reason != ''
-COMMENT 'cdc materialized-view 26592b89e766ea16';
+WHERE __cdc_row.route = 'inventory\x1Fproducts_on_hand' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(tupleElement(__cdc_tuple, 2))))
+COMMENT 'cdc materialized-view f35e032d8313a686';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue`
 (
@@ -504,68 +631,130 @@ SETTINGS
     kafka_thread_per_consumer = 1,
     kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 20,
-    kafka_poll_timeout_ms = 10,
+    kafka_poll_timeout_ms = 20,
     kafka_consumer_reschedule_ms = 5,
     kafka_max_block_size = 65536,
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 1fba3c281c12a210';
+COMMENT 'cdc queue d82b17cf2a829947';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_queue_mv` TO `inventory`.`products_on_hand_queue_rows` AS
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position
-SELECT
-    source.schema AS schema_name,
-    source.table AS table_name,
-    op,
-    the_image AS image,
-    -- The row was gone when its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS unavailable,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
     -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
-    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
-    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
         the_image = '', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    if(_error != '', _raw_message, '') AS raw,
-    _topic AS topic,
-    _partition AS partition,
-    _offset AS offset
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+SELECT
+    the_route AS route,
+    op,
+    the_image AS image,
+    row_version AS version,
+    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
+    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
 FROM `inventory`.`products_on_hand_queue`
-COMMENT 'cdc materialized-view fc30a0646a386c1c';
+WHERE the_route != ''
+COMMENT 'cdc materialized-view 47ee1fdba79682ea';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_check`
+(
+    before Nullable(String),
+    after Nullable(String),
+    op String,
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    ts_us Int64
+)
+ENGINE = Kafka
+SETTINGS
+    kafka_broker_list = 'kafka:9092',
+    kafka_topic_list = 'postgres-server.inventory.products_on_hand',
+    kafka_group_name = 'clickhouse-group.inventory.products_on_hand.check',
+    kafka_format = 'JSONEachRow',
+    kafka_num_consumers = 1,
+    kafka_thread_per_consumer = 1,
+    kafka_handle_error_mode = 'stream',
+    kafka_flush_interval_ms = 1000,
+    kafka_poll_timeout_ms = 500,
+    kafka_consumer_reschedule_ms = 500,
+    kafka_max_block_size = 65536,
+    kafka_poll_max_batch_size = 65536,
+    input_format_json_read_objects_as_strings = 1,
+    input_format_skip_unknown_fields = 1
+COMMENT 'cdc queue f8be8609529c5a0d';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_check_mv` TO `cdc`.`dead_letters` AS
+SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
+    multiIf(
+        problem != '', problem,
+        route = '', '',
+        route = 'inventory\x1Fproducts_on_hand', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) OR isNull(tupleElement(__cdc_tuple_0, 2))), 'a value does not fit its column', ''),
+        'no such table') AS reason
+FROM
+(
+    SELECT *,
+        JSONExtract(if(route = 'inventory\x1Fproducts_on_hand', image, ''), 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))') AS __cdc_tuple_0
+    FROM
+    (
+        WITH
+    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
+        the_image = '', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+        SELECT
+            _topic AS topic,
+            _partition AS partition,
+            _offset AS offset,
+            source.schema AS schema_name,
+            source.table AS table_name,
+            op,
+            the_image AS image,
+            if(_error != '', _raw_message, '') AS raw,
+            row_version AS version,
+            problem,
+            the_route AS route
+        FROM `inventory`.`products_on_hand_check`
+    )
+)
+WHERE reason != ''
+COMMENT 'cdc materialized-view 350a271f9b0a181c';
 
 CREATE TABLE IF NOT EXISTS `cdc`.`heartbeat_queue_rows`
 (
-    schema_name String,
-    table_name String,
+    route String,
     op String,
     image String,
-    unavailable Bool,
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC'),
-    problem String,
-    raw String,
-    topic String,
-    partition UInt64,
-    offset UInt64
+    queued_at DateTime64(6, 'UTC')
 )
 ENGINE = Null
-COMMENT 'cdc fanout b10accc302466312';
+COMMENT 'cdc fanout 389691384bb40eb0';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`heartbeat_mv` TO `cdc`.`heartbeats` AS
 SELECT JSONExtractInt(image, 'beat') AS beat, version, committed_at, captured_at, queued_at
 FROM `cdc`.`heartbeat_queue_rows`
-WHERE schema_name = 'cdc' AND table_name = 'heartbeat' AND op IN ('c', 'u')
-COMMENT 'cdc materialized-view 527ce480d876582d';
+WHERE route = 'cdc\x1Fheartbeat' AND op IN ('c', 'u')
+COMMENT 'cdc materialized-view cc219dcbfb589231';
 
 CREATE TABLE IF NOT EXISTS `cdc`.`heartbeat_queue`
 (
@@ -585,39 +774,37 @@ SETTINGS
     kafka_thread_per_consumer = 1,
     kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 20,
-    kafka_poll_timeout_ms = 10,
+    kafka_poll_timeout_ms = 20,
     kafka_consumer_reschedule_ms = 5,
     kafka_max_block_size = 65536,
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 4c5f8d47ad50757a';
+COMMENT 'cdc queue 88d84e1b84c7f34a';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`heartbeat_queue_mv` TO `cdc`.`heartbeat_queue_rows` AS
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position
-SELECT
-    source.schema AS schema_name,
-    source.table AS table_name,
-    op,
-    the_image AS image,
-    -- The row was gone when its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS unavailable,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
     -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
-    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
-    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
         the_image = '', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    if(_error != '', _raw_message, '') AS raw,
-    _topic AS topic,
-    _partition AS partition,
-    _offset AS offset
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+SELECT
+    the_route AS route,
+    op,
+    the_image AS image,
+    row_version AS version,
+    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
+    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
 FROM `cdc`.`heartbeat_queue`
-COMMENT 'cdc materialized-view 7236545e0997113d';
+WHERE the_route != ''
+COMMENT 'cdc materialized-view 52f982b89bb380b3';

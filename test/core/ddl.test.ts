@@ -52,12 +52,12 @@ describe('a lane', () => {
   it('has generic columns: no change of a table changes its queue', () => {
     const other = desiredFor([table('s', 't')]).target.lanes[0];
     expect(other?.queue.create).toBe(lane.queue.create);
-    expect(other?.fanout.create).toBe(lane.fanout.create);
+    expect(other?.behind[0]?.create).toBe(lane.behind[0]?.create);
     expect(other?.reader.create).toBe(lane.reader.create);
   });
 
   it('has one view on its queue, and no password', () => {
-    const onQueue = [...lane.views, lane.reader].filter((o) =>
+    const onQueue = [...lane.behind, lane.reader].filter((o) =>
       o.create.includes(`FROM \`${lane.queue.database}\`.\`${lane.queue.name}\``),
     );
     expect(onQueue).toEqual([lane.reader]);
@@ -65,7 +65,7 @@ describe('a lane', () => {
   });
 
   it('sends what no table takes to the dead letters', () => {
-    const dead = lane.views.find((view) => view.name.endsWith('_dead'));
+    const dead = target.lanes.find((other) => other.reader.name.endsWith('_check_mv'))?.reader;
     expect(dead?.create).toContain('TO `cdc`.`dead_letters`');
     expect(dead?.create).toContain("'no such table'");
   });

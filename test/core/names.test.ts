@@ -24,7 +24,7 @@ function allObjects(tables: readonly TableId[], database: string | undefined): s
   return [
     ...target.own,
     ...target.tables.flatMap((t) => [t.storage, t.view]),
-    ...target.lanes.flatMap((l) => [l.queue, l.fanout, ...l.views, l.reader]),
+    ...target.lanes.flatMap((l) => [l.queue, ...l.behind, l.reader]),
   ].map((object) => JSON.stringify([object.database, object.name]));
 }
 
@@ -68,7 +68,7 @@ describe('names in ClickHouse', () => {
       fc.property(tableSet({ maxLength: 24 }), (tables) => {
         expect(repeated(allObjects(tables, database))).toEqual([]);
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 
@@ -94,7 +94,8 @@ describe('names in ClickHouse', () => {
       '__mv',
       '_queue_mv',
       '_queue_rows',
-      '_queue_rows_dead',
+      '_check',
+      '_check_mv',
     );
     const name = fc.tuple(part, suffix).map(([p, s]) => p + s);
     const sets = fc.uniqueArray(fc.record({ schema: part, table: name }), {
@@ -106,7 +107,7 @@ describe('names in ClickHouse', () => {
       fc.property(sets, fc.constantFrom(undefined, 'one'), (tables, database) => {
         expect(repeated(allObjects(tables, database))).toEqual([]);
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -132,7 +133,7 @@ describe('names in ClickHouse', () => {
           expect(length).toBeLessThanOrEqual(250);
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 
@@ -172,7 +173,7 @@ describe('consumer groups', () => {
           expect(repeated(lanes.map((lane) => lane.names.group))).toEqual([]);
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 });

@@ -41,7 +41,7 @@ export function goldenText(): string {
   const objects = [
     ...target.own,
     ...target.tables.flatMap(({ storage, view }) => [storage, view]),
-    ...target.lanes.flatMap((lane) => [lane.fanout, ...lane.views, lane.queue, lane.reader]),
+    ...target.lanes.flatMap((lane) => [...lane.behind, lane.queue, lane.reader]),
   ];
   const statements = [
     ...target.databases.map((name) => `CREATE DATABASE IF NOT EXISTS ${chIdent(name)}`),

@@ -52,6 +52,11 @@ describe('tryLock', () => {
     expect(existsSync(path)).toBe(false);
   });
 
+  it('takes over from an owner whose pid another process has by now', () => {
+    writeFileSync(path, `${process.ppid} another-boot/1`);
+    take().release();
+  });
+
   it.each(['', 'no pid', '-1', '1.5'])('takes over a lock that names nobody: %j', (content) => {
     writeFileSync(path, content);
     take().release();

@@ -104,7 +104,7 @@ function missingColumns(object: TargetObject, found: ObservedObject): string[] {
 
 /** A lane is changed as a whole: reading stops, its parts are made anew, reading starts. */
 function laneChanges(lane: DesiredLane, observed: Observed): Change[] {
-  const parts = [lane.queue, lane.fanout, ...lane.views, lane.reader];
+  const parts = [lane.queue, ...lane.behind, lane.reader];
   const different = parts.filter(
     (part) => observed.get(objectKey(part))?.digest !== digestOf(part),
   );
@@ -114,9 +114,7 @@ function laneChanges(lane: DesiredLane, observed: Observed): Change[] {
     if (part === lane.reader || !observed.has(objectKey(part))) continue;
     sql.push(dropStatement(part.kind, part));
   }
-  sql.push(
-    ...[lane.fanout, ...lane.views].filter((part) => different.includes(part)).map(createStatement),
-  );
+  sql.push(...lane.behind.filter((part) => different.includes(part)).map(createStatement));
   if (different.includes(lane.queue)) sql.push(createStatement(lane.queue));
   sql.push(createStatement(lane.reader));
   return [
@@ -143,9 +141,7 @@ function dropStatement(
 /** Queues and views of ours that nothing wants any more. Storage is kept: it holds data. */
 function staleObjects(desired: DesiredTarget, observed: Observed) {
   const wanted = new Set(
-    desired.lanes
-      .flatMap((lane) => [lane.queue, lane.fanout, lane.reader, ...lane.views])
-      .map(objectKey),
+    desired.lanes.flatMap((lane) => [lane.queue, lane.reader, ...lane.behind]).map(objectKey),
   );
   const rank = (o: { kind: string | undefined; name: string }) =>
     o.kind === 'materialized-view'

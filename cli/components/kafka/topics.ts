@@ -84,3 +84,45 @@ export async function groupLag(
     return { group, topic, messages: Number(messages) };
   });
 }
+
+/**
+ * Lets a group begin where the groups of other queues have come to: tables move between queues,
+ * and each queue has a group of its own. Only a group without members can be moved; one that reads
+ * keeps its place (reading messages again is slow and harmless).
+ */
+export async function carryOffsets(
+  admin: Admin,
+  group: string,
+  isSibling: (group: string) => boolean,
+  topics: readonly string[],
+): Promise<void> {
+  const { groups } = await admin.listGroups();
+  const others = groups.map((g) => g.groupId).filter((id) => id !== group && isSibling(id));
+  const { groups: described } = await admin.describeGroups([group]);
+  if (described[0]?.members.length) return;
+  const own = await committedOffsets(admin, group, topics);
+  for (const topic of topics) {
+    const furthest = await furthestOffsets(admin, others, topic);
+    const ahead = [...furthest].filter(
+      ([partition, offset]) => offset > (own.get(topic)?.get(partition) ?? -1n),
+    );
+    if (ahead.length === 0) continue;
+    const partitions = ahead.map(([partition, offset]) => ({ partition, offset: String(offset) }));
+    await admin.setOffsets({ groupId: group, topic, partitions });
+  }
+}
+
+async function furthestOffsets(
+  admin: Admin,
+  groups: readonly string[],
+  topic: string,
+): Promise<Map<number, bigint>> {
+  const furthest = new Map<number, bigint>();
+  for (const group of groups) {
+    const offsets = (await committedOffsets(admin, group, [topic])).get(topic) ?? new Map();
+    for (const [partition, offset] of offsets) {
+      if (offset > (furthest.get(partition) ?? -1n)) furthest.set(partition, offset);
+    }
+  }
+  return furthest;
+}

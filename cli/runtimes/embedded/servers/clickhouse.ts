@@ -21,7 +21,7 @@ function configXml(setting: ServerSetting, users: string): string {
   <user_directories><users_xml><path>${xml(users)}</path></users_xml></user_directories>
   <background_pool_size>4</background_pool_size>
   <background_schedule_pool_size>16</background_schedule_pool_size>
-  <background_message_broker_schedule_pool_size>16</background_message_broker_schedule_pool_size>
+  <background_message_broker_schedule_pool_size>32</background_message_broker_schedule_pool_size>
   <mark_cache_size>67108864</mark_cache_size>
   <index_mark_cache_size>16777216</index_mark_cache_size>
   <uncompressed_cache_size>0</uncompressed_cache_size>

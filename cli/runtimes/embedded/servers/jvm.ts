@@ -40,9 +40,9 @@ export function jvmLaunch(setting: ServerSetting, options: JvmOptions): Launch {
 
 /** The text of a .properties file. */
 export function propertiesText(values: Readonly<Record<string, string | number>>): string {
-  const escape = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+  const escaped = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
   return `${Object.entries(values)
-    .map(([key, value]) => `${key}=${escape(String(value))}`)
+    .map(([key, value]) => `${key}=${escaped(String(value))}`)
     .join('\n')}\n`;
 }
 

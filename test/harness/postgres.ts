@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { freePort } from '../../cli/lib/ports.ts';
+import { waitFor } from '../../cli/lib/wait.ts';
+import { createLayout, ensureSecrets, layoutOf } from '../../cli/runtimes/embedded/layout.ts';
+import { postgresServer } from '../../cli/runtimes/embedded/servers/postgres.ts';
+import type { ServerSetting } from '../../cli/runtimes/embedded/servers/server.ts';
+
+/** A PostgreSQL that is not cdc's: somebody else's database, for tests of `source.url`. */
+export interface ForeignPostgres extends AsyncDisposable {
+  readonly port: number;
+  readonly password: string;
+  url(options?: { user?: string; database?: string }): string;
+  connect(options?: {
+    user?: string;
+    password?: string;
+    database?: string;
+  }): Promise<pg.Client & AsyncDisposable>;
+}
+
+export async function foreignPostgres(
+  parameters: Readonly<Record<string, string>>,
+): Promise<ForeignPostgres> {
+  const directory = mkdtempSync(join(tmpdir(), 'cdc-foreign-'));
+  const layout = layoutOf(directory);
+  createLayout(layout);
+  const port = await freePort();
+  const secrets = ensureSecrets(layout);
+  const setting = {
+    layout,
+    secrets,
+    ports: { postgres: port },
+    env: {},
+  } as unknown as ServerSetting;
+  mkdirSync(layout.data('postgres'), { recursive: true, mode: 0o700 });
+  const launch = await postgresServer.prepare(setting, new AbortController().signal);
+  const extra = Object.entries(parameters).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
+  const server = spawn(launch.command, [...launch.args, ...extra], { stdio: 'ignore' });
+  await waitFor('the foreign PostgreSQL', { timeoutMs: 30_000 }, async () => {
+    const answer = await postgresServer.ready(setting);
+    return answer === true ? { ready: true } : { seen: answer };
+  });
+  return {
+    port,
+    password: secrets.postgres,
+    url: ({ user = 'postgres', database = 'inventory' } = {}) =>
+      `postgres://${user}@127.0.0.1:${port}/${database}`,
+    connect: async ({
+      user = 'postgres',
+      password = secrets.postgres,
+      database = 'inventory',
+    } = {}) => {
+      const client = new pg.Client({ host: '127.0.0.1', port, user, password, database });
+      await client.connect();
+      return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
+    },
+    [Symbol.asyncDispose]: async () => {
+      await end(server);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function end(server: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    server.once('exit', () => resolve());
+    server.kill('SIGINT');
+  });
+}

@@ -1,0 +1,201 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { liveState } from '../cli/agent/state.ts';
+import { freePort } from '../cli/lib/ports.ts';
+import { layoutOf } from '../cli/runtimes/embedded/layout.ts';
+import { runCommand } from './harness/cli.ts';
+import { type ForeignPostgres, foreignPostgres } from './harness/postgres.ts';
+
+/** Somebody else's PostgreSQL, as it is before anybody prepared it. */
+let unprepared: ForeignPostgres;
+let ready: ForeignPostgres;
+const folders: string[] = [];
+
+beforeAll(async () => {
+  unprepared = await foreignPostgres({ wal_level: 'replica' });
+  ready = await foreignPostgres({});
+});
+afterAll(async () => {
+  await unprepared[Symbol.asyncDispose]();
+  await ready[Symbol.asyncDispose]();
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function folder(yaml: string): string {
+  const made = mkdtempSync(join(tmpdir(), 'cdc-source-'));
+  folders.push(made);
+  writeFileSync(join(made, 'cdc.yaml'), yaml);
+  return made;
+}
+
+/** Runs a command, and holds that what it printed is for people and nothing was left behind. */
+async function refused(yaml: string, argv: string[], env: Record<string, string> = {}) {
+  const cwd = folder(yaml);
+  const ran = await runCommand(argv, { cwd, env });
+  expect(ran.stderr).not.toMatch(/^\s+at /m);
+  expect(liveState(layoutOf(cwd))).toBeUndefined();
+  return ran;
+}
+
+test('doctor names everything that is wrong with a database at once, each with the SQL that mends it', async () => {
+  await using admin = await unprepared.connect();
+  await admin.query(`CREATE ROLE limited LOGIN PASSWORD 'limited-secret'`);
+  await admin.query('CREATE TABLE public.no_key (a int, b int)');
+  await admin.query('CREATE TABLE public.fine (id int PRIMARY KEY)');
+  await admin.query('CREATE UNLOGGED TABLE public.fast (id int PRIMARY KEY)');
+  await admin.query('CREATE TABLE public.shapes (id int PRIMARY KEY, p point)');
+  const yaml = `ports: auto\nsource:\n  url: ${unprepared.url({ user: 'limited' })}\n`;
+  const env = { CDC_SOURCE_PASSWORD: 'limited-secret' };
+  const ran = await refused(yaml, ['doctor', '--json'], env);
+  expect(ran.exit).toBe(6);
+  const findings = ran.json().findings as { id: string; subject: string; fix: string }[];
+  const ids = findings.map((f) => f.id);
+  expect(ids).toEqual(
+    expect.arrayContaining([
+      'wal-level',
+      'role-replication',
+      'role-create',
+      'table-without-key',
+      'table-unlogged',
+      'type-not-carried',
+      'table-select',
+    ]),
+  );
+  const fixOf = (id: string) => findings.find((f) => f.id === id)?.fix ?? '';
+  expect(fixOf('wal-level')).toContain('ALTER SYSTEM SET wal_level = logical');
+  expect(fixOf('role-replication')).toContain('ALTER ROLE "limited" REPLICATION');
+  expect(fixOf('table-without-key')).toContain('ALTER TABLE "public"."no_key" ADD PRIMARY KEY');
+  // It only looked.
+  const made = await admin.query(
+    "SELECT (SELECT count(*) FROM pg_publication) + (SELECT count(*) FROM pg_replication_slots) + (SELECT count(*) FROM pg_namespace WHERE nspname = 'cdc') AS n",
+  );
+  expect(made.rows[0].n).toBe('0');
+  const text = await runCommand(['doctor'], { cwd: folder(yaml), env, columns: 40 });
+  expect(text.stdout).toContain('wal_level is replica');
+  expect(text.stdout + text.stderr).not.toContain('limited-secret');
+});
+
+test('a wrong password, an unreachable host and a missing database end before anything is started', async () => {
+  const wrong = await refused(`ports: auto\nsource:\n  url: ${ready.url()}\n`, ['up'], {
+    CDC_SOURCE_PASSWORD: 'wrong-secret',
+  });
+  expect(wrong.exit).toBe(5);
+  expect(wrong.stderr).toContain('SOURCE_AUTH');
+  expect(wrong.stderr).not.toContain('wrong-secret');
+
+  const port = await freePort();
+  const gone = await refused(
+    `ports: auto\nsource:\n  url: postgres://postgres@127.0.0.1:${port}/x\n`,
+    ['up'],
+    { CDC_SOURCE_PASSWORD: 'x' },
+  );
+  expect(gone.exit).toBe(4);
+  expect(gone.stderr).toContain('SOURCE_UNREACHABLE');
+
+  const missing = await refused(
+    `ports: auto\nsource:\n  url: ${ready.url({ database: 'nothing' })}\n`,
+    ['up'],
+    { CDC_SOURCE_PASSWORD: ready.password },
+  );
+  expect(missing.exit).toBe(5);
+  expect(missing.stderr).toContain('SOURCE_DATABASE');
+});
+
+test('a port that is taken is named with its owner, and ports: auto is offered', async () => {
+  const server = createServer();
+  const port = await freePort();
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  try {
+    const ran = await refused(`ports:\n  postgres: ${port}\n`, ['up']);
+    expect(ran.exit).toBe(3);
+    expect(ran.stderr).toContain('PORT_IN_USE');
+    expect(ran.stderr).toContain(`pid ${process.pid}`);
+    expect(ran.stderr).toContain('ports: auto');
+  } finally {
+    server.close();
+  }
+});
+
+test('no Java, and no Maven on a first start, end with the command that installs them', async () => {
+  const bare = mkdtempSync(join(tmpdir(), 'cdc-bare-'));
+  folders.push(bare);
+  const noJava = await refused('ports: auto\n', ['up'], { PATH: bare, JAVA_HOME: '' });
+  expect(noJava.exit).toBe(3);
+  expect(noJava.stderr).toContain('JAVA_MISSING');
+});
+
+test('no network on the first start ends with a problem and leaves no half-made jars', async () => {
+  const cache = mkdtempSync(join(tmpdir(), 'cdc-cache-'));
+  folders.push(cache);
+  const home = mkdtempSync(join(tmpdir(), 'cdc-home-'));
+  folders.push(home);
+  // Maven without a repository to reach: a mirror of everything at a port where nobody listens.
+  mkdirSync(join(home, '.m2'));
+  writeFileSync(
+    join(home, '.m2', 'settings.xml'),
+    `<settings><mirrors><mirror><id>none</id><mirrorOf>*</mirrorOf><url>http://127.0.0.1:${await freePort()}/</url></mirror></mirrors></settings>`,
+  );
+  const ran = await refused('ports: auto\n', ['up'], {
+    CDC_CACHE: cache,
+    MAVEN_OPTS: `-Duser.home=${home}`,
+  });
+  expect(ran.exit).toBe(4);
+  expect(ran.stderr).toContain('JARS_UNAVAILABLE');
+  expect(readdirSync(cache)).toEqual([]);
+});
+
+test('an existing database is described, prepared, loaded and proved; leaving it leaves no process', async () => {
+  await using admin = await ready.connect();
+  await admin.query('CREATE DATABASE shop');
+  await using shop = await ready.connect({ database: 'shop' });
+  await shop.query(
+    `CREATE TABLE public.items (id bigint PRIMARY KEY, name text, price numeric(10,2)); INSERT INTO public.items SELECT g, 'item ' || g, g / 4.0 FROM generate_series(1, 5000) g`,
+  );
+  await shop.query('CREATE TABLE public.notes (body text)');
+  const cwd = mkdtempSync(join(tmpdir(), 'cdc-shop-'));
+  folders.push(cwd);
+  const env = { PGPASSWORD: ready.password };
+  const init = await runCommand(['init', '--source', ready.url({ database: 'shop' }), '--json'], {
+    cwd,
+    env,
+  });
+  expect(init.exit).toBe(0);
+  const yaml = readFileSync(join(cwd, 'cdc.yaml'), 'utf8');
+  expect(yaml).toContain('public.notes');
+  expect(yaml).not.toContain(ready.password);
+  const again = await runCommand(['init', '--source', ready.url({ database: 'shop' })], {
+    cwd,
+    env,
+  });
+  expect(again.exit).toBe(3);
+
+  const auto = { ...env, CDC_PORTS: 'auto' };
+  try {
+    const up = await runCommand(['up', '--json'], { cwd, env: auto });
+    expect(up.stderr + up.stdout).not.toContain(ready.password);
+    expect(up.exit).toBe(0);
+    expect(up.json()).toMatchObject({ runtime: 'embedded', tables: 1, loaded_rows: 5000 });
+    await shop.query(
+      'UPDATE public.items SET price = price + 1 WHERE id % 10 = 0; DELETE FROM public.items WHERE id > 4990',
+    );
+    const verify = await runCommand(['verify', '--json'], { cwd, env: auto });
+    expect(verify.json()).toMatchObject({ ok: true, rows: 4990 });
+    const second = await runCommand(['up', '--json'], { cwd, env: auto });
+    expect(second.json()).toMatchObject({ result: 'unchanged' });
+  } finally {
+    const down = await runCommand(['down', '--delete-data', '--json'], { cwd, env: auto });
+    expect(down.exit).toBe(0);
+  }
+  expect(existsSync(join(cwd, '.cdc', 'state.json'))).toBe(false);
+}, 120_000);
