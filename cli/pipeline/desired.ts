@@ -1,20 +1,22 @@
 import { MAX_MESSAGE_BYTES } from '../components/kafka/topics.ts';
 import { connectorConfig } from '../core/connector.ts';
 import {
-  checkQueueObject,
-  checkView,
-  fanoutObject,
-  heartbeatView,
-  laneView,
   ownTables,
   planTable,
-  queueObject,
   storageObject,
   type TablePlan,
   type TargetObject,
   tableView,
   viewObject,
 } from '../core/ddl.ts';
+import {
+  checkQueueObject,
+  checkView,
+  fanoutObject,
+  heartbeatView,
+  laneView,
+  queueObject,
+} from '../core/lane-ddl.ts';
 import { type Lane, planLanes } from '../core/lanes.ts';
 import {
   CDC_SCHEMA,

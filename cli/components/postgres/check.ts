@@ -18,6 +18,8 @@ export interface CheckInput {
 }
 
 const OLDEST_VERSION = 140_000;
+/** Columns that every storage table has beside the source's. */
+const OWN_COLUMNS = new Set(['_version', '_deleted', '_committed_at', '_written_at', '_nulls']);
 
 /** A slot that keeps this much WAL is reported before the server's own limit invalidates it. */
 export const SLOT_WARNING_BYTES = 4 * 1024 ** 3;
@@ -164,6 +166,27 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
   const sqlName = pgIdent(table.schema, table.table);
   const leaveOut = `or leave it out in cdc.yaml: source: { exclude: ["${subject}"] }`;
   const found: Finding[] = [];
+  if (/"/.test(table.schema + table.table)) {
+    // Debezium's parser of table names stops at it, for good: the slot still holds the change.
+    found.push(
+      error(
+        'name-not-carried',
+        subject,
+        'a schema or table name with a double quote stops Debezium',
+        `ALTER TABLE ${sqlName} RENAME TO …;  -- ${leaveOut}`,
+      ),
+    );
+  }
+  for (const column of table.columns.filter((c) => OWN_COLUMNS.has(c.name))) {
+    found.push(
+      error(
+        'column-reserved',
+        `${subject}.${column.name}`,
+        'the copy has a column of its own of this name',
+        `ALTER TABLE ${sqlName} RENAME COLUMN ${pgIdent(column.name)} TO …;  -- ${leaveOut}`,
+      ),
+    );
+  }
   if (table.key.length === 0) {
     found.push(
       error(

@@ -79,7 +79,7 @@ const DECIMAL_MAX = 76;
 
 /** Debezium has words of its own for what is no number. */
 function specialNumbers(wire: string): string {
-  return `transform(${wire}, ['NAN', 'POSITIVE_INFINITY', 'NEGATIVE_INFINITY'], ['NaN', 'Infinity', '-Infinity'])`;
+  return `replaceOne(replaceOne(replaceOne(${wire}, 'NAN', 'NaN'), 'POSITIVE_INFINITY', 'Infinity'), 'NEGATIVE_INFINITY', '-Infinity')`;
 }
 
 function numeric(column: SourceColumn): TypeMapping {

@@ -1,0 +1,212 @@
+import { chLiteral } from '../lib/sql.ts';
+import { extraction, qualified, routeOf, type TablePlan, type TargetObject, TUPLE } from './ddl.ts';
+import type { Lane } from './lanes.ts';
+import { CH_CDC, HEARTBEAT } from './names.ts';
+import type { Profile } from './profiles.ts';
+
+export interface QueueOptions {
+  readonly brokers: string;
+  readonly profile: Profile;
+  readonly sasl?: { readonly username: string; readonly password: string } | undefined;
+}
+
+/** The Kafka engine table of a lane. Its columns are generic: no change of a table changes it. */
+export function queueObject(lane: Lane, options: QueueOptions): TargetObject {
+  const { database, queue, group } = lane.names;
+  return kafkaTable(lane, options, { database, name: queue, group });
+}
+
+/**
+ * A second reader of a lane's topics, once a second, which only looks for what no table can take.
+ * Views are analysed anew for every block, and the checks of all values of all tables are too much
+ * for a reader that is woken every few milliseconds.
+ */
+export function checkQueueObject(lane: Lane, options: QueueOptions): TargetObject {
+  const { database, check, checkGroup } = lane.names;
+  const profile = { ...options.profile, flushMs: 1000, pollTimeoutMs: 500, rescheduleMs: 500 };
+  return kafkaTable(lane, { ...options, profile }, { database, name: check, group: checkGroup });
+}
+
+function kafkaTable(
+  lane: Lane,
+  options: QueueOptions,
+  names: { database: string; name: string; group: string },
+): TargetObject {
+  const { profile, sasl } = options;
+  const settings: Record<string, string | number> = {
+    kafka_broker_list: options.brokers,
+    kafka_topic_list: lane.topics.join(','),
+    kafka_group_name: names.group,
+    kafka_format: 'JSONEachRow',
+    kafka_num_consumers: 1,
+    kafka_thread_per_consumer: 1,
+    kafka_handle_error_mode: 'stream',
+    kafka_flush_interval_ms: profile.flushMs,
+    kafka_poll_timeout_ms: profile.pollTimeoutMs,
+    kafka_consumer_reschedule_ms: profile.rescheduleMs,
+    kafka_max_block_size: profile.maxBlockSize,
+    kafka_poll_max_batch_size: profile.maxBlockSize,
+    input_format_json_read_objects_as_strings: 1,
+    input_format_skip_unknown_fields: 1,
+    ...(sasl
+      ? {
+          kafka_security_protocol: 'sasl_plaintext',
+          kafka_sasl_mechanism: 'PLAIN',
+          kafka_sasl_username: sasl.username,
+          kafka_sasl_password: sasl.password,
+        }
+      : {}),
+  };
+  const lines = Object.entries(settings).map(
+    ([key, value]) => `    ${key} = ${typeof value === 'number' ? value : chLiteral(value)}`,
+  );
+  return {
+    database: names.database,
+    name: names.name,
+    kind: 'queue',
+    create: `CREATE TABLE IF NOT EXISTS ${qualified(names.database, names.name)}
+(
+    before Nullable(String),
+    after Nullable(String),
+    op String,
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    ts_us Int64
+)
+ENGINE = Kafka
+SETTINGS
+${lines.join(',\n')}`,
+  };
+}
+
+/** Keeps nothing: the rows of a lane pass through it to the views of its tables. */
+export function fanoutObject(lane: Lane): TargetObject {
+  const { database, fanout } = lane.names;
+  return {
+    database,
+    name: fanout,
+    kind: 'fanout',
+    create: `CREATE TABLE IF NOT EXISTS ${qualified(database, fanout)}
+(
+    route String,
+    op String,
+    image String,
+    version UInt64,
+    committed_at DateTime64(6, 'UTC'),
+    captured_at DateTime64(6, 'UTC'),
+    queued_at DateTime64(6, 'UTC')
+)
+ENGINE = Null`,
+  };
+}
+
+/** What both readers of a lane make of a message: its image, its position, and what is wrong with it. */
+function messageAliases(toastPlaceholder: string): string {
+  return `    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
+        the_image = '', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, ${chLiteral(`"${toastPlaceholder}"`)}) > 0), '', concat(source.schema, '\\x1F', source.table)) AS the_route`;
+}
+
+/**
+ * The one view on a Kafka engine table. It must not throw: an exception here makes ClickHouse read
+ * the same block for ever.
+ */
+export function laneView(lane: Lane, toastPlaceholder: string): TargetObject {
+  const { database, queue, fanout, mv } = lane.names;
+  const micros = (value: string) => `fromUnixTimestamp64Micro(${value}, 'UTC')`;
+  return {
+    database,
+    name: mv,
+    kind: 'materialized-view',
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${qualified(database, mv)} TO ${qualified(database, fanout)} AS
+WITH
+${messageAliases(toastPlaceholder)}
+SELECT
+    the_route AS route,
+    op,
+    the_image AS image,
+    row_version AS version,
+    ${micros('source.ts_us')} AS committed_at,
+    ${micros('ts_us')} AS captured_at,
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), ${micros('ts_us')}) AS queued_at
+FROM ${qualified(database, queue)}
+WHERE the_route != ''`,
+  };
+}
+
+/** Everything of a lane that no table can take goes to the dead letters, with the reason. */
+export function checkView(
+  lane: Lane,
+  plans: readonly TablePlan[],
+  toastPlaceholder: string,
+): TargetObject {
+  const { database, check, checkMv } = lane.names;
+  const tuples = plans.map((plan, i) => {
+    const { belongs, tuple } = extraction(plan, '');
+    return `        ${tuple.replace('(image,', `(if(${belongs}, image, ''),`)} AS ${TUPLE}_${i}`;
+  });
+  const cases = plans.map((plan, i) => {
+    const { belongs, misfit } = extraction(plan, '', `${TUPLE}_${i}`);
+    return `        ${belongs}, if(${misfit}, 'a value does not fit its column', ''),`;
+  });
+  return {
+    database,
+    name: checkMv,
+    kind: 'materialized-view',
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${qualified(database, checkMv)} TO ${qualified(CH_CDC.database, CH_CDC.deadLetters)} AS
+SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
+    multiIf(
+        problem != '', problem,
+        route = '', '',
+${cases.join('\n')}
+        'no such table') AS reason
+FROM
+(
+    SELECT *,
+${tuples.join(',\n')}
+    FROM
+    (
+        WITH
+${messageAliases(toastPlaceholder)}
+        SELECT
+            _topic AS topic,
+            _partition AS partition,
+            _offset AS offset,
+            source.schema AS schema_name,
+            source.table AS table_name,
+            op,
+            the_image AS image,
+            if(_error != '', _raw_message, '') AS raw,
+            row_version AS version,
+            problem,
+            the_route AS route
+        FROM ${qualified(database, check)}
+    )
+)
+WHERE reason != ''`,
+  };
+}
+
+/** Heartbeats are kept one by one, with the time of every stage. */
+export function heartbeatView(lane: Lane): TargetObject {
+  const { database, fanout } = lane.names;
+  const name = 'heartbeat_mv';
+  return {
+    database: CH_CDC.database,
+    name,
+    kind: 'materialized-view',
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${qualified(CH_CDC.database, name)} TO ${qualified(CH_CDC.database, CH_CDC.heartbeats)} AS
+SELECT JSONExtractInt(image, 'beat') AS beat, version, committed_at, captured_at, queued_at
+FROM ${qualified(database, fanout)}
+WHERE route = ${chLiteral(routeOf(HEARTBEAT))} AND op IN ('c', 'u')`,
+  };
+}
