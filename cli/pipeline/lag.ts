@@ -41,7 +41,8 @@ interface BeatRow {
   written: string;
 }
 
-export async function readLag(stack: Stack): Promise<LagReport> {
+/** @param windowSeconds heartbeats of this long count; a minute unless told. */
+export async function readLag(stack: Stack, windowSeconds = WINDOW_SECONDS): Promise<LagReport> {
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
   try {
     const [slot, messages, beats, ahead] = await Promise.all([
@@ -50,7 +51,7 @@ export async function readLag(stack: Stack): Promise<LagReport> {
         return { found, end: await walPosition(client) };
       }),
       waitingMessages(stack),
-      recentBeats(clickhouse),
+      recentBeats(clickhouse, windowSeconds),
       clocks(stack, clickhouse),
     ]);
     const stages = stageLag(beats, ahead.targetAheadMs);
@@ -79,13 +80,16 @@ export async function readLag(stack: Stack): Promise<LagReport> {
   }
 }
 
-async function recentBeats(clickhouse: ClickHouse): Promise<HeartbeatTimes[]> {
+async function recentBeats(
+  clickhouse: ClickHouse,
+  windowSeconds: number,
+): Promise<HeartbeatTimes[]> {
   const micros = (column: string) => `toUnixTimestamp64Micro(${column})`;
   const rows = await clickhouse.rows<BeatRow>(
     `SELECT ${micros('committed_at')} AS committed, ${micros('captured_at')} AS captured,
             ${micros('queued_at')} AS queued, ${micros('written_at')} AS written
        FROM ${chIdent(CH_CDC.database, CH_CDC.heartbeats)}
-      WHERE written_at > now64(6, 'UTC') - INTERVAL ${WINDOW_SECONDS} SECOND ORDER BY committed_at`,
+      WHERE written_at > now64(6, 'UTC') - INTERVAL ${windowSeconds} SECOND ORDER BY committed_at`,
   );
   return rows.map((row) => ({
     committed: Number(row.committed),
