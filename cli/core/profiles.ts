@@ -6,6 +6,11 @@ export interface Profile {
   readonly pollTimeoutMs: number;
   /** Kafka engine: the wait between two rounds of a consumer. */
   readonly rescheduleMs: number;
+  /**
+   * Flush and poll of a lane that many tables share. Each round costs some milliseconds a table,
+   * idle or not: rounds that are too short take the CPU from the rest and make everything later.
+   */
+  readonly sharedFlushMs: number;
   readonly maxBlockSize: number;
   /** Debezium: how often its queue is looked at when it was empty. */
   readonly connectPollMs: number;
@@ -20,6 +25,7 @@ export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput'
     flushMs: 20,
     pollTimeoutMs: 20,
     rescheduleMs: 5,
+    sharedFlushMs: 60,
     maxBlockSize: 65_536,
     connectPollMs: 5,
     connectBatch: 8192,
@@ -30,6 +36,7 @@ export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput'
     flushMs: 200,
     pollTimeoutMs: 100,
     rescheduleMs: 50,
+    sharedFlushMs: 200,
     maxBlockSize: 65_536,
     connectPollMs: 50,
     connectBatch: 8192,
@@ -40,6 +47,7 @@ export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput'
     flushMs: 1000,
     pollTimeoutMs: 500,
     rescheduleMs: 100,
+    sharedFlushMs: 1000,
     maxBlockSize: 262_144,
     connectPollMs: 100,
     connectBatch: 16_384,
@@ -47,3 +55,8 @@ export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput'
     heartbeatMs: 1000,
   },
 };
+
+/** The profile of lanes that several tables share. */
+export function sharedProfile(profile: Profile): Profile {
+  return { ...profile, flushMs: profile.sharedFlushMs, pollTimeoutMs: profile.sharedFlushMs };
+}

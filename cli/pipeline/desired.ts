@@ -28,6 +28,7 @@ import {
   topicName,
 } from '../core/names.ts';
 import type { DesiredLane, DesiredTarget } from '../core/plan.ts';
+import { sharedProfile } from '../core/profiles.ts';
 import type { SourceTable } from '../core/source.ts';
 import type { PostgresEndpoint } from '../runtimes/endpoints.ts';
 import type { Stack } from './stack.ts';
@@ -99,7 +100,10 @@ function desiredTarget(
 ): DesiredTarget {
   const queueOptions = {
     brokers: stack.endpoints.kafka.brokers.join(','),
-    profile: stack.profile,
+    // The heartbeat keeps the rhythm of the tables, so that it tells how late they are.
+    profile: lanes.some((lane) => lane.topics.length > 1)
+      ? sharedProfile(stack.profile)
+      : stack.profile,
     // The embedded ClickHouse has the credentials in its own configuration.
     sasl: stack.endpoints.clickhouse.managed ? undefined : stack.endpoints.kafka.sasl,
   };
