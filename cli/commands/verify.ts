@@ -2,7 +2,7 @@ import { EXIT, Problem, plural } from '../core/problems.ts';
 import type { CommandSpec, Session } from '../kernel/program.ts';
 import { formatCount, formatSeconds } from '../lib/format.ts';
 import { attach, type Stack } from '../pipeline/stack.ts';
-import { verify as compare, type Verification } from '../pipeline/verify.ts';
+import { verify as compare, isEqual, type Verification } from '../pipeline/verify.ts';
 
 export const verify: CommandSpec = {
   usage: 'verify [tables...]',
@@ -52,7 +52,7 @@ export function verificationText(session: Session, result: Verification): string
     formatCount(t.missing),
     formatCount(t.extra),
     formatCount(t.different),
-    t.missing + t.extra + t.different + t.unsettled === 0
+    isEqual(t)
       ? paint.green('equal')
       : t.unsettled > 0
         ? paint.yellow('unsettled')
@@ -81,7 +81,7 @@ export function verificationText(session: Session, result: Verification): string
 }
 
 function differingTables(result: Verification) {
-  return result.tables.filter((t) => t.missing + t.extra + t.different + t.unsettled > 0);
+  return result.tables.filter((table) => !isEqual(table));
 }
 
 /** What to make of a difference, for somebody tired. */

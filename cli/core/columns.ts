@@ -19,11 +19,12 @@ export interface ColumnPlan {
    * into `_nulls`.
    */
   readonly nullArray: boolean;
-  /** Tuple element → value to store. `json` is the whole image as text. */
-  fromWire(wire: string, json: string): string;
-  /** Scalars: tuple element → Nullable value; NULL where the image has null or what does not fit. */
-  nullableFromWire(wire: string): string;
-  /** Arrays: condition that the image held something that the stored value would not equal. */
+  /** Tuple element → value to store. */
+  fromWire(wire: string): string;
+  /**
+   * Condition on the stream. Scalars: the value is NULL, as the image's null or because it did not
+   * fit (misfitOf tells which). Arrays: the stored value would not equal what the image held.
+   */
   misfitWire(wire: string, json: string): string;
   /** PostgreSQL: the column as the load query selects it (text). */
   loadSelect(column: string): string;
@@ -52,7 +53,6 @@ function scalarColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
     wire: mapping.wire,
     nullArray: false,
     fromWire: (wire) => settled(mapping.fromWire(wire)),
-    nullableFromWire: mapping.fromWire,
     misfitWire: (wire) => `isNull(${mapping.fromWire(wire)})`,
     loadSelect: (name) => mapping.toText(name),
     fromLoad: (value) => settled(mapping.fromText(value)),
@@ -98,7 +98,6 @@ function arrayColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
     wire: `Array(${mapping.wire})`,
     nullArray: nullable,
     fromWire,
-    nullableFromWire: fromWire,
     misfitWire: (wire, json) =>
       `(length(${wire}) != length(${items(json)}) OR ${nulls(fromWire(wire))} != ${rawNulls(items(json))} OR JSONType(${json}, ${name}) NOT IN (${nullable ? "'Array', 'Null'" : "'Array'"}))`,
     // More than one dimension, or a lower bound that is not 1, is not carried as a plain array.
@@ -129,7 +128,7 @@ export function misfitOf(
   image: string,
 ): string {
   const scalars = columns.filter((c) => !c.source.array);
-  const nulls = scalars.map((c) => `isNull(${c.nullableFromWire(element(c))})`);
+  const nulls = scalars.map((c) => c.misfitWire(element(c), image));
   const mayBeNull = scalars.filter((c) => c.nullable).map((c) => chLiteral(c.name));
   const arrays = columns.filter((c) => c.source.array).map((c) => c.misfitWire(element(c), image));
   const inImage = `arrayCount(p -> p.2 = 'null' AND has([${mayBeNull.join(', ')}], p.1), JSONExtractKeysAndValuesRaw(${image}))`;

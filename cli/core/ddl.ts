@@ -46,8 +46,6 @@ export interface TargetObject {
   readonly create: string;
 }
 
-export const qualified = (database: string, name: string) => chIdent(database, name);
-
 /** Columns that every storage table has beside the source's. */
 const SYSTEM_COLUMNS = [
   // The change's WAL position: a later change of a row always has a higher one.
@@ -57,6 +55,12 @@ const SYSTEM_COLUMNS = [
   "_committed_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1))",
   "_written_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC') CODEC(Delta, ZSTD(1))",
 ] as const;
+
+/** Names that a source's column may not have. */
+export const OWN_COLUMNS: ReadonlySet<string> = new Set([
+  '_nulls',
+  ...SYSTEM_COLUMNS.map((definition) => definition.slice(0, definition.indexOf(' '))),
+]);
 
 export function storageObject(plan: TablePlan): TargetObject {
   const { database, final } = plan.names;
@@ -69,7 +73,7 @@ export function storageObject(plan: TablePlan): TargetObject {
     database,
     name: final,
     kind: 'storage',
-    create: `CREATE TABLE IF NOT EXISTS ${qualified(database, final)}
+    create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, final)}
 (
 ${columns.map((c) => `    ${c}`).join(',\n')}
 )
@@ -89,9 +93,9 @@ export function viewObject(plan: TablePlan): TargetObject {
     database,
     name: view,
     kind: 'view',
-    create: `CREATE OR REPLACE VIEW ${qualified(database, view)} AS
+    create: `CREATE OR REPLACE VIEW ${chIdent(database, view)} AS
 SELECT ${columns.join(', ')}
-FROM ${qualified(database, final)} FINAL
+FROM ${chIdent(database, final)} FINAL
 WHERE _deleted = 0`,
   };
 }
@@ -131,9 +135,7 @@ export function tableView(plan: TablePlan, lane: Lane): TargetObject {
   const { database, final, mv } = plan.names;
   const { image, tuple, element, belongs, misfit } = extraction(plan, `${ROW}.`, TUPLE);
   // What a delete does not carry becomes the type's default; nobody sees it.
-  const columns = plan.columns.map(
-    (c) => `    ${c.fromWire(element(c), image)} AS ${chIdent(c.name)}`,
-  );
+  const columns = plan.columns.map((c) => `    ${c.fromWire(element(c))} AS ${chIdent(c.name)}`);
   const nulls = plan.columns.filter((c) => c.nullArray);
   if (nulls.length > 0) {
     const marks = nulls.map(
@@ -145,14 +147,14 @@ export function tableView(plan: TablePlan, lane: Lane): TargetObject {
     database,
     name: mv,
     kind: 'materialized-view',
-    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${qualified(database, mv)} TO ${qualified(database, final)} AS
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(database, mv)} TO ${chIdent(database, final)} AS
 WITH ${tuple} AS ${TUPLE}
 SELECT
 ${columns.join(',\n')},
     ${ROW}.version AS _version,
     ${ROW}.op = 'd' AS _deleted,
     ${ROW}.committed_at AS _committed_at
-FROM ${qualified(lane.names.database, lane.names.fanout)} AS ${ROW}
+FROM ${chIdent(lane.names.database, lane.names.fanout)} AS ${ROW}
 WHERE ${belongs} AND NOT (${misfit})`,
   };
 }
@@ -163,7 +165,7 @@ export function ownTables(): TargetObject[] {
     database: CH_CDC.database,
     name,
     kind: 'storage',
-    create: `CREATE TABLE IF NOT EXISTS ${qualified(CH_CDC.database, name)}\n${body}`,
+    create: `CREATE TABLE IF NOT EXISTS ${chIdent(CH_CDC.database, name)}\n${body}`,
   });
   return [
     object(

@@ -1,5 +1,5 @@
-import { chLiteral } from '../lib/sql.ts';
-import { extraction, qualified, routeOf, type TablePlan, type TargetObject, TUPLE } from './ddl.ts';
+import { chIdent, chLiteral } from '../lib/sql.ts';
+import { extraction, routeOf, type TablePlan, type TargetObject, TUPLE } from './ddl.ts';
 import type { Lane } from './lanes.ts';
 import { CH_CDC, HEARTBEAT } from './names.ts';
 import type { Profile } from './profiles.ts';
@@ -64,7 +64,7 @@ function kafkaTable(
     database: names.database,
     name: names.name,
     kind: 'queue',
-    create: `CREATE TABLE IF NOT EXISTS ${qualified(names.database, names.name)}
+    create: `CREATE TABLE IF NOT EXISTS ${chIdent(names.database, names.name)}
 (
     before Nullable(String),
     after Nullable(String),
@@ -85,7 +85,7 @@ export function fanoutObject(lane: Lane): TargetObject {
     database,
     name: fanout,
     kind: 'fanout',
-    create: `CREATE TABLE IF NOT EXISTS ${qualified(database, fanout)}
+    create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, fanout)}
 (
     route String,
     op String,
@@ -127,7 +127,7 @@ export function laneView(lane: Lane, toastPlaceholder: string): TargetObject {
     database,
     name: mv,
     kind: 'materialized-view',
-    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${qualified(database, mv)} TO ${qualified(database, fanout)} AS
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(database, mv)} TO ${chIdent(database, fanout)} AS
 WITH
 ${messageAliases(toastPlaceholder)}
 SELECT
@@ -138,7 +138,7 @@ SELECT
     ${micros('source.ts_us')} AS committed_at,
     ${micros('ts_us')} AS captured_at,
     ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), ${micros('ts_us')}) AS queued_at
-FROM ${qualified(database, queue)}
+FROM ${chIdent(database, queue)}
 WHERE the_route != ''`,
   };
 }
@@ -162,7 +162,7 @@ export function checkView(
     database,
     name: checkMv,
     kind: 'materialized-view',
-    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${qualified(database, checkMv)} TO ${qualified(CH_CDC.database, CH_CDC.deadLetters)} AS
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(database, checkMv)} TO ${chIdent(CH_CDC.database, CH_CDC.deadLetters)} AS
 SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
     multiIf(
         problem != '', problem,
@@ -189,7 +189,7 @@ ${messageAliases(toastPlaceholder)}
             row_version AS version,
             problem,
             the_route AS route
-        FROM ${qualified(database, check)}
+        FROM ${chIdent(database, check)}
     )
 )
 WHERE reason != ''`,
@@ -204,9 +204,9 @@ export function heartbeatView(lane: Lane): TargetObject {
     database: CH_CDC.database,
     name,
     kind: 'materialized-view',
-    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${qualified(CH_CDC.database, name)} TO ${qualified(CH_CDC.database, CH_CDC.heartbeats)} AS
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(CH_CDC.database, name)} TO ${chIdent(CH_CDC.database, CH_CDC.heartbeats)} AS
 SELECT JSONExtractInt(image, 'beat') AS beat, version, committed_at, captured_at, queued_at
-FROM ${qualified(database, fanout)}
+FROM ${chIdent(database, fanout)}
 WHERE route = ${chLiteral(routeOf(HEARTBEAT))} AND op IN ('c', 'u')`,
   };
 }

@@ -16,9 +16,14 @@ export function isAlive(pid: number): boolean {
 }
 
 function procState(pid: number): string | undefined {
+  return statFields(pid)?.[0];
+}
+
+/** What stands in /proc/PID/stat after the command's name; state first. Absent without /proc. */
+function statFields(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2)[0];
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
     return undefined;
   }
@@ -30,8 +35,8 @@ function procState(pid: number): string | undefined {
  */
 export function processStart(pid: number): string | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const ticks = statFields(pid)?.[19];
+    if (ticks === undefined) return undefined;
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}/${ticks}`;
   } catch {
     return undefined;

@@ -46,6 +46,11 @@ export interface TableVerdict {
   readonly seconds: number;
 }
 
+/** Nothing missing, extra or different, and nothing that could not be compared. */
+export function isEqual(table: TableVerdict): boolean {
+  return table.missing + table.extra + table.different + table.unsettled === 0;
+}
+
 export interface Verification {
   readonly ok: boolean;
   /** False when no heartbeat crossed while differences were settled: they may be lag. */
@@ -98,7 +103,7 @@ export async function verify(
       flowing &&= check.flowing;
     }
     return {
-      ok: tables.every((t) => t.missing + t.extra + t.different + t.unsettled === 0),
+      ok: tables.every(isEqual),
       flowing,
       tables,
       rows: tables.reduce((sum, t) => sum + t.source_rows, 0),

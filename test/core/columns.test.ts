@@ -70,7 +70,7 @@ describe('expressions of columns', () => {
           const plan = planColumn(column(name, type, { array, notNull }));
           if (!plan) throw new Error(`no plan for ${type}`);
           for (const text of [
-            plan.fromWire('w', 'j'),
+            plan.fromWire('w'),
             plan.misfitWire('w', 'j'),
             plan.loadSelect('c'),
             plan.fromLoad('t'),

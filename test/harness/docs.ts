@@ -4,10 +4,10 @@ import { COMMANDS } from '../../cli/commands/registry.ts';
 import { leafPaths } from '../../cli/config/describe.ts';
 import { planColumn } from '../../cli/core/columns.ts';
 import { PROBLEMS } from '../../cli/core/problems.ts';
-import type { SourceColumn } from '../../cli/core/source.ts';
 import { CARRIED_TYPES } from '../../cli/core/types/mapping.ts';
 import type { CommandSpec } from '../../cli/kernel/program.ts';
 import { packageRoot } from '../../cli/lib/packageRoot.ts';
+import { column } from './pipeline.ts';
 
 /** Documentation that is derived from the code; `npm run docs` writes it, a test holds it fresh. */
 export function generatedDocs(): Record<string, string> {
@@ -74,18 +74,8 @@ ${COMMANDS.filter((c) => !c.hidden)
 
 function types(): string {
   const rows = CARRIED_TYPES.map((type) => {
-    const column: SourceColumn = {
-      name: 'c',
-      type,
-      displayType: type,
-      typeKind: 'b',
-      array: false,
-      precision: undefined,
-      scale: undefined,
-      length: undefined,
-      notNull: true,
-    };
-    const declared = type === 'numeric' ? { ...column, precision: 12, scale: 2 } : column;
+    const sized = type === 'numeric' ? { precision: 12, scale: 2 } : {};
+    const declared = column(type, type, { notNull: true, ...sized });
     const label = type === 'numeric' ? 'numeric(12,2)' : type;
     return `| ${label} | \`${planColumn(declared)?.type}\` |`;
   });

@@ -1,5 +1,8 @@
 import type { Admin } from 'kafkajs';
 
+/** Offsets by topic and partition. */
+type Offsets = Map<string, Map<number, bigint>>;
+
 /** Messages of a topic that a consumer group has not acknowledged. */
 export interface GroupLag {
   readonly group: string;
@@ -36,12 +39,9 @@ export async function createTopics(
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 /** End offsets per topic, summed over partitions; topics that do not exist are absent. */
-export async function endOffsets(
-  admin: Admin,
-  topics: readonly string[],
-): Promise<Map<string, Map<number, bigint>>> {
+export async function endOffsets(admin: Admin, topics: readonly string[]): Promise<Offsets> {
   const present = new Set(await admin.listTopics());
-  const found = new Map<string, Map<number, bigint>>();
+  const found: Offsets = new Map();
   for (const topic of topics) {
     if (!present.has(topic)) continue;
     const offsets = await admin.fetchTopicOffsets(topic);
@@ -55,7 +55,7 @@ export async function committedOffsets(
   admin: Admin,
   group: string,
   topics: readonly string[],
-): Promise<Map<string, Map<number, bigint>>> {
+): Promise<Offsets> {
   const answer = await admin.fetchOffsets({ groupId: group, topics: [...topics] });
   return new Map(
     answer.map(({ topic, partitions }) => [
@@ -101,28 +101,23 @@ export async function carryOffsets(
   const { groups: described } = await admin.describeGroups([group]);
   if (described[0]?.members.length) return;
   const own = await committedOffsets(admin, group, topics);
+  const siblings = [];
+  for (const other of others) siblings.push(await committedOffsets(admin, other, topics));
   for (const topic of topics) {
-    const furthest = await furthestOffsets(admin, others, topic);
-    const ahead = [...furthest].filter(
-      ([partition, offset]) => offset > (own.get(topic)?.get(partition) ?? -1n),
-    );
-    if (ahead.length === 0) continue;
-    const partitions = ahead.map(([partition, offset]) => ({ partition, offset: String(offset) }));
-    await admin.setOffsets({ groupId: group, topic, partitions });
+    const partitions = [...furthest(siblings, topic)]
+      .filter(([partition, offset]) => offset > (own.get(topic)?.get(partition) ?? -1n))
+      .map(([partition, offset]) => ({ partition, offset: String(offset) }));
+    if (partitions.length > 0) await admin.setOffsets({ groupId: group, topic, partitions });
   }
 }
 
-async function furthestOffsets(
-  admin: Admin,
-  groups: readonly string[],
-  topic: string,
-): Promise<Map<number, bigint>> {
-  const furthest = new Map<number, bigint>();
+/** Per partition, the highest of some groups' offsets. */
+function furthest(groups: readonly Offsets[], topic: string): Map<number, bigint> {
+  const found = new Map<number, bigint>();
   for (const group of groups) {
-    const offsets = (await committedOffsets(admin, group, [topic])).get(topic) ?? new Map();
-    for (const [partition, offset] of offsets) {
-      if (offset > (furthest.get(partition) ?? -1n)) furthest.set(partition, offset);
+    for (const [partition, offset] of group.get(topic) ?? []) {
+      if (offset > (found.get(partition) ?? -1n)) found.set(partition, offset);
     }
   }
-  return furthest;
+  return found;
 }

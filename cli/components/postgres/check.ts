@@ -1,4 +1,5 @@
 import { planColumn } from '../../core/columns.ts';
+import { OWN_COLUMNS } from '../../core/ddl.ts';
 import { tableLabel } from '../../core/names.ts';
 import type { Finding } from '../../core/problems.ts';
 import type { SourceTable } from '../../core/source.ts';
@@ -18,8 +19,6 @@ export interface CheckInput {
 }
 
 const OLDEST_VERSION = 140_000;
-/** Columns that every storage table has beside the source's. */
-const OWN_COLUMNS = new Set(['_version', '_deleted', '_committed_at', '_written_at', '_nulls']);
 
 /** A slot that keeps this much WAL is reported before the server's own limit invalidates it. */
 export const SLOT_WARNING_BYTES = 4 * 1024 ** 3;
