@@ -18,6 +18,7 @@ import {
 } from '../runtimes/embedded/layout.ts';
 import { EMBEDDED_SERVERS } from '../runtimes/embedded/registry.ts';
 import type { ServerSetting } from '../runtimes/embedded/servers/server.ts';
+import { spreadParts } from '../runtimes/embedded/spread.ts';
 import { Supervisor } from '../runtimes/embedded/supervisor.ts';
 import { findJava } from '../runtimes/embedded/toolchain.ts';
 import { chooseRuntime, resolveEndpoints } from '../runtimes/resolve.ts';
@@ -100,12 +101,16 @@ class Agent {
         ports: this.ports,
         secrets,
       });
-      await new ControlLoops(this.loaded.config, endpoints, this.log, (name, trouble) => {
+      const loops = new ControlLoops(this.loaded.config, endpoints, this.log, (name, trouble) => {
         if (this.loops[name] === trouble) return;
         if (trouble === undefined) delete this.loops[name];
         else this.loops[name] = trouble;
         this.publish();
-      }).run(signal);
+      });
+      await Promise.all([
+        loops.run(signal),
+        ...(this.supervisor ? [spreadParts(this.layout.data('clickhouse'), signal)] : []),
+      ]);
     } catch (error) {
       if (!signal.aborted) {
         this.problem =

@@ -1,11 +1,16 @@
 import { type TableId, tableLabel } from './names.ts';
 import type { Profile } from './profiles.ts';
 
+export interface CapturedTable extends TableId {
+  /** The columns that key its messages; absent when they are its primary key's. */
+  readonly messageKey?: readonly string[];
+}
+
 export interface ConnectorInput {
   readonly topicPrefix: string;
   readonly slot: string;
   readonly publication: string;
-  readonly tables: readonly TableId[];
+  readonly tables: readonly CapturedTable[];
   readonly profile: Profile;
   readonly toastPlaceholder: string;
   readonly maxMessageBytes: number;
@@ -39,6 +44,17 @@ function literalPattern(id: TableId): string {
 }
 
 /**
+ * Debezium tells a change of a key from another change by the message's key, and looks TOASTed
+ * values up by it: it must be the key that the copy has.
+ */
+function messageKeys(tables: readonly CapturedTable[]): Record<string, string> {
+  const keys = tables.flatMap((table) =>
+    table.messageKey ? [`${literalPattern(table)}:${table.messageKey.join(',')}`] : [],
+  );
+  return keys.length > 0 ? { 'message.key.columns': keys.join(';') } : {};
+}
+
+/**
  * The Debezium connector's configuration. Options whose default hurts are all set; facts.md and
  * ARCHITECTURE.md say why.
  */
@@ -60,6 +76,7 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'publication.autocreate.mode': 'disabled',
     'publish.via.partition.root': 'true',
     'table.include.list': input.tables.map(literalPattern).join(','),
+    ...messageKeys(input.tables),
     'snapshot.mode': input.snapshot ? 'initial' : 'no_data',
     // Every value keeps its precision: numbers and times as text, bytes as hexadecimal.
     'decimal.handling.mode': 'string',
@@ -69,6 +86,8 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'binary.handling.mode': 'hex',
     'include.unknown.datatypes': 'true',
     'tombstones.on.delete': 'false',
+    // The default leaves truncates out.
+    'skipped.operations': 'none',
     'provide.transaction.metadata': 'false',
     // The agent's own heartbeat row moves the slot on when captured tables are idle.
     'heartbeat.interval.ms': '0',
@@ -93,6 +112,7 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'post.processors': 'reselector',
     'reselector.type': 'io.debezium.processors.reselect.ReselectColumnsPostProcessor',
     'reselector.reselect.unavailable.values': 'true',
+    'reselector.reselect.use.event.key': 'true',
     'reselector.reselect.null.values': 'false',
     'errors.max.retries': '-1',
     'key.converter': 'org.apache.kafka.connect.json.JsonConverter',

@@ -82,6 +82,11 @@ ORDER BY (${plan.key.map((c) => chIdent(c.name)).join(', ')})`,
   };
 }
 
+/** The WAL position of a table's last TRUNCATE; 0 when there was none. */
+function truncatePosition(id: TableId): string {
+  return `(SELECT max(version) FROM ${chIdent(CH_CDC.database, CH_CDC.truncates)} WHERE schema_name = ${chLiteral(id.schema)} AND table_name = ${chLiteral(id.table)})`;
+}
+
 /** What people query: the latest version of every row that still exists. */
 export function viewObject(plan: TablePlan): TargetObject {
   const { database, final, view } = plan.names;
@@ -96,7 +101,7 @@ export function viewObject(plan: TablePlan): TargetObject {
     create: `CREATE OR REPLACE VIEW ${chIdent(database, view)} AS
 SELECT ${columns.join(', ')}
 FROM ${chIdent(database, final)} FINAL
-WHERE _deleted = 0`,
+WHERE _deleted = 0 AND _version > ${truncatePosition(plan)}`,
   };
 }
 
@@ -159,7 +164,7 @@ WHERE ${belongs} AND NOT (${misfit})`,
   };
 }
 
-/** Tables of our own: dead letters, progress of loads, the heartbeats that arrived. */
+/** Tables of our own: dead letters, progress of loads, last truncates, heartbeats that arrived. */
 export function ownTables(): TargetObject[] {
   const object = (name: string, body: string): TargetObject => ({
     database: CH_CDC.database,
@@ -199,6 +204,17 @@ ORDER BY (topic, partition, offset)`,
 )
 ENGINE = ReplacingMergeTree(at)
 ORDER BY (schema_name, table_name, floor, chunk)`,
+    ),
+    object(
+      CH_CDC.truncates,
+      `(
+    schema_name String,
+    table_name String,
+    version UInt64,
+    committed_at DateTime64(6, 'UTC')
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (schema_name, table_name)`,
     ),
     object(
       CH_CDC.heartbeats,

@@ -2,7 +2,7 @@ import { chIdent, chLiteral } from '../lib/sql.ts';
 import { extraction, routeOf, type TablePlan, type TargetObject, TUPLE } from './ddl.ts';
 import type { Lane } from './lanes.ts';
 import { CH_CDC, HEARTBEAT } from './names.ts';
-import type { Profile } from './profiles.ts';
+import { flushMs, type Profile } from './profiles.ts';
 
 export interface QueueOptions {
   readonly brokers: string;
@@ -23,7 +23,7 @@ export function queueObject(lane: Lane, options: QueueOptions): TargetObject {
  */
 export function checkQueueObject(lane: Lane, options: QueueOptions): TargetObject {
   const { database, check, checkGroup } = lane.names;
-  const profile = { ...options.profile, flushMs: 1000, pollTimeoutMs: 500, rescheduleMs: 500 };
+  const profile = { ...options.profile, pollTimeoutMs: 1000, rescheduleMs: 500 };
   return kafkaTable(lane, { ...options, profile }, { database, name: check, group: checkGroup });
 }
 
@@ -41,7 +41,7 @@ function kafkaTable(
     kafka_num_consumers: 1,
     kafka_thread_per_consumer: 1,
     kafka_handle_error_mode: 'stream',
-    kafka_flush_interval_ms: profile.flushMs,
+    kafka_flush_interval_ms: flushMs(profile),
     kafka_poll_timeout_ms: profile.pollTimeoutMs,
     kafka_consumer_reschedule_ms: profile.rescheduleMs,
     kafka_max_block_size: profile.maxBlockSize,
@@ -107,8 +107,8 @@ function messageAliases(toastPlaceholder: string): string {
     if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
-        the_image = '', 'no image of the row',
+        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
+        the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
     -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
@@ -166,7 +166,7 @@ export function checkView(
 SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
     multiIf(
         problem != '', problem,
-        route = '', '',
+        op = 't' OR route IN ('', ${chLiteral(routeOf(HEARTBEAT))}), '',
 ${cases.join('\n')}
         'no such table') AS reason
 FROM
@@ -193,6 +193,27 @@ ${messageAliases(toastPlaceholder)}
     )
 )
 WHERE reason != ''`,
+  };
+}
+
+/**
+ * A truncate has no rows: its position is kept, and the table's view hides what is older. Rows that
+ * the same transaction wrote before or after it have positions of their own on either side.
+ */
+export function truncateView(lane: Lane): TargetObject {
+  const { database, fanout, truncateMv } = lane.names;
+  return {
+    database,
+    name: truncateMv,
+    kind: 'materialized-view',
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(database, truncateMv)} TO ${chIdent(CH_CDC.database, CH_CDC.truncates)} AS
+SELECT
+    splitByChar('\\x1F', route)[1] AS schema_name,
+    splitByChar('\\x1F', route)[2] AS table_name,
+    version,
+    committed_at
+FROM ${chIdent(database, fanout)}
+WHERE op = 't'`,
   };
 }
 

@@ -15,10 +15,11 @@ export interface Lane {
 }
 
 /**
- * Up to this many topics each get a queue of their own, which is quickest; more share lanes, since
- * every queue costs about 5 % of a core, idle or not (docs/performance.md).
+ * Up to this many topics (four tables and the heartbeat) each get a queue of their own, which is
+ * quickest; more share lanes, since every queue costs about 5 % of a core, idle or not
+ * (docs/performance.md).
  */
-export const OWN_QUEUE_LIMIT = 4;
+export const OWN_QUEUE_LIMIT = 5;
 /** Topics in one shared lane, on average: its latency grows with the views behind it (docs/performance.md). */
 export const LANE_SIZE = 12;
 

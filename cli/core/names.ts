@@ -38,6 +38,7 @@ export const CH_CDC = {
   deadLetters: 'dead_letters',
   loads: 'loads',
   heartbeats: 'heartbeats',
+  truncates: 'truncates',
 } as const;
 
 /** Databases of ClickHouse's and of our own; a schema of that name gets an underscore. */
@@ -98,7 +99,16 @@ export interface TargetNames {
 }
 
 /** What is appended to a view's name for the objects that belong to it. */
-const SUFFIXES = ['final', 'mv', 'queue', 'queue_rows', 'queue_mv', 'check', 'check_mv'] as const;
+const SUFFIXES = [
+  'final',
+  'mv',
+  'queue',
+  'queue_rows',
+  'queue_mv',
+  'truncate_mv',
+  'check',
+  'check_mv',
+] as const;
 
 /**
  * Names for all tables at once, because they can collide: `orders_final` may be a table of the
@@ -160,6 +170,7 @@ export interface LaneNames {
   readonly queue: string;
   readonly fanout: string;
   readonly mv: string;
+  readonly truncateMv: string;
   readonly group: string;
   /** The second, slow reader, which looks for what no table can take. */
   readonly check: string;
@@ -183,6 +194,7 @@ export function laneNames(group: string, own: TargetNames | undefined, index: nu
     queue: `${stem}queue`,
     fanout: `${stem}queue_rows`,
     mv: `${stem}queue_mv`,
+    truncateMv: `${stem}truncate_mv`,
     group: ownGroup,
     check: `${stem}check`,
     checkMv: `${stem}check_mv`,

@@ -1,16 +1,17 @@
 /** What `profile` means for every server of the pipeline. */
 export interface Profile {
-  /** Kafka engine: a block is flushed after this long. */
-  readonly flushMs: number;
-  /** Kafka engine: how long one poll waits; it is waited out in full when little arrives. */
+  /**
+   * Kafka engine: how long one poll waits; it is waited out in full when little arrives. A block is
+   * flushed after one poll, see flushMs().
+   */
   readonly pollTimeoutMs: number;
   /** Kafka engine: the wait between two rounds of a consumer. */
   readonly rescheduleMs: number;
   /**
-   * Flush and poll of a lane that many tables share. Each round costs some milliseconds a table,
-   * idle or not: rounds that are too short take the CPU from the rest and make everything later.
+   * The same in a lane that many tables share. Each round costs some milliseconds a table, idle or
+   * not: rounds that are too short take the CPU from the rest and make everything later.
    */
-  readonly sharedFlushMs: number;
+  readonly sharedPollTimeoutMs: number;
   readonly maxBlockSize: number;
   /** Debezium: how often its queue is looked at when it was empty. */
   readonly connectPollMs: number;
@@ -22,21 +23,19 @@ export interface Profile {
 /** Sources: the measurements in docs/performance.md. */
 export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput', Profile>> = {
   'low-latency': {
-    flushMs: 20,
     pollTimeoutMs: 20,
     rescheduleMs: 5,
-    sharedFlushMs: 60,
+    sharedPollTimeoutMs: 50,
     maxBlockSize: 65_536,
-    connectPollMs: 5,
+    connectPollMs: 15,
     connectBatch: 8192,
-    producerLingerMs: 1,
+    producerLingerMs: 2,
     heartbeatMs: 500,
   },
   balanced: {
-    flushMs: 200,
     pollTimeoutMs: 100,
     rescheduleMs: 50,
-    sharedFlushMs: 200,
+    sharedPollTimeoutMs: 200,
     maxBlockSize: 65_536,
     connectPollMs: 50,
     connectBatch: 8192,
@@ -44,10 +43,9 @@ export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput'
     heartbeatMs: 1000,
   },
   throughput: {
-    flushMs: 1000,
     pollTimeoutMs: 500,
     rescheduleMs: 100,
-    sharedFlushMs: 1000,
+    sharedPollTimeoutMs: 1000,
     maxBlockSize: 262_144,
     connectPollMs: 100,
     connectBatch: 16_384,
@@ -56,7 +54,16 @@ export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput'
   },
 };
 
+/**
+ * Kafka engine: a block is flushed when this much time has passed since its first poll. Shorter than
+ * the poll, because ClickHouse asks a clock that ticks every 4 ms: with equal figures every other
+ * block waits for a second poll and is twice as late (docs/performance.md).
+ */
+export function flushMs(profile: Profile): number {
+  return Math.round(profile.pollTimeoutMs * 0.75);
+}
+
 /** The profile of lanes that several tables share. */
 export function sharedProfile(profile: Profile): Profile {
-  return { ...profile, flushMs: profile.sharedFlushMs, pollTimeoutMs: profile.sharedFlushMs };
+  return { ...profile, pollTimeoutMs: profile.sharedPollTimeoutMs };
 }

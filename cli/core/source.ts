@@ -22,8 +22,16 @@ export interface SourceTable extends TableId {
   /** `r` ordinary, `p` partitioned. */
   readonly kind: 'r' | 'p';
   readonly columns: readonly SourceColumn[];
-  /** Columns of the primary key in its order, or of the replica identity index; empty without. */
+  /**
+   * Columns that tell a row from every other at any moment, in their index's order: of the replica
+   * identity index, else of the primary key, else (replica identity full) of another unique index
+   * without NULLs. Empty when there is none. Never of a deferrable constraint: two rows can have one
+   * key for a moment then, and the last change of a key would not tell which of them is left.
+   */
   readonly key: readonly string[];
+  readonly keyIsPrimary: boolean;
+  /** There is a primary key, but a deferrable one. */
+  readonly keyIsDeferrable: boolean;
   /** `d` default, `f` full, `i` index, `n` nothing. */
   readonly replicaIdentity: 'd' | 'f' | 'i' | 'n';
   /** From the planner's statistics; an estimate. */

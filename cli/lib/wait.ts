@@ -14,22 +14,32 @@ export class WaitTimeout extends Error {
   }
 }
 
+export interface WaitOptions {
+  readonly timeoutMs: number;
+  readonly everyMs?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** The time counts from the last look that saw something else: what moves is given its time. */
+  readonly whileMoving?: boolean;
+}
+
 /**
  * Looks until ready or the deadline passes. An exception in a look counts as "not yet"; its
  * message is what was last seen.
  */
 export async function waitFor<T>(
   what: string,
-  options: { timeoutMs: number; everyMs?: number; signal?: AbortSignal | undefined },
+  options: WaitOptions,
   look: () => Promise<Look<T>> | Look<T>,
 ): Promise<T> {
-  const deadline = performance.now() + options.timeoutMs;
+  let deadline = performance.now() + options.timeoutMs;
   let seen = 'nothing yet';
   for (;;) {
     options.signal?.throwIfAborted();
     try {
       const result = await look();
       if ('ready' in result) return result.ready;
+      if (options.whileMoving && result.seen !== seen)
+        deadline = performance.now() + options.timeoutMs;
       seen = result.seen;
     } catch (error) {
       if (options.signal?.aborted) throw error;

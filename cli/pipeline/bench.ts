@@ -16,7 +16,13 @@ const TABLES = Array.from({ length: 10 }, (_, i) => `t${i}`);
 
 /** A poll is a query, and queries take the CPU that is measured: rarer, and the figure is as coarse. */
 const PROBE_POLL_MS = 20;
-const PROBE_EVERY_MS = 200;
+const PROBE_EVERY_MS = 500;
+/** Two JVMs compile what they run for the first time; rows of this while are not counted. */
+const WARM_UP_SECONDS = 20;
+/** What column n of a row tells: its number while latency is measured, or one of these. */
+const PROBE = -1;
+const BACKLOG = -2;
+const WARM_UP = -3;
 
 export interface BenchOptions {
   readonly bulkRows: number;
@@ -138,11 +144,14 @@ class Bench {
 
   /** A steady rate over ten tables, with single rows whose way is watched by a polling client. */
   async latency(rate: number, seconds: number): Promise<BenchResult['latency']> {
-    this.events.phase(`writing ${rate} rows/s into ${TABLES.length} tables for ${seconds} s`);
+    this.events.phase(
+      `writing ${rate} rows/s into ${TABLES.length} tables for ${WARM_UP_SECONDS} + ${seconds} s`,
+    );
     const pool = postgresPool(this.stack.endpoints.postgres, 8);
     const probes: number[] = [];
     try {
-      const writing = this.write(pool, rate, seconds);
+      await this.write(pool, rate, WARM_UP_SECONDS, () => WARM_UP);
+      const writing = this.write(pool, rate, seconds, (sent) => sent);
       const untilMs = performance.now() + seconds * 1000 - 1000;
       await pause(1000, this.signal);
       while (performance.now() < untilMs) {
@@ -157,7 +166,7 @@ class Bench {
     const rows = await this.clickhouse.rows<{ ms: number }>(
       TABLES.map(
         (t) =>
-          `SELECT toFloat64(_written_at - _committed_at) * 1000 AS ms FROM ${chIdent(SCHEMA, `${t}_final`)} WHERE _version > 0`,
+          `SELECT toFloat64(_written_at - _committed_at) * 1000 AS ms FROM ${chIdent(SCHEMA, `${t}_final`)} WHERE n != ${WARM_UP}`,
       ).join(' UNION ALL '),
     );
     return {
@@ -170,7 +179,12 @@ class Bench {
     };
   }
 
-  private async write(pool: pg.Pool, rate: number, seconds: number): Promise<void> {
+  private async write(
+    pool: pg.Pool,
+    rate: number,
+    seconds: number,
+    mark: (sent: number) => number,
+  ): Promise<void> {
     const startedAtMs = performance.now();
     const total = rate * seconds;
     const pending = new Set<Promise<unknown>>();
@@ -181,7 +195,7 @@ class Bench {
           .query({
             name: `w${sent % TABLES.length}`,
             text: insertInto(TABLES[sent % TABLES.length] ?? 't0'),
-            values: [sent, `row ${sent}`],
+            values: [mark(sent), `row ${sent}`],
           })
           .finally(() => pending.delete(insert));
         pending.add(insert);
@@ -194,7 +208,7 @@ class Bench {
   /** Milliseconds from the commit's answer until a polling client sees the row. */
   private async probe(pool: pg.Pool, table: string): Promise<number> {
     const { rows } = await pool.query<{ id: string }>(`${insertInto(table)} RETURNING id`, [
-      -1,
+      PROBE,
       'probe',
     ]);
     const committedAtMs = performance.now();
@@ -218,7 +232,7 @@ class Bench {
     const { connector } = this.stack.names;
     const count = async () => {
       const found = await this.clickhouse.rows<{ there: string }>(
-        `SELECT count() AS there FROM ${chIdent(SCHEMA, 't0_final')} WHERE n = -2`,
+        `SELECT count() AS there FROM ${chIdent(SCHEMA, 't0_final')} WHERE n = ${BACKLOG}`,
       );
       return Number(found[0]?.there);
     };
@@ -236,7 +250,7 @@ class Bench {
         this.signal.throwIfAborted();
         const n = Math.min(perTransaction, rows - written);
         await client.query(
-          `INSERT INTO ${SCHEMA}.t0 (n, label, amount) SELECT -2, 'backlog ' || g, g FROM generate_series(1, ${n}) g`,
+          `INSERT INTO ${SCHEMA}.t0 (n, label, amount) SELECT ${BACKLOG}, 'backlog ' || g, g FROM generate_series(1, ${n}) g`,
         );
       }
     });

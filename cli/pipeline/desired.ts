@@ -5,7 +5,6 @@ import {
   planTable,
   storageObject,
   type TablePlan,
-  type TargetObject,
   tableView,
   viewObject,
 } from '../core/ddl.ts';
@@ -16,16 +15,17 @@ import {
   heartbeatView,
   laneView,
   queueObject,
+  truncateView,
 } from '../core/lane-ddl.ts';
 import { type Lane, planLanes } from '../core/lanes.ts';
 import {
   CDC_SCHEMA,
   CH_CDC,
   HEARTBEAT,
-  laneNames,
+  type TableId,
+  type TargetNames,
   tableLabelKey,
   targetNames,
-  topicName,
 } from '../core/names.ts';
 import type { DesiredLane, DesiredTarget } from '../core/plan.ts';
 import { sharedProfile } from '../core/profiles.ts';
@@ -50,19 +50,23 @@ export function desiredOf(stack: Stack, captured: readonly SourceTable[]): Desir
     return planTable(source, own);
   });
   const options = { prefix: stack.names.topicPrefix, group: stack.names.group };
-  const lanes = planLanes(tables, names, options);
-  const heartbeat = heartbeatLane(stack);
-  const target = desiredTarget(stack, tables, lanes, heartbeat);
+  names.set(tableLabelKey(HEARTBEAT), HEARTBEAT_NAMES);
+  const lanes = planLanes([...tables, HEARTBEAT], names, options);
   return {
     tables,
-    lanes: [...lanes, heartbeat],
-    topics: [...new Set([...lanes, heartbeat].flatMap((lane) => lane.topics))],
-    target,
+    lanes,
+    topics: lanes.flatMap((lane) => lane.topics),
+    target: desiredTarget(stack, tables, lanes),
     connector: connectorConfig({
       topicPrefix: stack.names.topicPrefix,
       slot: stack.names.slot,
       publication: stack.names.publication,
-      tables: [...tables, HEARTBEAT],
+      tables: [
+        ...tables.map(({ schema, table, source }) =>
+          source.keyIsPrimary ? { schema, table } : { schema, table, messageKey: source.key },
+        ),
+        HEARTBEAT,
+      ],
       profile: stack.profile,
       toastPlaceholder: stack.secrets.toastPlaceholder,
       maxMessageBytes: MAX_MESSAGE_BYTES,
@@ -77,39 +81,42 @@ function databaseOf(endpoint: PostgresEndpoint) {
   return { host, port, user, password, database, sslmode };
 }
 
-/** The heartbeat crosses the pipeline like any table, but in a queue of its own. */
-function heartbeatLane(stack: Stack): Lane {
-  const own = {
-    database: CDC_SCHEMA,
-    view: HEARTBEAT.table,
-    final: '',
-    mv: `${HEARTBEAT.table}_mv`,
-  };
-  return {
-    names: laneNames(stack.names.group, own, 0),
-    topics: [topicName(stack.names.topicPrefix, HEARTBEAT)],
-    tables: [HEARTBEAT],
-  };
+/**
+ * The heartbeat crosses the pipeline like any table and in one of their lanes, so that it tells how
+ * late they are. It has no storage of a table's: its view keeps every beat.
+ */
+const HEARTBEAT_NAMES: TargetNames = {
+  database: CDC_SCHEMA,
+  view: HEARTBEAT.table,
+  final: CH_CDC.heartbeats,
+  mv: `${HEARTBEAT.table}_mv`,
+};
+
+function isHeartbeat(id: TableId): boolean {
+  return tableLabelKey(id) === tableLabelKey(HEARTBEAT);
 }
 
 function desiredTarget(
   stack: Stack,
   tables: readonly TablePlan[],
   lanes: readonly Lane[],
-  heartbeat: Lane,
 ): DesiredTarget {
   const queueOptions = {
     brokers: stack.endpoints.kafka.brokers.join(','),
-    // The heartbeat keeps the rhythm of the tables, so that it tells how late they are.
     profile: lanes.some((lane) => lane.topics.length > 1)
       ? sharedProfile(stack.profile)
       : stack.profile,
     // The embedded ClickHouse has the credentials in its own configuration.
     sasl: stack.endpoints.clickhouse.managed ? undefined : stack.endpoints.kafka.sasl,
   };
-  const laneOf = (lane: Lane, views: readonly TargetObject[]): DesiredLane => ({
+  const laneOf = (lane: Lane): DesiredLane => ({
     queue: queueObject(lane, queueOptions),
-    behind: [fanoutObject(lane), ...views],
+    behind: [
+      fanoutObject(lane),
+      ...own(lane).map((plan) => tableView(plan, lane)),
+      ...(own(lane).length > 0 ? [truncateView(lane)] : []),
+      ...(lane.tables.some(isHeartbeat) ? [heartbeatView(lane)] : []),
+    ],
     reader: laneView(lane, stack.secrets.toastPlaceholder),
   });
   const checkOf = (lane: Lane): DesiredLane => ({
@@ -118,22 +125,19 @@ function desiredTarget(
     reader: checkView(lane, own(lane), stack.secrets.toastPlaceholder),
   });
   const own = (lane: Lane): TablePlan[] =>
-    lane.tables.map((id) => {
-      const plan = tables.find((t) => tableLabelKey(t) === tableLabelKey(id));
-      if (!plan) throw new RangeError(`no plan for ${id.table}`);
-      return plan;
-    });
-  const desiredLanes = lanes.flatMap((lane) => [
-    laneOf(
-      lane,
-      own(lane).map((plan) => tableView(plan, lane)),
-    ),
-    checkOf(lane),
-  ]);
+    lane.tables
+      .filter((id) => !isHeartbeat(id))
+      .map((id) => {
+        const plan = tables.find((t) => tableLabelKey(t) === tableLabelKey(id));
+        if (!plan) throw new RangeError(`no plan for ${id.table}`);
+        return plan;
+      });
   return {
     databases: [...new Set([CH_CDC.database, ...tables.map((t) => t.names.database)])],
     own: ownTables(),
     tables: tables.map((plan) => ({ plan, storage: storageObject(plan), view: viewObject(plan) })),
-    lanes: [...desiredLanes, laneOf(heartbeat, [heartbeatView(heartbeat)])],
+    lanes: lanes.flatMap((lane) =>
+      own(lane).length > 0 ? [laneOf(lane), checkOf(lane)] : [laneOf(lane)],
+    ),
   };
 }

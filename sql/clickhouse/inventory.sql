@@ -37,6 +37,17 @@ ENGINE = ReplacingMergeTree(at)
 ORDER BY (schema_name, table_name, floor, chunk)
 COMMENT 'cdc storage 2a2ab5bad91269af';
 
+CREATE TABLE IF NOT EXISTS `cdc`.`truncates`
+(
+    schema_name String,
+    table_name String,
+    version UInt64,
+    committed_at DateTime64(6, 'UTC')
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (schema_name, table_name)
+COMMENT 'cdc storage 62051ce1a86372c2';
+
 CREATE TABLE IF NOT EXISTS `cdc`.`heartbeats`
 (
     beat Int64,
@@ -69,8 +80,8 @@ COMMENT 'cdc storage 5f320c094a70f756';
 CREATE OR REPLACE VIEW `inventory`.`customers` AS
 SELECT `id`, `first_name`, `last_name`, `email`
 FROM `inventory`.`customers_final` FINAL
-WHERE _deleted = 0
-COMMENT 'cdc view f214b95159fd99ff';
+WHERE _deleted = 0 AND _version > (SELECT max(version) FROM `cdc`.`truncates` WHERE schema_name = 'inventory' AND table_name = 'customers')
+COMMENT 'cdc view 35aabfe28dc356fa';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_final`
 (
@@ -91,8 +102,8 @@ COMMENT 'cdc storage 3a769701596ad135';
 CREATE OR REPLACE VIEW `inventory`.`orders` AS
 SELECT `id`, `order_date`, `purchaser`, `quantity`, `product_id`
 FROM `inventory`.`orders_final` FINAL
-WHERE _deleted = 0
-COMMENT 'cdc view b86804d3c97c4994';
+WHERE _deleted = 0 AND _version > (SELECT max(version) FROM `cdc`.`truncates` WHERE schema_name = 'inventory' AND table_name = 'orders')
+COMMENT 'cdc view 53177839a26db701';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_final`
 (
@@ -112,8 +123,8 @@ COMMENT 'cdc storage 6987cfc209da078a';
 CREATE OR REPLACE VIEW `inventory`.`products` AS
 SELECT `id`, `name`, `description`, `weight`
 FROM `inventory`.`products_final` FINAL
-WHERE _deleted = 0
-COMMENT 'cdc view 864c61aea5302552';
+WHERE _deleted = 0 AND _version > (SELECT max(version) FROM `cdc`.`truncates` WHERE schema_name = 'inventory' AND table_name = 'products')
+COMMENT 'cdc view 15a5012b24be5316';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_final`
 (
@@ -131,611 +142,8 @@ COMMENT 'cdc storage 9c5b536a3dd90db9';
 CREATE OR REPLACE VIEW `inventory`.`products_on_hand` AS
 SELECT `product_id`, `quantity`
 FROM `inventory`.`products_on_hand_final` FINAL
-WHERE _deleted = 0
-COMMENT 'cdc view 78804223b6061e9f';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue_rows`
-(
-    route String,
-    op String,
-    image String,
-    version UInt64,
-    committed_at DateTime64(6, 'UTC'),
-    captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC')
-)
-ENGINE = Null
-COMMENT 'cdc fanout 3e54e1a716581dae';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_mv` TO `inventory`.`customers_final` AS
-WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))') AS __cdc_tuple
-SELECT
-    assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `id`,
-    assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `first_name`,
-    assumeNotNull(tupleElement(__cdc_tuple, 3)) AS `last_name`,
-    assumeNotNull(tupleElement(__cdc_tuple, 4)) AS `email`,
-    __cdc_row.version AS _version,
-    __cdc_row.op = 'd' AS _deleted,
-    __cdc_row.committed_at AS _committed_at
-FROM `inventory`.`customers_queue_rows` AS __cdc_row
-WHERE __cdc_row.route = 'inventory\x1Fcustomers' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(tupleElement(__cdc_tuple, 2)) OR isNull(tupleElement(__cdc_tuple, 3)) OR isNull(tupleElement(__cdc_tuple, 4))))
-COMMENT 'cdc materialized-view 952d670994aa1b95';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue`
-(
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
-    ts_us Int64
-)
-ENGINE = Kafka
-SETTINGS
-    kafka_broker_list = 'kafka:9092',
-    kafka_topic_list = 'postgres-server.inventory.customers',
-    kafka_group_name = 'clickhouse-group.inventory.customers',
-    kafka_format = 'JSONEachRow',
-    kafka_num_consumers = 1,
-    kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
-    kafka_flush_interval_ms = 20,
-    kafka_poll_timeout_ms = 20,
-    kafka_consumer_reschedule_ms = 5,
-    kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 6a3318f67459f515';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_queue_mv` TO `inventory`.`customers_queue_rows` AS
-WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
-    multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
-        the_image = '', 'no image of the row',
-        wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
-SELECT
-    the_route AS route,
-    op,
-    the_image AS image,
-    row_version AS version,
-    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
-    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
-FROM `inventory`.`customers_queue`
-WHERE the_route != ''
-COMMENT 'cdc materialized-view 5e8d7ca162dd15d2';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`customers_check`
-(
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
-    ts_us Int64
-)
-ENGINE = Kafka
-SETTINGS
-    kafka_broker_list = 'kafka:9092',
-    kafka_topic_list = 'postgres-server.inventory.customers',
-    kafka_group_name = 'clickhouse-group.inventory.customers.check',
-    kafka_format = 'JSONEachRow',
-    kafka_num_consumers = 1,
-    kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
-    kafka_flush_interval_ms = 1000,
-    kafka_poll_timeout_ms = 500,
-    kafka_consumer_reschedule_ms = 500,
-    kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 567892f6f2912637';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_check_mv` TO `cdc`.`dead_letters` AS
-SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
-    multiIf(
-        problem != '', problem,
-        route = '', '',
-        route = 'inventory\x1Fcustomers', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) OR isNull(tupleElement(__cdc_tuple_0, 2)) OR isNull(tupleElement(__cdc_tuple_0, 3)) OR isNull(tupleElement(__cdc_tuple_0, 4))), 'a value does not fit its column', ''),
-        'no such table') AS reason
-FROM
-(
-    SELECT *,
-        JSONExtract(if(route = 'inventory\x1Fcustomers', image, ''), 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))') AS __cdc_tuple_0
-    FROM
-    (
-        WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
-    multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
-        the_image = '', 'no image of the row',
-        wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
-        SELECT
-            _topic AS topic,
-            _partition AS partition,
-            _offset AS offset,
-            source.schema AS schema_name,
-            source.table AS table_name,
-            op,
-            the_image AS image,
-            if(_error != '', _raw_message, '') AS raw,
-            row_version AS version,
-            problem,
-            the_route AS route
-        FROM `inventory`.`customers_check`
-    )
-)
-WHERE reason != ''
-COMMENT 'cdc materialized-view 51cd5d4f27543068';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue_rows`
-(
-    route String,
-    op String,
-    image String,
-    version UInt64,
-    committed_at DateTime64(6, 'UTC'),
-    captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC')
-)
-ENGINE = Null
-COMMENT 'cdc fanout 0224b4831dfc583b';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_mv` TO `inventory`.`orders_final` AS
-WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple
-SELECT
-    assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `id`,
-    assumeNotNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) AS `order_date`,
-    assumeNotNull(tupleElement(__cdc_tuple, 3)) AS `purchaser`,
-    assumeNotNull(tupleElement(__cdc_tuple, 4)) AS `quantity`,
-    assumeNotNull(tupleElement(__cdc_tuple, 5)) AS `product_id`,
-    __cdc_row.version AS _version,
-    __cdc_row.op = 'd' AS _deleted,
-    __cdc_row.committed_at AS _committed_at
-FROM `inventory`.`orders_queue_rows` AS __cdc_row
-WHERE __cdc_row.route = 'inventory\x1Forders' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) OR isNull(tupleElement(__cdc_tuple, 3)) OR isNull(tupleElement(__cdc_tuple, 4)) OR isNull(tupleElement(__cdc_tuple, 5))))
-COMMENT 'cdc materialized-view 7b08b0657d2bfe49';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue`
-(
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
-    ts_us Int64
-)
-ENGINE = Kafka
-SETTINGS
-    kafka_broker_list = 'kafka:9092',
-    kafka_topic_list = 'postgres-server.inventory.orders',
-    kafka_group_name = 'clickhouse-group.inventory.orders',
-    kafka_format = 'JSONEachRow',
-    kafka_num_consumers = 1,
-    kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
-    kafka_flush_interval_ms = 20,
-    kafka_poll_timeout_ms = 20,
-    kafka_consumer_reschedule_ms = 5,
-    kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 29e7a92b1f819b9d';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_queue_mv` TO `inventory`.`orders_queue_rows` AS
-WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
-    multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
-        the_image = '', 'no image of the row',
-        wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
-SELECT
-    the_route AS route,
-    op,
-    the_image AS image,
-    row_version AS version,
-    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
-    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
-FROM `inventory`.`orders_queue`
-WHERE the_route != ''
-COMMENT 'cdc materialized-view 89ea674b6bf4d9d2';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`orders_check`
-(
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
-    ts_us Int64
-)
-ENGINE = Kafka
-SETTINGS
-    kafka_broker_list = 'kafka:9092',
-    kafka_topic_list = 'postgres-server.inventory.orders',
-    kafka_group_name = 'clickhouse-group.inventory.orders.check',
-    kafka_format = 'JSONEachRow',
-    kafka_num_consumers = 1,
-    kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
-    kafka_flush_interval_ms = 1000,
-    kafka_poll_timeout_ms = 500,
-    kafka_consumer_reschedule_ms = 500,
-    kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue a48fe50b85b52c2d';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_check_mv` TO `cdc`.`dead_letters` AS
-SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
-    multiIf(
-        problem != '', problem,
-        route = '', '',
-        route = 'inventory\x1Forders', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) OR isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple_0, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) OR isNull(tupleElement(__cdc_tuple_0, 3)) OR isNull(tupleElement(__cdc_tuple_0, 4)) OR isNull(tupleElement(__cdc_tuple_0, 5))), 'a value does not fit its column', ''),
-        'no such table') AS reason
-FROM
-(
-    SELECT *,
-        JSONExtract(if(route = 'inventory\x1Forders', image, ''), 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple_0
-    FROM
-    (
-        WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
-    multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
-        the_image = '', 'no image of the row',
-        wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
-        SELECT
-            _topic AS topic,
-            _partition AS partition,
-            _offset AS offset,
-            source.schema AS schema_name,
-            source.table AS table_name,
-            op,
-            the_image AS image,
-            if(_error != '', _raw_message, '') AS raw,
-            row_version AS version,
-            problem,
-            the_route AS route
-        FROM `inventory`.`orders_check`
-    )
-)
-WHERE reason != ''
-COMMENT 'cdc materialized-view f375a30b33a085df';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`products_queue_rows`
-(
-    route String,
-    op String,
-    image String,
-    version UInt64,
-    committed_at DateTime64(6, 'UTC'),
-    captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC')
-)
-ENGINE = Null
-COMMENT 'cdc fanout 3aac309cc2ece005';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_mv` TO `inventory`.`products_final` AS
-WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))') AS __cdc_tuple
-SELECT
-    assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `id`,
-    assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `name`,
-    tupleElement(__cdc_tuple, 3) AS `description`,
-    tupleElement(__cdc_tuple, 4) AS `weight`,
-    __cdc_row.version AS _version,
-    __cdc_row.op = 'd' AS _deleted,
-    __cdc_row.committed_at AS _committed_at
-FROM `inventory`.`products_queue_rows` AS __cdc_row
-WHERE __cdc_row.route = 'inventory\x1Fproducts' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2)) + isNull(tupleElement(__cdc_tuple, 3)) + isNull(tupleElement(__cdc_tuple, 4)) != arrayCount(p -> p.2 = 'null' AND has(['description', 'weight'], p.1), JSONExtractKeysAndValuesRaw(__cdc_row.image))))
-COMMENT 'cdc materialized-view f17e8994df43c00e';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`products_queue`
-(
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
-    ts_us Int64
-)
-ENGINE = Kafka
-SETTINGS
-    kafka_broker_list = 'kafka:9092',
-    kafka_topic_list = 'postgres-server.inventory.products',
-    kafka_group_name = 'clickhouse-group.inventory.products',
-    kafka_format = 'JSONEachRow',
-    kafka_num_consumers = 1,
-    kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
-    kafka_flush_interval_ms = 20,
-    kafka_poll_timeout_ms = 20,
-    kafka_consumer_reschedule_ms = 5,
-    kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 1912cb3237141eeb';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_queue_mv` TO `inventory`.`products_queue_rows` AS
-WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
-    multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
-        the_image = '', 'no image of the row',
-        wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
-SELECT
-    the_route AS route,
-    op,
-    the_image AS image,
-    row_version AS version,
-    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
-    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
-FROM `inventory`.`products_queue`
-WHERE the_route != ''
-COMMENT 'cdc materialized-view 7d91c99cd5d12870';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`products_check`
-(
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
-    ts_us Int64
-)
-ENGINE = Kafka
-SETTINGS
-    kafka_broker_list = 'kafka:9092',
-    kafka_topic_list = 'postgres-server.inventory.products',
-    kafka_group_name = 'clickhouse-group.inventory.products.check',
-    kafka_format = 'JSONEachRow',
-    kafka_num_consumers = 1,
-    kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
-    kafka_flush_interval_ms = 1000,
-    kafka_poll_timeout_ms = 500,
-    kafka_consumer_reschedule_ms = 500,
-    kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue a723e5d67e2271db';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_check_mv` TO `cdc`.`dead_letters` AS
-SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
-    multiIf(
-        problem != '', problem,
-        route = '', '',
-        route = 'inventory\x1Fproducts', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) + isNull(tupleElement(__cdc_tuple_0, 2)) + isNull(tupleElement(__cdc_tuple_0, 3)) + isNull(tupleElement(__cdc_tuple_0, 4)) != arrayCount(p -> p.2 = 'null' AND has(['description', 'weight'], p.1), JSONExtractKeysAndValuesRaw(image))), 'a value does not fit its column', ''),
-        'no such table') AS reason
-FROM
-(
-    SELECT *,
-        JSONExtract(if(route = 'inventory\x1Fproducts', image, ''), 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))') AS __cdc_tuple_0
-    FROM
-    (
-        WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
-    multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
-        the_image = '', 'no image of the row',
-        wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
-        SELECT
-            _topic AS topic,
-            _partition AS partition,
-            _offset AS offset,
-            source.schema AS schema_name,
-            source.table AS table_name,
-            op,
-            the_image AS image,
-            if(_error != '', _raw_message, '') AS raw,
-            row_version AS version,
-            problem,
-            the_route AS route
-        FROM `inventory`.`products_check`
-    )
-)
-WHERE reason != ''
-COMMENT 'cdc materialized-view fd74d227344db5f6';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue_rows`
-(
-    route String,
-    op String,
-    image String,
-    version UInt64,
-    committed_at DateTime64(6, 'UTC'),
-    captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC')
-)
-ENGINE = Null
-COMMENT 'cdc fanout cd13cccbe9640a5e';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_mv` TO `inventory`.`products_on_hand_final` AS
-WITH JSONExtract(__cdc_row.image, 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))') AS __cdc_tuple
-SELECT
-    assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `product_id`,
-    assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `quantity`,
-    __cdc_row.version AS _version,
-    __cdc_row.op = 'd' AS _deleted,
-    __cdc_row.committed_at AS _committed_at
-FROM `inventory`.`products_on_hand_queue_rows` AS __cdc_row
-WHERE __cdc_row.route = 'inventory\x1Fproducts_on_hand' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(tupleElement(__cdc_tuple, 2))))
-COMMENT 'cdc materialized-view f35e032d8313a686';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue`
-(
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
-    ts_us Int64
-)
-ENGINE = Kafka
-SETTINGS
-    kafka_broker_list = 'kafka:9092',
-    kafka_topic_list = 'postgres-server.inventory.products_on_hand',
-    kafka_group_name = 'clickhouse-group.inventory.products_on_hand',
-    kafka_format = 'JSONEachRow',
-    kafka_num_consumers = 1,
-    kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
-    kafka_flush_interval_ms = 20,
-    kafka_poll_timeout_ms = 20,
-    kafka_consumer_reschedule_ms = 5,
-    kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue d82b17cf2a829947';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_queue_mv` TO `inventory`.`products_on_hand_queue_rows` AS
-WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
-    multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
-        the_image = '', 'no image of the row',
-        wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
-SELECT
-    the_route AS route,
-    op,
-    the_image AS image,
-    row_version AS version,
-    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
-    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
-FROM `inventory`.`products_on_hand_queue`
-WHERE the_route != ''
-COMMENT 'cdc materialized-view 47ee1fdba79682ea';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_check`
-(
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
-    ts_us Int64
-)
-ENGINE = Kafka
-SETTINGS
-    kafka_broker_list = 'kafka:9092',
-    kafka_topic_list = 'postgres-server.inventory.products_on_hand',
-    kafka_group_name = 'clickhouse-group.inventory.products_on_hand.check',
-    kafka_format = 'JSONEachRow',
-    kafka_num_consumers = 1,
-    kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
-    kafka_flush_interval_ms = 1000,
-    kafka_poll_timeout_ms = 500,
-    kafka_consumer_reschedule_ms = 500,
-    kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue f8be8609529c5a0d';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_check_mv` TO `cdc`.`dead_letters` AS
-SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
-    multiIf(
-        problem != '', problem,
-        route = '', '',
-        route = 'inventory\x1Fproducts_on_hand', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) OR isNull(tupleElement(__cdc_tuple_0, 2))), 'a value does not fit its column', ''),
-        'no such table') AS reason
-FROM
-(
-    SELECT *,
-        JSONExtract(if(route = 'inventory\x1Fproducts_on_hand', image, ''), 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))') AS __cdc_tuple_0
-    FROM
-    (
-        WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
-    multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
-        the_image = '', 'no image of the row',
-        wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
-        SELECT
-            _topic AS topic,
-            _partition AS partition,
-            _offset AS offset,
-            source.schema AS schema_name,
-            source.table AS table_name,
-            op,
-            the_image AS image,
-            if(_error != '', _raw_message, '') AS raw,
-            row_version AS version,
-            problem,
-            the_route AS route
-        FROM `inventory`.`products_on_hand_check`
-    )
-)
-WHERE reason != ''
-COMMENT 'cdc materialized-view 350a271f9b0a181c';
+WHERE _deleted = 0 AND _version > (SELECT max(version) FROM `cdc`.`truncates` WHERE schema_name = 'inventory' AND table_name = 'products_on_hand')
+COMMENT 'cdc view 7a045c35c23b7bdc';
 
 CREATE TABLE IF NOT EXISTS `cdc`.`heartbeat_queue_rows`
 (
@@ -773,14 +181,14 @@ SETTINGS
     kafka_num_consumers = 1,
     kafka_thread_per_consumer = 1,
     kafka_handle_error_mode = 'stream',
-    kafka_flush_interval_ms = 20,
+    kafka_flush_interval_ms = 15,
     kafka_poll_timeout_ms = 20,
     kafka_consumer_reschedule_ms = 5,
     kafka_max_block_size = 65536,
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 88d84e1b84c7f34a';
+COMMENT 'cdc queue 0344f36a0ee1f317';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`heartbeat_queue_mv` TO `cdc`.`heartbeat_queue_rows` AS
 WITH
@@ -790,8 +198,8 @@ WITH
     if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd'), concat('operation not known: ', op),
-        the_image = '', 'no image of the row',
+        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
+        the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
     -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
@@ -807,4 +215,647 @@ SELECT
     ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
 FROM `cdc`.`heartbeat_queue`
 WHERE the_route != ''
-COMMENT 'cdc materialized-view 52f982b89bb380b3';
+COMMENT 'cdc materialized-view 328a2799fab6ae60';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue_rows`
+(
+    route String,
+    op String,
+    image String,
+    version UInt64,
+    committed_at DateTime64(6, 'UTC'),
+    captured_at DateTime64(6, 'UTC'),
+    queued_at DateTime64(6, 'UTC')
+)
+ENGINE = Null
+COMMENT 'cdc fanout 3e54e1a716581dae';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_mv` TO `inventory`.`customers_final` AS
+WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))') AS __cdc_tuple
+SELECT
+    assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `id`,
+    assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `first_name`,
+    assumeNotNull(tupleElement(__cdc_tuple, 3)) AS `last_name`,
+    assumeNotNull(tupleElement(__cdc_tuple, 4)) AS `email`,
+    __cdc_row.version AS _version,
+    __cdc_row.op = 'd' AS _deleted,
+    __cdc_row.committed_at AS _committed_at
+FROM `inventory`.`customers_queue_rows` AS __cdc_row
+WHERE __cdc_row.route = 'inventory\x1Fcustomers' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(tupleElement(__cdc_tuple, 2)) OR isNull(tupleElement(__cdc_tuple, 3)) OR isNull(tupleElement(__cdc_tuple, 4))))
+COMMENT 'cdc materialized-view 952d670994aa1b95';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_truncate_mv` TO `cdc`.`truncates` AS
+SELECT
+    splitByChar('\x1F', route)[1] AS schema_name,
+    splitByChar('\x1F', route)[2] AS table_name,
+    version,
+    committed_at
+FROM `inventory`.`customers_queue_rows`
+WHERE op = 't'
+COMMENT 'cdc materialized-view 714821adde3b190a';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue`
+(
+    before Nullable(String),
+    after Nullable(String),
+    op String,
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    ts_us Int64
+)
+ENGINE = Kafka
+SETTINGS
+    kafka_broker_list = 'kafka:9092',
+    kafka_topic_list = 'postgres-server.inventory.customers',
+    kafka_group_name = 'clickhouse-group.inventory.customers',
+    kafka_format = 'JSONEachRow',
+    kafka_num_consumers = 1,
+    kafka_thread_per_consumer = 1,
+    kafka_handle_error_mode = 'stream',
+    kafka_flush_interval_ms = 15,
+    kafka_poll_timeout_ms = 20,
+    kafka_consumer_reschedule_ms = 5,
+    kafka_max_block_size = 65536,
+    kafka_poll_max_batch_size = 65536,
+    input_format_json_read_objects_as_strings = 1,
+    input_format_skip_unknown_fields = 1
+COMMENT 'cdc queue 0090e196e09cb960';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_queue_mv` TO `inventory`.`customers_queue_rows` AS
+WITH
+    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
+        the_image = '' AND op != 't', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+SELECT
+    the_route AS route,
+    op,
+    the_image AS image,
+    row_version AS version,
+    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
+    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
+FROM `inventory`.`customers_queue`
+WHERE the_route != ''
+COMMENT 'cdc materialized-view 0acb749174f47128';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`customers_check`
+(
+    before Nullable(String),
+    after Nullable(String),
+    op String,
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    ts_us Int64
+)
+ENGINE = Kafka
+SETTINGS
+    kafka_broker_list = 'kafka:9092',
+    kafka_topic_list = 'postgres-server.inventory.customers',
+    kafka_group_name = 'clickhouse-group.inventory.customers.check',
+    kafka_format = 'JSONEachRow',
+    kafka_num_consumers = 1,
+    kafka_thread_per_consumer = 1,
+    kafka_handle_error_mode = 'stream',
+    kafka_flush_interval_ms = 750,
+    kafka_poll_timeout_ms = 1000,
+    kafka_consumer_reschedule_ms = 500,
+    kafka_max_block_size = 65536,
+    kafka_poll_max_batch_size = 65536,
+    input_format_json_read_objects_as_strings = 1,
+    input_format_skip_unknown_fields = 1
+COMMENT 'cdc queue 4e51317cd627ccb4';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_check_mv` TO `cdc`.`dead_letters` AS
+SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
+    multiIf(
+        problem != '', problem,
+        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'), '',
+        route = 'inventory\x1Fcustomers', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) OR isNull(tupleElement(__cdc_tuple_0, 2)) OR isNull(tupleElement(__cdc_tuple_0, 3)) OR isNull(tupleElement(__cdc_tuple_0, 4))), 'a value does not fit its column', ''),
+        'no such table') AS reason
+FROM
+(
+    SELECT *,
+        JSONExtract(if(route = 'inventory\x1Fcustomers', image, ''), 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))') AS __cdc_tuple_0
+    FROM
+    (
+        WITH
+    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
+        the_image = '' AND op != 't', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+        SELECT
+            _topic AS topic,
+            _partition AS partition,
+            _offset AS offset,
+            source.schema AS schema_name,
+            source.table AS table_name,
+            op,
+            the_image AS image,
+            if(_error != '', _raw_message, '') AS raw,
+            row_version AS version,
+            problem,
+            the_route AS route
+        FROM `inventory`.`customers_check`
+    )
+)
+WHERE reason != ''
+COMMENT 'cdc materialized-view 1d7d7a207e0a5c06';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue_rows`
+(
+    route String,
+    op String,
+    image String,
+    version UInt64,
+    committed_at DateTime64(6, 'UTC'),
+    captured_at DateTime64(6, 'UTC'),
+    queued_at DateTime64(6, 'UTC')
+)
+ENGINE = Null
+COMMENT 'cdc fanout 0224b4831dfc583b';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_mv` TO `inventory`.`orders_final` AS
+WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple
+SELECT
+    assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `id`,
+    assumeNotNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) AS `order_date`,
+    assumeNotNull(tupleElement(__cdc_tuple, 3)) AS `purchaser`,
+    assumeNotNull(tupleElement(__cdc_tuple, 4)) AS `quantity`,
+    assumeNotNull(tupleElement(__cdc_tuple, 5)) AS `product_id`,
+    __cdc_row.version AS _version,
+    __cdc_row.op = 'd' AS _deleted,
+    __cdc_row.committed_at AS _committed_at
+FROM `inventory`.`orders_queue_rows` AS __cdc_row
+WHERE __cdc_row.route = 'inventory\x1Forders' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) OR isNull(tupleElement(__cdc_tuple, 3)) OR isNull(tupleElement(__cdc_tuple, 4)) OR isNull(tupleElement(__cdc_tuple, 5))))
+COMMENT 'cdc materialized-view 7b08b0657d2bfe49';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_truncate_mv` TO `cdc`.`truncates` AS
+SELECT
+    splitByChar('\x1F', route)[1] AS schema_name,
+    splitByChar('\x1F', route)[2] AS table_name,
+    version,
+    committed_at
+FROM `inventory`.`orders_queue_rows`
+WHERE op = 't'
+COMMENT 'cdc materialized-view 5504c7a716071584';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue`
+(
+    before Nullable(String),
+    after Nullable(String),
+    op String,
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    ts_us Int64
+)
+ENGINE = Kafka
+SETTINGS
+    kafka_broker_list = 'kafka:9092',
+    kafka_topic_list = 'postgres-server.inventory.orders',
+    kafka_group_name = 'clickhouse-group.inventory.orders',
+    kafka_format = 'JSONEachRow',
+    kafka_num_consumers = 1,
+    kafka_thread_per_consumer = 1,
+    kafka_handle_error_mode = 'stream',
+    kafka_flush_interval_ms = 15,
+    kafka_poll_timeout_ms = 20,
+    kafka_consumer_reschedule_ms = 5,
+    kafka_max_block_size = 65536,
+    kafka_poll_max_batch_size = 65536,
+    input_format_json_read_objects_as_strings = 1,
+    input_format_skip_unknown_fields = 1
+COMMENT 'cdc queue c0a78be606ece9fe';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_queue_mv` TO `inventory`.`orders_queue_rows` AS
+WITH
+    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
+        the_image = '' AND op != 't', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+SELECT
+    the_route AS route,
+    op,
+    the_image AS image,
+    row_version AS version,
+    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
+    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
+FROM `inventory`.`orders_queue`
+WHERE the_route != ''
+COMMENT 'cdc materialized-view 57861cd3ad7798ca';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`orders_check`
+(
+    before Nullable(String),
+    after Nullable(String),
+    op String,
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    ts_us Int64
+)
+ENGINE = Kafka
+SETTINGS
+    kafka_broker_list = 'kafka:9092',
+    kafka_topic_list = 'postgres-server.inventory.orders',
+    kafka_group_name = 'clickhouse-group.inventory.orders.check',
+    kafka_format = 'JSONEachRow',
+    kafka_num_consumers = 1,
+    kafka_thread_per_consumer = 1,
+    kafka_handle_error_mode = 'stream',
+    kafka_flush_interval_ms = 750,
+    kafka_poll_timeout_ms = 1000,
+    kafka_consumer_reschedule_ms = 500,
+    kafka_max_block_size = 65536,
+    kafka_poll_max_batch_size = 65536,
+    input_format_json_read_objects_as_strings = 1,
+    input_format_skip_unknown_fields = 1
+COMMENT 'cdc queue 9e975ea86617367f';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_check_mv` TO `cdc`.`dead_letters` AS
+SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
+    multiIf(
+        problem != '', problem,
+        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'), '',
+        route = 'inventory\x1Forders', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) OR isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple_0, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) OR isNull(tupleElement(__cdc_tuple_0, 3)) OR isNull(tupleElement(__cdc_tuple_0, 4)) OR isNull(tupleElement(__cdc_tuple_0, 5))), 'a value does not fit its column', ''),
+        'no such table') AS reason
+FROM
+(
+    SELECT *,
+        JSONExtract(if(route = 'inventory\x1Forders', image, ''), 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple_0
+    FROM
+    (
+        WITH
+    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
+        the_image = '' AND op != 't', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+        SELECT
+            _topic AS topic,
+            _partition AS partition,
+            _offset AS offset,
+            source.schema AS schema_name,
+            source.table AS table_name,
+            op,
+            the_image AS image,
+            if(_error != '', _raw_message, '') AS raw,
+            row_version AS version,
+            problem,
+            the_route AS route
+        FROM `inventory`.`orders_check`
+    )
+)
+WHERE reason != ''
+COMMENT 'cdc materialized-view 8e3bafe036fcee1b';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`products_queue_rows`
+(
+    route String,
+    op String,
+    image String,
+    version UInt64,
+    committed_at DateTime64(6, 'UTC'),
+    captured_at DateTime64(6, 'UTC'),
+    queued_at DateTime64(6, 'UTC')
+)
+ENGINE = Null
+COMMENT 'cdc fanout 3aac309cc2ece005';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_mv` TO `inventory`.`products_final` AS
+WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))') AS __cdc_tuple
+SELECT
+    assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `id`,
+    assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `name`,
+    tupleElement(__cdc_tuple, 3) AS `description`,
+    tupleElement(__cdc_tuple, 4) AS `weight`,
+    __cdc_row.version AS _version,
+    __cdc_row.op = 'd' AS _deleted,
+    __cdc_row.committed_at AS _committed_at
+FROM `inventory`.`products_queue_rows` AS __cdc_row
+WHERE __cdc_row.route = 'inventory\x1Fproducts' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2)) + isNull(tupleElement(__cdc_tuple, 3)) + isNull(tupleElement(__cdc_tuple, 4)) != arrayCount(p -> p.2 = 'null' AND has(['description', 'weight'], p.1), JSONExtractKeysAndValuesRaw(__cdc_row.image))))
+COMMENT 'cdc materialized-view f17e8994df43c00e';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_truncate_mv` TO `cdc`.`truncates` AS
+SELECT
+    splitByChar('\x1F', route)[1] AS schema_name,
+    splitByChar('\x1F', route)[2] AS table_name,
+    version,
+    committed_at
+FROM `inventory`.`products_queue_rows`
+WHERE op = 't'
+COMMENT 'cdc materialized-view 0059565699f4d63b';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`products_queue`
+(
+    before Nullable(String),
+    after Nullable(String),
+    op String,
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    ts_us Int64
+)
+ENGINE = Kafka
+SETTINGS
+    kafka_broker_list = 'kafka:9092',
+    kafka_topic_list = 'postgres-server.inventory.products',
+    kafka_group_name = 'clickhouse-group.inventory.products',
+    kafka_format = 'JSONEachRow',
+    kafka_num_consumers = 1,
+    kafka_thread_per_consumer = 1,
+    kafka_handle_error_mode = 'stream',
+    kafka_flush_interval_ms = 15,
+    kafka_poll_timeout_ms = 20,
+    kafka_consumer_reschedule_ms = 5,
+    kafka_max_block_size = 65536,
+    kafka_poll_max_batch_size = 65536,
+    input_format_json_read_objects_as_strings = 1,
+    input_format_skip_unknown_fields = 1
+COMMENT 'cdc queue 55c75ae8fd88d731';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_queue_mv` TO `inventory`.`products_queue_rows` AS
+WITH
+    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
+        the_image = '' AND op != 't', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+SELECT
+    the_route AS route,
+    op,
+    the_image AS image,
+    row_version AS version,
+    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
+    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
+FROM `inventory`.`products_queue`
+WHERE the_route != ''
+COMMENT 'cdc materialized-view 8e05d8c098087ac1';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`products_check`
+(
+    before Nullable(String),
+    after Nullable(String),
+    op String,
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    ts_us Int64
+)
+ENGINE = Kafka
+SETTINGS
+    kafka_broker_list = 'kafka:9092',
+    kafka_topic_list = 'postgres-server.inventory.products',
+    kafka_group_name = 'clickhouse-group.inventory.products.check',
+    kafka_format = 'JSONEachRow',
+    kafka_num_consumers = 1,
+    kafka_thread_per_consumer = 1,
+    kafka_handle_error_mode = 'stream',
+    kafka_flush_interval_ms = 750,
+    kafka_poll_timeout_ms = 1000,
+    kafka_consumer_reschedule_ms = 500,
+    kafka_max_block_size = 65536,
+    kafka_poll_max_batch_size = 65536,
+    input_format_json_read_objects_as_strings = 1,
+    input_format_skip_unknown_fields = 1
+COMMENT 'cdc queue 62d4375f93b2e32a';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_check_mv` TO `cdc`.`dead_letters` AS
+SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
+    multiIf(
+        problem != '', problem,
+        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'), '',
+        route = 'inventory\x1Fproducts', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) + isNull(tupleElement(__cdc_tuple_0, 2)) + isNull(tupleElement(__cdc_tuple_0, 3)) + isNull(tupleElement(__cdc_tuple_0, 4)) != arrayCount(p -> p.2 = 'null' AND has(['description', 'weight'], p.1), JSONExtractKeysAndValuesRaw(image))), 'a value does not fit its column', ''),
+        'no such table') AS reason
+FROM
+(
+    SELECT *,
+        JSONExtract(if(route = 'inventory\x1Fproducts', image, ''), 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))') AS __cdc_tuple_0
+    FROM
+    (
+        WITH
+    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
+        the_image = '' AND op != 't', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+        SELECT
+            _topic AS topic,
+            _partition AS partition,
+            _offset AS offset,
+            source.schema AS schema_name,
+            source.table AS table_name,
+            op,
+            the_image AS image,
+            if(_error != '', _raw_message, '') AS raw,
+            row_version AS version,
+            problem,
+            the_route AS route
+        FROM `inventory`.`products_check`
+    )
+)
+WHERE reason != ''
+COMMENT 'cdc materialized-view d5c2e13ef254df5b';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue_rows`
+(
+    route String,
+    op String,
+    image String,
+    version UInt64,
+    committed_at DateTime64(6, 'UTC'),
+    captured_at DateTime64(6, 'UTC'),
+    queued_at DateTime64(6, 'UTC')
+)
+ENGINE = Null
+COMMENT 'cdc fanout cd13cccbe9640a5e';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_mv` TO `inventory`.`products_on_hand_final` AS
+WITH JSONExtract(__cdc_row.image, 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))') AS __cdc_tuple
+SELECT
+    assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `product_id`,
+    assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `quantity`,
+    __cdc_row.version AS _version,
+    __cdc_row.op = 'd' AS _deleted,
+    __cdc_row.committed_at AS _committed_at
+FROM `inventory`.`products_on_hand_queue_rows` AS __cdc_row
+WHERE __cdc_row.route = 'inventory\x1Fproducts_on_hand' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(tupleElement(__cdc_tuple, 2))))
+COMMENT 'cdc materialized-view f35e032d8313a686';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_truncate_mv` TO `cdc`.`truncates` AS
+SELECT
+    splitByChar('\x1F', route)[1] AS schema_name,
+    splitByChar('\x1F', route)[2] AS table_name,
+    version,
+    committed_at
+FROM `inventory`.`products_on_hand_queue_rows`
+WHERE op = 't'
+COMMENT 'cdc materialized-view 1c8a6fed89cb9dec';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue`
+(
+    before Nullable(String),
+    after Nullable(String),
+    op String,
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    ts_us Int64
+)
+ENGINE = Kafka
+SETTINGS
+    kafka_broker_list = 'kafka:9092',
+    kafka_topic_list = 'postgres-server.inventory.products_on_hand',
+    kafka_group_name = 'clickhouse-group.inventory.products_on_hand',
+    kafka_format = 'JSONEachRow',
+    kafka_num_consumers = 1,
+    kafka_thread_per_consumer = 1,
+    kafka_handle_error_mode = 'stream',
+    kafka_flush_interval_ms = 15,
+    kafka_poll_timeout_ms = 20,
+    kafka_consumer_reschedule_ms = 5,
+    kafka_max_block_size = 65536,
+    kafka_poll_max_batch_size = 65536,
+    input_format_json_read_objects_as_strings = 1,
+    input_format_skip_unknown_fields = 1
+COMMENT 'cdc queue 962d5741f82f44fc';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_queue_mv` TO `inventory`.`products_on_hand_queue_rows` AS
+WITH
+    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
+        the_image = '' AND op != 't', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+SELECT
+    the_route AS route,
+    op,
+    the_image AS image,
+    row_version AS version,
+    fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
+    fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
+FROM `inventory`.`products_on_hand_queue`
+WHERE the_route != ''
+COMMENT 'cdc materialized-view 1afcfa4b9fc5a89d';
+
+CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_check`
+(
+    before Nullable(String),
+    after Nullable(String),
+    op String,
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    ts_us Int64
+)
+ENGINE = Kafka
+SETTINGS
+    kafka_broker_list = 'kafka:9092',
+    kafka_topic_list = 'postgres-server.inventory.products_on_hand',
+    kafka_group_name = 'clickhouse-group.inventory.products_on_hand.check',
+    kafka_format = 'JSONEachRow',
+    kafka_num_consumers = 1,
+    kafka_thread_per_consumer = 1,
+    kafka_handle_error_mode = 'stream',
+    kafka_flush_interval_ms = 750,
+    kafka_poll_timeout_ms = 1000,
+    kafka_consumer_reschedule_ms = 500,
+    kafka_max_block_size = 65536,
+    kafka_poll_max_batch_size = 65536,
+    input_format_json_read_objects_as_strings = 1,
+    input_format_skip_unknown_fields = 1
+COMMENT 'cdc queue 809513faa28ae1c5';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_check_mv` TO `cdc`.`dead_letters` AS
+SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
+    multiIf(
+        problem != '', problem,
+        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'), '',
+        route = 'inventory\x1Fproducts_on_hand', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) OR isNull(tupleElement(__cdc_tuple_0, 2))), 'a value does not fit its column', ''),
+        'no such table') AS reason
+FROM
+(
+    SELECT *,
+        JSONExtract(if(route = 'inventory\x1Fproducts_on_hand', image, ''), 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))') AS __cdc_tuple_0
+    FROM
+    (
+        WITH
+    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
+    multiIf(
+        _error != '', concat('not JSON of the expected form: ', _error),
+        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
+        the_image = '' AND op != 't', 'no image of the row',
+        wal_position = 0, concat('no WAL position: ', source.sequence),
+        '') AS problem,
+    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
+    -- looked up: then its delete follows.
+    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+        SELECT
+            _topic AS topic,
+            _partition AS partition,
+            _offset AS offset,
+            source.schema AS schema_name,
+            source.table AS table_name,
+            op,
+            the_image AS image,
+            if(_error != '', _raw_message, '') AS raw,
+            row_version AS version,
+            problem,
+            the_route AS route
+        FROM `inventory`.`products_on_hand_check`
+    )
+)
+WHERE reason != ''
+COMMENT 'cdc materialized-view 79d26f52fed18079';

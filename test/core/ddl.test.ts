@@ -43,8 +43,14 @@ describe('storage', () => {
 
 describe('the view people query', () => {
   it('hides deleted rows and everything of ours', () => {
-    expect(built.view.create).toContain('FINAL\nWHERE _deleted = 0');
-    expect(built.view.create).not.toContain('_version');
+    const [columns, rest] = built.view.create.split('FROM');
+    expect(columns).not.toMatch(/_version|_deleted|_committed_at/);
+    expect(rest).toContain('FINAL');
+    expect(built.view.create).toContain('WHERE _deleted = 0');
+  });
+
+  it('hides rows older than the last truncate of their table', () => {
+    expect(built.view.create).toContain('_version > (SELECT max(version) FROM `cdc`.`truncates`');
   });
 });
 

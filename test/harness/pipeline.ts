@@ -82,6 +82,8 @@ export function table(
     kind: 'r',
     columns,
     key: [columns[0]?.name ?? 'id'],
+    keyIsPrimary: true,
+    keyIsDeferrable: false,
     replicaIdentity: 'd',
     estimatedRows: 0,
     bytes: 0,

@@ -25,6 +25,15 @@ describe('waitFor', () => {
     await expect(waited).rejects.toThrow('last seen: refused');
   });
 
+  it('gives what moves its time, and ends when it stands still', async () => {
+    let looks = 0;
+    const waited = waitFor('it', { timeoutMs: 30, everyMs: 10, whileMoving: true }, () => {
+      looks += 1;
+      return { seen: `look ${Math.min(looks, 20)}` };
+    });
+    await expect(waited).rejects.toThrow('last seen: look 20');
+  });
+
   it('looks once even when there is no time', async () => {
     await expect(waitFor('it', { timeoutMs: 0 }, () => ({ ready: 1 }))).resolves.toBe(1);
   });

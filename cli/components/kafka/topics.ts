@@ -1,7 +1,7 @@
 import type { Admin } from 'kafkajs';
 
 /** Offsets by topic and partition. */
-type Offsets = Map<string, Map<number, bigint>>;
+export type Offsets = Map<string, Map<number, bigint>>;
 
 /** Messages of a topic that a consumer group has not acknowledged. */
 export interface GroupLag {

@@ -6,15 +6,22 @@ const TABLES = `
 SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS "table", c.relkind AS kind,
        c.relreplident AS identity, greatest(c.reltuples, 0)::float8 AS rows,
        pg_table_size(c.oid) AS bytes, c.relpersistence AS persistence,
-       coalesce((SELECT json_agg(a.attname ORDER BY k.n)
-          FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n)
-          JOIN pg_attribute a ON a.attnum = k.attnum
-         WHERE i.indrelid = c.oid AND a.attrelid = c.oid AND k.n <= i.indnkeyatts
-           AND i.indexrelid = coalesce(
-             (SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = c.oid AND x.indisprimary),
-             (SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = c.oid AND x.indisreplident))
-       ), '[]'::json) AS key
+       coalesce(k.columns, '[]'::json) AS key, coalesce(k.is_primary, false) AS key_is_primary,
+       EXISTS (SELECT 1 FROM pg_index p
+                WHERE p.indrelid = c.oid AND p.indisprimary AND NOT p.indimmediate) AS key_is_deferrable
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN LATERAL (
+    SELECT i.indisprimary AS is_primary, i.columns
+      FROM (SELECT x.*, (SELECT json_agg(a.attname ORDER BY u.n) FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS u(attnum, n)
+                           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum
+                          WHERE u.n <= x.indnkeyatts) AS columns
+              FROM pg_index x WHERE x.indrelid = c.oid) i
+     WHERE i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+       AND NOT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attnotnull
+                          AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
+       AND (i.indisreplident OR c.relreplident <> 'i') AND (i.indisprimary OR c.relreplident <> 'd')
+     ORDER BY i.indisreplident DESC, i.indisprimary DESC, i.indexrelid
+     LIMIT 1) k ON true
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'
    AND n.nspname NOT LIKE 'pg\\_temp%'
@@ -51,6 +58,8 @@ interface TableRow {
   bytes: string;
   persistence: string;
   key: string;
+  key_is_primary: string;
+  key_is_deferrable: string;
 }
 
 interface ColumnRow {
@@ -79,6 +88,8 @@ export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]>
     kind: row.kind,
     columns: byTable.get(row.oid) ?? [],
     key: JSON.parse(row.key) as string[],
+    keyIsPrimary: row.key_is_primary === 't',
+    keyIsDeferrable: row.key_is_deferrable === 't',
     replicaIdentity: row.identity,
     estimatedRows: Number(row.rows),
     bytes: Number(row.bytes),

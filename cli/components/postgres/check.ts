@@ -186,12 +186,21 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
       ),
     );
   }
-  if (table.key.length === 0) {
+  if (table.key.length === 0 && table.keyIsDeferrable) {
+    found.push(
+      error(
+        'key-deferrable',
+        subject,
+        'its primary key is deferrable: two rows can have one key for a moment, and their changes cannot be told apart',
+        `Give it another key: CREATE UNIQUE INDEX … ON ${sqlName} (…);  ALTER TABLE ${sqlName} REPLICA IDENTITY USING INDEX …;  -- over NOT NULL columns; ${leaveOut}`,
+      ),
+    );
+  } else if (table.key.length === 0) {
     found.push(
       error(
         'table-without-key',
         subject,
-        'it has no primary key, so a row of it cannot be told from another',
+        'it has no primary key and no replica identity index, so a row of it cannot be told from another',
         `ALTER TABLE ${sqlName} ADD PRIMARY KEY (…);  -- ${leaveOut}`,
       ),
     );

@@ -28,6 +28,7 @@ export function jvmLaunch(setting: ServerSetting, options: JvmOptions): Launch {
       '-XX:ReservedCodeCacheSize=96m',
       '-XX:+ExitOnOutOfMemoryError',
       '-Xshare:auto',
+      ...(options.name === 'kafka' ? ['-XX:TieredStopAtLevel=1'] : []),
       '-Djava.awt.headless=true',
       ...properties.map(([key, value]) => `-D${key}=${value}`),
       '-cp',

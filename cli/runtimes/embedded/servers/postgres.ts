@@ -81,6 +81,8 @@ function settings(setting: ServerSetting): Record<string, string> {
     max_wal_senders: '10',
     max_replication_slots: '10',
     max_connections: '100',
+    // Two-phase commits work as they do on a server that uses them; none are made by cdc.
+    max_prepared_transactions: '10',
     password_encryption: 'scram-sha-256',
     shared_buffers: '128MB',
     max_wal_size: '2GB',
