@@ -185,8 +185,8 @@ function lockIsInSync() {
   return SECTIONS.every((s) => JSON.stringify(locked[s] ?? {}) === JSON.stringify(own[s] ?? {}));
 }
 
-/** Whether what somebody installed by hand is what the lock file says. */
-function installedByHand() {
+/** Whether what somebody installed by hand is what the lock file says; optional packages may be left out. */
+function installedByHand({ withoutOptional = false } = {}) {
   if (!lockIsInSync()) return false;
   const wanted = lockedPackages();
   const present = JSON.parse(read(join(MODULES, '.package-lock.json')) ?? '{}').packages ?? {};
@@ -200,13 +200,15 @@ function installedByHand() {
       !here(entry.cpu, process.arch) ||
       !here(entry.libc, libc) ||
       present[path]?.version === entry.version ||
-      (entry.peer && entry.optional && !present[path]),
+      ((withoutOptional || entry.peer) && entry.optional && !present[path]),
   );
 }
 
-async function ensurePackages() {
+async function ensurePackages({ withoutOptional = false } = {}) {
   const hash = packagesHash();
   if (read(PACKAGES_STAMP) === hash) return;
+  // Not stamped: npm start needs the rest.
+  if (withoutOptional && installedByHand({ withoutOptional })) return;
   if (installedByHand()) {
     writeFileSync(PACKAGES_STAMP, hash);
     return;
@@ -309,7 +311,7 @@ async function ensureBuilt() {
   say('building…');
   rmSync(BUILD_STAMP, { force: true });
   const done = await run(process.execPath, [
-    tool('typescript', 'tsc'),
+    tool('typescript', 'tsc', await compilerFolder()),
     '-p',
     'tsconfig.build.json',
   ]);
@@ -323,25 +325,42 @@ async function ensureBuilt() {
   return undefined;
 }
 
+/**
+ * Where TypeScript is whole. Its program for this platform is an optional package too: where those
+ * are left out, it is fetched into a folder of its own.
+ */
+async function compilerFolder() {
+  const platform = `@typescript/typescript-${process.platform}-${process.arch}`;
+  const own = join(MODULES, '.cdc-compiler');
+  const whole = [MODULES, join(own, 'node_modules')].find((at) => existsSync(join(at, platform)));
+  if (whole !== undefined) return whole;
+  const { version } = JSON.parse(read(join(MODULES, 'typescript', 'package.json')) ?? '{}');
+  mkdirSync(own, { recursive: true });
+  const options = ['--prefix', own, '--no-save', '--no-package-lock', '--include=optional'];
+  const done = await npm('install', ...options, `typescript@${version}`);
+  if (done.code !== 0) throw npmProblem(done);
+  return join(own, 'node_modules');
+}
+
 /** The script of a package's command. */
-function tool(name, command) {
-  const { bin } = JSON.parse(read(join(MODULES, name, 'package.json')) ?? '{}');
+function tool(name, command, modules = MODULES) {
+  const { bin } = JSON.parse(read(join(modules, name, 'package.json')) ?? '{}');
   const path = typeof bin === 'string' ? bin : bin?.[command];
   if (path === undefined) {
     throw new Stop(
       EXIT.configuration,
       `The npm package ${name} is not installed.`,
-      `${MODULES} is incomplete.`,
+      `${modules} is incomplete.`,
       'rm -rf node_modules && npm ci',
     );
   }
-  return join(MODULES, name, path);
+  return join(modules, name, path);
 }
 
-async function prepare() {
+async function prepare(packages = {}) {
   let complaints;
   await withLock(async () => {
-    await ensurePackages();
+    await ensurePackages(packages);
     complaints = await ensureBuilt();
   });
   return complaints;
@@ -378,7 +397,7 @@ async function start(args) {
 }
 
 async function build() {
-  const complaints = await prepare();
+  const complaints = await prepare({ withoutOptional: true });
   if (complaints !== undefined) throw buildProblem(complaints);
   return 0;
 }

@@ -2,7 +2,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type TableId, type TargetNames, tableLabelKey, targetNames } from '../cli/core/names.ts';
 import { chIdent, pgIdent } from '../cli/lib/sql.ts';
 import { inspectSource } from '../cli/pipeline/plan.ts';
-import { cdcJson, eventually, freshSchema, source, stack, target } from './harness/database.ts';
+import {
+  cdc,
+  cdcJson,
+  eventually,
+  freshSchema,
+  source,
+  stack,
+  target,
+} from './harness/database.ts';
 
 const TABLES = [
   'orders',
@@ -132,3 +140,33 @@ async function insert(
     values(id, row),
   );
 }
+
+describe('a table whose topic Kafka takes for one that is there', () => {
+  it('is refused before anything is changed; without it the others go on', async () => {
+    await using client = await source();
+    const schema = await freshSchema(client, 'topic');
+    try {
+      const [first, second] = [pgIdent(schema.name, 'x.y'), pgIdent(schema.name, 'x_y')];
+      await client.query(`CREATE TABLE ${first} (id int PRIMARY KEY)`);
+      await cdcJson('apply');
+      await client.query(`CREATE TABLE ${second} (id int PRIMARY KEY)`);
+      const before = await client.query('SELECT * FROM pg_publication_tables ORDER BY 1, 2, 3');
+      for (const verb of ['plan', 'apply']) {
+        const { error } = (await cdc(verb, '--json')).json();
+        expect(error.code).toBe('TOPIC_COLLISION');
+        expect(error.message).toContain(`${schema.name}.x.y`);
+        expect(error.fix).toContain(`${schema.name}.x_y`);
+      }
+      const findings = (await cdc('doctor', '--json')).json().findings;
+      expect(findings.map((f: { id: string }) => f.id)).toContain('topic-collision');
+      const after = await client.query('SELECT * FROM pg_publication_tables ORDER BY 1, 2, 3');
+      expect(after.rows).toEqual(before.rows);
+      await client.query(`DROP TABLE ${second}`);
+      await client.query(`INSERT INTO ${first} VALUES (1)`);
+      expect(await cdcJson('verify', `${schema.name}.x.y`)).toMatchObject({ ok: true, rows: 1 });
+    } finally {
+      await schema.drop();
+      await cdcJson('apply');
+    }
+  });
+});

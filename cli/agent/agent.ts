@@ -3,10 +3,10 @@ import type { Logger } from 'pino';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { Problem } from '../core/problems.ts';
-import { freeBytes } from '../lib/files.ts';
 import { tryLock } from '../lib/lock.ts';
 import { findMarked, isAlive, isSameProcess, processStart } from '../lib/processes.ts';
 import { waitFor } from '../lib/wait.ts';
+import { requireRoom } from '../runtimes/embedded/check.ts';
 import { ensureJars } from '../runtimes/embedded/jars.ts';
 import {
   createLayout,
@@ -27,8 +27,6 @@ import { choosePorts } from './ports.ts';
 import { type AgentPhase, type AgentState, readState, stackMarker, writeState } from './state.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
-
-const MINIMUM_FREE_BYTES = 512 * 1024 * 1024;
 
 /** A digest of the settings that servers take only at their start. No password goes into it. */
 export function settingsDigest(config: Config): string {
@@ -140,13 +138,7 @@ class Agent {
     const { config, directory } = this.loaded;
     const choice = chooseRuntime(config);
     if (choice.servers.length === 0) return;
-    const free = freeBytes(this.layout.root);
-    if (free < MINIMUM_FREE_BYTES) {
-      throw new Problem('DISK_FULL', {
-        path: this.layout.root,
-        detail: `${Math.round(free / 1048576)} MiB are free; the servers need at least ${MINIMUM_FREE_BYTES / 1048576} MiB.`,
-      });
-    }
+    requireRoom(this.layout.root, false);
     this.ports = await choosePorts(config, choice.servers, previous);
     this.publish();
     const java = needsJava(choice.servers) ? findJava(this.env) : '';

@@ -69,9 +69,9 @@ export class ControlLoops {
     const slot = await observeSlot(client, name);
     const retained = slot?.retainedBytes ?? 0;
     const trouble = !slot
-      ? undefined
+      ? `slot ${name} is not there: cdc apply makes it and loads the tables again`
       : slot.walStatus === 'lost'
-        ? `slot ${name} has lost WAL that it needed`
+        ? `slot ${name} has lost WAL that it needed: cdc apply makes it anew and loads the tables again`
         : retained > SLOT_WARNING_BYTES
           ? `slot ${name} keeps ${formatBytes(retained)} of WAL`
           : undefined;

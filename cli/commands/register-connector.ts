@@ -1,3 +1,4 @@
+import { isUsable } from '../components/postgres/observe.ts';
 import { maskedConfig } from '../core/connector.ts';
 import { Problem } from '../core/problems.ts';
 import type { CommandSpec } from '../kernel/program.ts';
@@ -21,11 +22,11 @@ export const registerConnectorCommand: CommandSpec = {
     const progress = printer.progress(`connector ${connector}: comparing`);
     const work = async () => {
       const plan = await makePlan(stack);
-      if (!dryRun && !plan.source.observed.slot) {
+      if (!dryRun && !isUsable(plan.source.observed.slot)) {
         // Debezium would make one whose position no load knows.
         throw new Problem(
           'SLOT_LOST',
-          { slot: stack.names.slot, detail: 'it does not exist' },
+          { slot: stack.names.slot, detail: 'there is none that can be read' },
           { fix: 'cdc apply   # makes the slot, loads the tables and registers the connector' },
         );
       }

@@ -11,10 +11,11 @@ import { type ApplyResult, applyPlan } from '../pipeline/apply.ts';
 import { endpointSummary } from '../pipeline/describe.ts';
 import { setupExample } from '../pipeline/examples.ts';
 import { crossPipeline } from '../pipeline/heartbeat.ts';
-import { inspectSource, refuseOnErrors } from '../pipeline/plan.ts';
 import { type Stack, stackOf } from '../pipeline/stack.ts';
+import { requireRoom } from '../runtimes/embedded/check.ts';
 import { ensureJars } from '../runtimes/embedded/jars.ts';
 import { createLayout, layoutOf } from '../runtimes/embedded/layout.ts';
+import { libchdb, postgresHome } from '../runtimes/embedded/packages.ts';
 import { findJava } from '../runtimes/embedded/toolchain.ts';
 import type { ServerName } from '../runtimes/endpoints.ts';
 import { chooseRuntime, postgresEndpoint } from '../runtimes/resolve.ts';
@@ -73,7 +74,9 @@ export async function bringUp(
   printer.note(`runtime ${choice.kind}: ${choice.why}`);
   const layout = layoutOf(loaded.directory);
   createLayout(layout);
-  if (!liveState(layout)) await preflight(session, loaded.config, loaded.directory, choice.servers);
+  const running = liveState(layout) !== undefined;
+  if (choice.servers.length > 0) requireRoom(layout.root, running);
+  if (!running) await preflight(session, loaded.config, loaded.directory, choice.servers);
   const progress = printer.progress('starting servers');
   const launched = await ensureAgent(
     loaded,
@@ -88,11 +91,10 @@ export async function bringUp(
   progress.done(
     launched.result === 'unchanged'
       ? 'servers run already'
-      : `servers ready in ${formatSeconds((context.monotonicMs() - startedAtMs) / 1000)} (${serverLine(launched.state)})`,
+      : `servers ready in ${formatSeconds((context.monotonicMs() - startedAtMs) / 1000)} (${serverLine(launched.state) || 'all run elsewhere'})`,
   );
   const stack = stackOf(loaded, context);
   if (stack.endpoints.postgres.managed) await setupExample(stack, 'inventory');
-  refuseOnErrors((await inspectSource(stack)).findings);
   const applied = await applyWithProgress(session, stack);
   const heartbeat = printer.progress('waiting for a heartbeat row to cross the pipeline');
   const heartbeatMs = await crossPipeline(stack, context.signal).catch((error: unknown) => {
@@ -100,14 +102,13 @@ export async function bringUp(
     throw error;
   });
   heartbeat.done(`a heartbeat row crossed the pipeline in ${formatMs(heartbeatMs)}`);
-  const tables = await inspectSource(stack);
   const changed = applied.changes.length > 0;
   const result: UpResult = {
     result: launched.result === 'started' ? 'created' : changed ? 'changed' : 'unchanged',
     runtime: choice.kind,
     profile: launched.state.profile,
     endpoints: endpointSummary(stack.endpoints),
-    tables: tables.tables.length,
+    tables: applied.tables,
     loaded_rows: applied.loads.reduce((sum, load) => sum + load.rows, 0),
     heartbeat_ms: Math.round(heartbeatMs * 10) / 10,
     seconds: Math.round((context.monotonicMs() - startedAtMs) / 100) / 10,
@@ -123,6 +124,8 @@ async function preflight(
   servers: readonly ServerName[],
 ): Promise<void> {
   const { context, printer } = session;
+  if (servers.includes('postgres')) postgresHome();
+  if (servers.includes('clickhouse')) libchdb();
   await checkPortsFree(config, servers);
   if (config.source.url !== undefined) {
     // The source elsewhere is asked first: a wrong password should not cost a boot.

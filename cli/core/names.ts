@@ -27,6 +27,18 @@ export function topicName(prefix: string, id: TableId): string {
   return `${prefix}.${id.schema}.${id.table}`.replace(TOPIC_UNSAFE, '_');
 }
 
+/**
+ * A topic beside which Kafka will not make this one: it takes names that differ only in `.` and `_`
+ * for the same (`x.y_z` and `x_y.z`).
+ */
+export function topicCollision(topic: string, present: Iterable<string>): string | undefined {
+  const unified = (name: string) => name.replaceAll('.', '_');
+  for (const other of present) {
+    if (other !== topic && unified(other) === unified(topic)) return other;
+  }
+  return undefined;
+}
+
 /** The schema of our own in the source, and our own database in ClickHouse. */
 export const CDC_SCHEMA = 'cdc';
 /** The row that the agent keeps updating, to prove that the pipeline flows. */

@@ -91,7 +91,7 @@ export const PROBLEMS = {
     EXIT.configuration,
     'The embedded runtime needs the npm package {package}, which is not installed.',
     'It is an optional dependency and was left out (npm install --omit=optional), or there is no build of it for {platform}.',
-    'npm install --include=optional   # or set source.url, kafka.brokers, connect.url and clickhouse.url in cdc.yaml',
+    'npm install --include=optional   # or name servers that run elsewhere in cdc.yaml: {address}',
   ),
   PORT_IN_USE: entry(
     EXIT.configuration,
@@ -177,7 +177,7 @@ export const PROBLEMS = {
     EXIT.refused,
     'The replication slot {slot} is lost: {detail}',
     'PostgreSQL removed WAL that the slot needed, or somebody dropped the slot; changes since then cannot be streamed.',
-    "SELECT pg_drop_replication_slot('{slot}');   -- then: cdc apply, which loads the tables again",
+    'cdc apply   # makes a new slot and loads the tables again',
   ),
   // --- kafka, connect
   KAFKA_UNREACHABLE: entry(
@@ -191,6 +191,12 @@ export const PROBLEMS = {
     'Kafka refused: {detail}',
     'The broker answered with an error.',
     'cdc logs kafka',
+  ),
+  TOPIC_COLLISION: entry(
+    EXIT.configuration,
+    'Kafka takes the topics of {table} and {other} for the same.',
+    'Kafka does not tell . from _ in the names of topics: {topic} cannot be made while {existing} is there.',
+    'Leave one of them out in cdc.yaml: source.exclude: ["{table}"]   # or rename it: ALTER TABLE … RENAME TO …',
   ),
   CONNECT_UNREACHABLE: entry(
     EXIT.unreachable,

@@ -130,7 +130,7 @@ function report(
     if (error.code === 'commander.helpDisplayed' || error.code === 'commander.version')
       return EXIT.done;
     if (error.code === 'commander.help') {
-      program.outputHelp();
+      commandOf(program, argv).outputHelp();
       return EXIT.usage;
     }
   }
@@ -139,6 +139,17 @@ function report(
     : problemOf(error, program, argv);
   printer.problem(problem);
   return problem.exit;
+}
+
+/** The command that a command line names, as deep as it goes. */
+function commandOf(program: Command, argv: readonly string[]): Command {
+  let at = program;
+  for (const word of argv) {
+    const inner = at.commands.find((command) => command.name() === word);
+    if (!inner) break;
+    at = inner;
+  }
+  return at;
 }
 
 function problemOf(error: unknown, program: Command, argv: readonly string[]): Problem {

@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { Problem } from '../core/problems.ts';
 
@@ -31,8 +39,11 @@ export function readJson<T>(path: string): T | undefined {
 export function fileProblem(path: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException).code;
   const detail = (error as Error).message;
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new Problem('DISK_FULL', { path, detail }, { cause: error });
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    // `df` wants a path that is there.
+    const at = existsSync(path) ? path : dirname(path);
+    return new Problem('DISK_FULL', { path: at, detail }, { cause: error });
+  }
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR') {
     return new Problem('STATE_UNWRITABLE', { path, detail }, { cause: error });
   }

@@ -4,22 +4,34 @@ import { ClickHouse } from '../components/clickhouse/client.ts';
 import { runStatements } from '../components/clickhouse/prepare.ts';
 import { Connect } from '../components/connect/client.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
-import { carryOffsets, createTopics } from '../components/kafka/topics.ts';
+import { carryOffsets, createTopics, groupLag } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
-import { observeSlot, walPosition } from '../components/postgres/observe.ts';
-import { createSlot, waitForRunningTransactions } from '../components/postgres/prepare.ts';
+import { isUsable, observeSlot, walPosition } from '../components/postgres/observe.ts';
+import {
+  createSlot,
+  dropSlotStatement,
+  waitForRunningTransactions,
+} from '../components/postgres/prepare.ts';
 import { isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
 import { type Change, publicationDiff } from '../core/plan.ts';
 import { Problem } from '../core/problems.ts';
 import { tryLock } from '../lib/lock.ts';
 import { WaitTimeout, waitFor } from '../lib/wait.ts';
-import { recordSlotFloor, recordTableFloor, slotFloor, tableFloor } from './floor.ts';
+import {
+  forgetSlotFloor,
+  recordSlotFloor,
+  recordTableFloor,
+  slotFloor,
+  tableFloor,
+} from './floor.ts';
 import { type LoadProgress, type LoadResult, loadTable } from './load.ts';
 import { makePlan, type Plan } from './plan.ts';
 import { type RegisterResult, registerConnector } from './register.ts';
 import type { Stack } from './stack.ts';
 
 export interface ApplyResult {
+  /** Tables that the configuration selects. */
+  readonly tables: number;
   readonly changes: readonly Change[];
   readonly connector: RegisterResult;
   readonly loads: readonly LoadResult[];
@@ -41,7 +53,9 @@ export async function applyPlan(
 ): Promise<ApplyResult> {
   return withApplyLock(stack, signal, async () => {
     const plan = await makePlan(stack);
-    if (plan.changes.length === 0) return { changes: [], connector: 'unchanged', loads: [] };
+    const tables = plan.source.tables.length;
+    if (plan.changes.length === 0)
+      return { tables, changes: [], connector: 'unchanged', loads: [] };
     const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
     try {
       const of = (component: Change['component']) =>
@@ -51,12 +65,13 @@ export async function applyPlan(
       events.step('creating ClickHouse tables');
       for (const change of storing) await runStatements(clickhouse, change.sql);
       events.step('preparing the source');
-      const floor = await prepareSource(stack, clickhouse, plan, signal);
+      const { floor, renewed } = await prepareSource(stack, clickhouse, plan, signal);
       await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
         createTopics(admin, plan.desired.topics, stack.endpoints.kafka.managed ? 1 : -1),
       );
       events.step('creating ClickHouse queues and views');
       await changeLanes(stack, clickhouse, plan, reading);
+      if (renewed) await readToEnd(stack, plan, signal);
       signal.throwIfAborted();
       events.step('registering the connector');
       const connector = (await registerConnector(stack, plan.desired.connector)).result;
@@ -67,7 +82,7 @@ export async function applyPlan(
         if (own === undefined) await recordTableFloor(clickhouse, table.source, floor);
         loads.push(await loadTable(stack, table, own ?? floor, signal, events.loading));
       }
-      return { changes: plan.changes, connector, loads };
+      return { tables, changes: plan.changes, connector, loads };
     } finally {
       await clickhouse.close();
     }
@@ -113,13 +128,13 @@ function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[
   return [items.filter(test), items.filter((item) => !test(item))];
 }
 
-/** Publication, slot and heartbeat; returns the slot's floor. */
+/** Publication, slot and heartbeat; returns the slot's floor, and whether this run made it. */
 async function prepareSource(
   stack: Stack,
   clickhouse: ClickHouse,
   plan: Plan,
   signal: AbortSignal,
-): Promise<bigint> {
+): Promise<{ floor: bigint; renewed: boolean }> {
   const { slot } = stack.names;
   const changes = plan.changes.filter((c) => c.component === 'postgres');
   return withPostgres(stack.endpoints.postgres, async (client) => {
@@ -127,22 +142,47 @@ async function prepareSource(
     if (joined && plan.source.observed.slot) await recordJoiningTables(client, clickhouse, plan);
     const statements = changes.filter((c) => !c.object.startsWith('slot ')).flatMap((c) => c.sql);
     for (const statement of statements) await client.query(statement);
-    if (!plan.source.observed.slot) {
+    const { slot: present } = plan.source.observed;
+    if (!isUsable(present)) {
       // A connector that read another slot of this name would go on from where that one was.
       await forgetConnector(stack);
+      // Were this run to end before the new floor is known, the old one must not be taken for it.
+      await forgetSlotFloor(clickhouse, slot);
+      if (present) await client.query(dropSlotStatement(slot));
       const floor = await createSlot(client, slot);
       await recordSlotFloor(clickhouse, slot, floor);
-      return floor;
+      return { floor, renewed: true };
     }
     if (joined) await waitForRunningTransactions(client, signal);
     const recorded = await slotFloor(clickhouse, slot);
-    if (recorded !== undefined) return recorded;
-    const present = await observeSlot(client, slot);
-    if (present?.restartLsn === undefined)
+    if (recorded !== undefined) return { floor: recorded, renewed: false };
+    const seen = await observeSlot(client, slot);
+    if (seen?.restartLsn === undefined)
       throw new Problem('SLOT_LOST', { slot, detail: 'it has no WAL position' });
-    await recordSlotFloor(clickhouse, slot, present.restartLsn);
-    return present.restartLsn;
+    await recordSlotFloor(clickhouse, slot, seen.restartLsn);
+    return { floor: seen.restartLsn, renewed: false };
   });
+}
+
+/**
+ * Waits until ClickHouse has read what an earlier slot brought to Kafka. Such a change is older than
+ * the new floor; of a row that is deleted by now it must be there when the load ends older rows.
+ */
+async function readToEnd(stack: Stack, plan: Plan, signal: AbortSignal): Promise<void> {
+  try {
+    await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
+      waitFor('ClickHouse to read', { timeoutMs: 600_000, everyMs: 100, signal }, async () => {
+        let messages = 0;
+        for (const { names, topics } of plan.desired.lanes) {
+          for (const lag of await groupLag(admin, names.group, topics)) messages += lag.messages;
+        }
+        return messages === 0 ? { ready: true } : { seen: `${messages} messages not read` };
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof WaitTimeout)) throw error;
+    throw new Problem('LOAD_FAILED', { table: 'all tables', detail: error.message });
+  }
 }
 
 /** Before a table joins the publication: every change of it that is streamed is later than this. */

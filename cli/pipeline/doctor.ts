@@ -2,6 +2,7 @@ import { checkPortsFree } from '../agent/ports.ts';
 import { checkTarget } from '../components/clickhouse/check.ts';
 import { withClickHouse } from '../components/clickhouse/client.ts';
 import { checkConnector } from '../components/connect/check.ts';
+import { lostSlot } from '../components/postgres/check.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { type Finding, findingOf, plural } from '../core/problems.ts';
 import type { Context } from '../kernel/context.ts';
@@ -139,15 +140,10 @@ async function sourceFindings(watched: Watched, observed: Observation): Promise<
   if (!postgres || observed.troubles.has('postgres')) return [];
   return attempt('source', async () => {
     const report = await inspectSource({ ...watched, endpoints: { postgres } });
-    const missing: Finding = {
-      id: 'slot-missing',
-      severity: 'error',
-      subject: watched.names.slot,
-      message: 'the replication slot is not there: changes are not kept for the copy',
-      fix: 'cdc apply   # makes it and loads the tables again',
-    };
-    const running = watched.agent?.phase === 'ready';
-    return [...report.findings, ...(running && !report.observed.slot ? [missing] : [])];
+    const { slot } = report.observed;
+    // Before the first start there is none yet.
+    const expected = slot !== undefined || watched.agent?.phase === 'ready';
+    return [...report.findings, ...(expected ? lostSlot(slot, watched.names.slot) : [])];
   });
 }
 

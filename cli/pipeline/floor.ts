@@ -14,10 +14,17 @@ import type { SourceTable } from '../core/source.ts';
  * Floors are kept among the loads, as records of floor 0.
  */
 const CHUNK = 'floor';
+const FORGOTTEN = '';
 
 export async function slotFloor(clickhouse: ClickHouse, slot: string): Promise<bigint | undefined> {
   const record = (await loadRecords(clickhouse, { schema: '', table: slot }, 0n)).get(CHUNK);
-  return record ? BigInt(record.state) : undefined;
+  return record && record.state !== FORGOTTEN ? BigInt(record.state) : undefined;
+}
+
+/** For a slot that is made anew: until its own floor is known, there is none. */
+export async function forgetSlotFloor(clickhouse: ClickHouse, slot: string): Promise<void> {
+  const record = { chunk: CHUNK, state: FORGOTTEN, rows: 0 };
+  await recordLoad(clickhouse, { schema: '', table: slot }, 0n, record);
 }
 
 export async function recordSlotFloor(

@@ -6,13 +6,19 @@ import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { readCatalog } from '../components/postgres/catalog.ts';
 import { checkSource, checkTable } from '../components/postgres/check.ts';
 import { withPostgres } from '../components/postgres/client.ts';
-import { type ObservedSource, observeSource, tableRights } from '../components/postgres/observe.ts';
+import {
+  isUsable,
+  type ObservedSource,
+  observeSource,
+  tableRights,
+} from '../components/postgres/observe.ts';
 import {
   alterPublicationStatement,
   createPublicationStatement,
+  dropSlotStatement,
   heartbeatStatements,
 } from '../components/postgres/prepare.ts';
-import { CH_CDC, HEARTBEAT, tableLabel } from '../core/names.ts';
+import { CH_CDC, HEARTBEAT, tableLabel, topicCollision, topicName } from '../core/names.ts';
 import {
   type Change,
   connectorDiff,
@@ -103,7 +109,9 @@ export async function makePlan(stack: Stack): Promise<Plan> {
     const toLoad: string[] = [];
     const hasLoads = observed.has(objectKey({ database: CH_CDC.database, name: CH_CDC.loads }));
     const floor =
-      hasLoads && source.observed.slot ? await slotFloor(clickhouse, stack.names.slot) : undefined;
+      hasLoads && isUsable(source.observed.slot)
+        ? await slotFloor(clickhouse, stack.names.slot)
+        : undefined;
     for (const table of desired.tables) {
       const own =
         floor === undefined ? undefined : await tableFloor(clickhouse, table.source, floor);
@@ -168,11 +176,12 @@ function sourceChanges(stack: Stack, source: SourceReport): Change[] {
       );
     }
   }
-  if (!observed.slot) {
+  if (!isUsable(observed.slot)) {
+    const create = `SELECT pg_create_logical_replication_slot(${pgLiteral(slot)}, 'pgoutput')`;
     changes.push(
-      change('create', `slot ${slot}`, [
-        `SELECT pg_create_logical_replication_slot(${pgLiteral(slot)}, 'pgoutput')`,
-      ]),
+      observed.slot
+        ? change('replace', `slot ${slot} (it lost WAL)`, [dropSlotStatement(slot), create])
+        : change('create', `slot ${slot}`, [create]),
     );
   }
   return changes;
@@ -182,9 +191,28 @@ async function topicChanges(stack: Stack, desired: Desired): Promise<Change[]> {
   const present = new Set(
     await withKafkaAdmin(stack.endpoints.kafka, (admin) => admin.listTopics()),
   );
-  return desired.topics
-    .filter((topic) => !present.has(topic))
-    .map((topic) => ({ component: 'kafka', action: 'create', object: `topic ${topic}`, sql: [] }));
+  const missing = desired.topics.filter((topic) => !present.has(topic));
+  for (const topic of missing) {
+    const existing = topicCollision(topic, present);
+    if (existing === undefined) continue;
+    const tables = desired.lanes.flatMap((lane) => lane.tables);
+    const ofTopic = (name: string) =>
+      tables.find((id) => topicName(stack.names.topicPrefix, id) === name);
+    const table = ofTopic(topic);
+    const other = ofTopic(existing);
+    throw new Problem('TOPIC_COLLISION', {
+      table: table ? tableLabel(table) : topic,
+      other: other ? tableLabel(other) : existing,
+      topic,
+      existing,
+    });
+  }
+  return missing.map((topic) => ({
+    component: 'kafka',
+    action: 'create',
+    object: `topic ${topic}`,
+    sql: [],
+  }));
 }
 
 async function connectorChanges(stack: Stack, desired: Desired): Promise<Change[]> {

@@ -10,6 +10,7 @@ import { CH_CDC } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
 import { chIdent } from '../lib/sql.ts';
 import { within } from '../lib/wait.ts';
+import { diskFindings } from '../runtimes/embedded/check.ts';
 import { kafkaVersion } from '../runtimes/embedded/jars.ts';
 import { type Layout, layoutOf, readSecrets } from '../runtimes/embedded/layout.ts';
 import { type Endpoints, SERVER_NAMES, type ServerName } from '../runtimes/endpoints.ts';
@@ -155,7 +156,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
   const version = plugin && 'value' in plugin ? plugin.value : undefined;
   const registered = connector && 'value' in connector ? connector.value : undefined;
   const parts = [
-    ...agentPart(watched.agent, memory.agent),
+    ...agentPart(watched, memory.agent),
     ...servers,
     ...(connectAt ? connectorParts(names.connector, registered, version) : []),
   ];
@@ -200,9 +201,16 @@ function troubleOf(name: ServerName, endpoints: Partial<Endpoints>, error: unkno
   return { message: message.split('\n')[0] ?? message, fix };
 }
 
-function agentPart(agent: AgentState | undefined, memory: number | undefined): ComponentStatus[] {
+function agentPart(
+  { agent, directory }: Pick<Watched, 'agent' | 'directory'>,
+  memory: number | undefined,
+): ComponentStatus[] {
   if (!agent) return [];
-  const troubles = Object.entries(agent.loops).map(([loop, trouble]) => `${loop}: ${trouble}`);
+  const disk = agent.servers.length > 0 ? diskFindings(directory) : [];
+  const troubles = [
+    ...Object.entries(agent.loops).map(([loop, trouble]) => `${loop}: ${trouble}`),
+    ...disk.map(({ message }) => `disk: ${message}`),
+  ];
   return [
     {
       name: 'agent',

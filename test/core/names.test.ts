@@ -6,6 +6,7 @@ import {
   tableLabelKey,
   targetDatabase,
   targetNames,
+  topicCollision,
   topicName,
 } from '../../cli/core/names.ts';
 import { HOSTILE_NAMES, identifier, tableId, tableSet } from '../harness/arbitrary.ts';
@@ -175,6 +176,13 @@ describe('consumer groups', () => {
       ),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('topics', () => {
+  it('collide as Kafka sees it when they differ only in . and _', () => {
+    expect(topicCollision('p.x.y_z', ['p.a', 'p.x_y.z'])).toBe('p.x_y.z');
+    expect(topicCollision('p.x.y_z', ['p.x.y_z', 'p.x.y-z', 'p.x.yz'])).toBeUndefined();
   });
 });
 

@@ -6,8 +6,12 @@ import pg from 'pg';
 import { freePort } from '../../cli/lib/ports.ts';
 import { waitFor } from '../../cli/lib/wait.ts';
 import { createLayout, ensureSecrets, layoutOf } from '../../cli/runtimes/embedded/layout.ts';
-import { postgresServer } from '../../cli/runtimes/embedded/servers/postgres.ts';
+import {
+  postgresOutsideFolder,
+  postgresServer,
+} from '../../cli/runtimes/embedded/servers/postgres.ts';
 import type { ServerSetting } from '../../cli/runtimes/embedded/servers/server.ts';
+import { cleanEnvironment } from './cli.ts';
 
 /** A PostgreSQL that is not cdc's: somebody else's database, for tests of `source.url`. */
 export interface ForeignPostgres extends AsyncDisposable {
@@ -23,6 +27,7 @@ export interface ForeignPostgres extends AsyncDisposable {
 
 export async function foreignPostgres(
   parameters: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string>> = cleanEnvironment(),
 ): Promise<ForeignPostgres> {
   const directory = mkdtempSync(join(tmpdir(), 'cdc-foreign-'));
   const layout = layoutOf(directory);
@@ -33,12 +38,16 @@ export async function foreignPostgres(
     layout,
     secrets,
     ports: { postgres: port },
-    env: {},
+    env,
   } as unknown as ServerSetting;
   mkdirSync(layout.data('postgres'), { recursive: true, mode: 0o700 });
   const launch = await postgresServer.prepare(setting, new AbortController().signal);
   const extra = Object.entries(parameters).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
-  const server = spawn(launch.command, [...launch.args, ...extra], { stdio: 'ignore' });
+  const { uid, gid } = launch;
+  const server = spawn(launch.command, [...launch.args, ...extra], {
+    stdio: 'ignore',
+    ...(uid === undefined ? {} : { uid, gid: gid ?? uid, cwd: '/' }),
+  });
   await waitFor('the foreign PostgreSQL', { timeoutMs: 30_000 }, async () => {
     const answer = await postgresServer.ready(setting);
     return answer === true ? { ready: true } : { seen: answer };
@@ -60,6 +69,7 @@ export async function foreignPostgres(
     [Symbol.asyncDispose]: async () => {
       await end(server);
       rmSync(directory, { recursive: true, force: true });
+      rmSync(postgresOutsideFolder(layout.root), { recursive: true, force: true });
     },
   };
 }

@@ -125,6 +125,14 @@ describe('help', () => {
     expect(ran.stdout).toContain('echo');
   });
 
+  it('of a command with sub-commands alone is its own, and a usage error', async () => {
+    const ran = await run(['group']);
+    expect(ran.exit).toBe(2);
+    expect(ran.stdout).toContain('Usage: cdc group');
+    expect(ran.stdout).toContain('inner');
+    expect(ran.stdout).not.toContain('echo');
+  });
+
   it.each([[['--help']], [['echo', '--help']], [['group', 'inner', '-h']]])(
     '%j goes to standard output, with an example',
     async (argv) => {

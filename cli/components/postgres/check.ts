@@ -5,7 +5,7 @@ import type { Finding } from '../../core/problems.ts';
 import type { SourceTable } from '../../core/source.ts';
 import { formatBytes } from '../../lib/format.ts';
 import { pgIdent } from '../../lib/sql.ts';
-import type { ObservedSource, TableRights } from './observe.ts';
+import { isUsable, type ObservedSource, type TableRights } from './observe.ts';
 
 export interface CheckInput {
   readonly observed: ObservedSource;
@@ -86,17 +86,6 @@ function checkSlot(
   slot: NonNullable<ObservedSource['slot']>,
   names: CheckInput['names'],
 ): Finding[] {
-  const drop = `SELECT pg_drop_replication_slot('${names.slot}');  -- then: cdc apply, which loads the tables again`;
-  if (slot.walStatus === 'lost') {
-    return [
-      error(
-        'slot-lost',
-        names.slot,
-        'the slot lost WAL that it needed; changes since then cannot be streamed',
-        drop,
-      ),
-    ];
-  }
   if (slot.plugin !== 'pgoutput' || slot.database !== names.database) {
     return [
       error(
@@ -107,6 +96,7 @@ function checkSlot(
       ),
     ];
   }
+  // A lost slot keeps nothing from being made right: the plan replaces it.
   if (slot.walStatus === 'unreserved') {
     return [
       {
@@ -130,6 +120,29 @@ function checkSlot(
     ];
   }
   return [];
+}
+
+/** A slot that is gone: nothing is kept for the copy any more, until `cdc apply` makes another. */
+export function lostSlot(slot: ObservedSource['slot'], name: string): Finding[] {
+  if (isUsable(slot)) return [];
+  const fix = 'cdc apply   # makes a new one and loads the tables again';
+  return slot
+    ? [
+        error(
+          'slot-lost',
+          name,
+          'the replication slot lost WAL that it needed; changes since then cannot be streamed',
+          fix,
+        ),
+      ]
+    : [
+        error(
+          'slot-missing',
+          name,
+          'the replication slot is not there: changes are not kept for the copy',
+          fix,
+        ),
+      ];
 }
 
 function checkRole({ observed, names }: CheckInput): Finding[] {

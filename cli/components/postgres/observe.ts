@@ -32,6 +32,11 @@ export interface ObservedSlot {
   readonly retainedBytes: number | undefined;
 }
 
+/** Whether the slot can still be read from; one that lost its WAL never can again. */
+export function isUsable(slot: ObservedSlot | undefined): slot is ObservedSlot {
+  return slot !== undefined && slot.walStatus !== 'lost';
+}
+
 export async function observeSource(
   client: pg.ClientBase,
   names: { slot: string; publication: string },

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { parseLsn } from '../../core/lsn.ts';
 import { CDC_SCHEMA, HEARTBEAT, type TableId } from '../../core/names.ts';
-import { pgIdent } from '../../lib/sql.ts';
+import { pgIdent, pgLiteral } from '../../lib/sql.ts';
 import { waitFor } from '../../lib/wait.ts';
 
 const HEARTBEAT_SQL_NAME = pgIdent(HEARTBEAT.schema, HEARTBEAT.table);
@@ -28,6 +28,10 @@ export function alterPublicationStatement(
   id: TableId,
 ): string {
   return `ALTER PUBLICATION ${pgIdent(publication)} ${verb} TABLE ${pgIdent(id.schema, id.table)}`;
+}
+
+export function dropSlotStatement(slot: string): string {
+  return `SELECT pg_drop_replication_slot(${pgLiteral(slot)})`;
 }
 
 /**

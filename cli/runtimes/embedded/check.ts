@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type Finding, findingOf } from '../../core/problems.ts';
+import { type Finding, findingOf, Problem } from '../../core/problems.ts';
 import { freeBytes } from '../../lib/files.ts';
 import { formatBytes } from '../../lib/format.ts';
 import type { ServerName } from '../endpoints.ts';
@@ -11,6 +11,21 @@ import { findJava, findMaven } from './toolchain.ts';
 type Env = Readonly<Record<string, string | undefined>>;
 
 const DISK_WARNING_BYTES = 2 * 1024 ** 3;
+/** Servers do not start with less than this. */
+const DISK_START_BYTES = 512 * 1024 ** 2;
+/** With less than this, servers that run end at the next file that they make larger. */
+const DISK_RUN_BYTES = 64 * 1024 ** 2;
+
+/** Throws DISK_FULL where the servers have no room to start, or to go on. */
+export function requireRoom(folder: string, running: boolean): void {
+  const free = freeBytes(folder);
+  const least = running ? DISK_RUN_BYTES : DISK_START_BYTES;
+  if (free >= least) return;
+  throw new Problem('DISK_FULL', {
+    path: folder,
+    detail: `${formatBytes(free)} are free; the servers need at least ${formatBytes(least)}.`,
+  });
+}
 
 /** What this machine lacks to run the servers that it should run. Changes nothing and asks no network. */
 export function checkMachine(
@@ -23,7 +38,7 @@ export function checkMachine(
     ...(needsJava ? [...attempt('java', () => findJava(env)), ...checkJars(env)] : []),
     ...(servers.includes('postgres') ? attempt('postgres', postgresHome) : []),
     ...(servers.includes('clickhouse') ? attempt('clickhouse', libchdb) : []),
-    ...(servers.length > 0 ? attempt('disk', () => checkDisk(directory)) : []),
+    ...(servers.length > 0 ? diskFindings(directory) : []),
   ];
 }
 
@@ -53,11 +68,17 @@ function checkJars(env: Env): Finding[] {
   ];
 }
 
+/** Whether the servers' disk has room for them to go on. */
+export function diskFindings(directory: string): Finding[] {
+  return attempt('disk', () => checkDisk(directory));
+}
+
 function checkDisk(directory: string): Finding[] {
   let folder = directory;
   while (!existsSync(folder)) folder = dirname(folder);
   const free = freeBytes(folder);
   if (free >= DISK_WARNING_BYTES) return [];
+  requireRoom(folder, false);
   return [
     {
       id: 'disk-space',

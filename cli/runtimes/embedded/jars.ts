@@ -96,6 +96,31 @@ export async function ensureJars(
   }
 }
 
+const OUTPUT_KEPT = 200;
+const DETAIL_LENGTH = 1000;
+
+/** Why Maven failed: its errors without advice about Maven itself, else what it said last. */
+function mavenComplaint(output: readonly string[]): string | undefined {
+  const errors = output
+    .filter((line) => line.startsWith('[ERROR]'))
+    .map((line) =>
+      line
+        .slice('[ERROR]'.length)
+        .replace(/ -> \[Help 1\]$/, '')
+        .trim(),
+    )
+    .filter(
+      (line) => line !== '' && !/^(To see the full|Re-run Maven|For more info|\[Help)/.test(line),
+    );
+  const lines = errors.length > 0 ? [...new Set(errors)].slice(0, 3) : output.slice(-3);
+  const said = lines.map((line) => line.slice(0, DETAIL_LENGTH));
+  return said.length > 0 ? said.join('\n') : undefined;
+}
+
+/** By its whole name: to find what a short one stands for, Maven asks the network. */
+const COPY_DEPENDENCIES =
+  'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
+
 async function runMaven(
   maven: string,
   profile: string,
@@ -108,18 +133,20 @@ async function runMaven(
     maven,
     [
       '-B',
+      // Maven remembers for a day that a download failed, and would not try again.
+      '-U',
       '-f',
       pomFile(),
       '-P',
       profile,
-      'dependency:copy-dependencies',
+      COPY_DEPENDENCIES,
       '-DincludeScope=runtime',
       `-DoutputDirectory=${target}`,
     ],
     { env: { ...env } as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'pipe'], signal },
   );
   let downloaded = 0;
-  const errors: string[] = [];
+  const output: string[] = [];
   const read = (line: string) => {
     const match = /Downloaded from [^:]+: (\S+)/.exec(line);
     if (match?.[1]) {
@@ -128,7 +155,8 @@ async function runMaven(
         `fetching jars with Maven (${profile}): ${downloaded} files, ${match[1].split('/').at(-1)}`,
       );
     }
-    if (line.startsWith('[ERROR]') && errors.length < 3) errors.push(line.slice(8));
+    if (line.trim() !== '') output.push(line);
+    if (output.length > OUTPUT_KEPT) output.shift();
   };
   createInterface({ input: child.stdout }).on('line', read);
   createInterface({ input: child.stderr }).on('line', read);
@@ -137,7 +165,7 @@ async function runMaven(
     child.once('close', resolve);
   });
   if (code !== 0 || !existsSync(target) || readdirSync(target).length === 0) {
-    const detail = errors.join('\n') || `mvn ended with code ${code}`;
+    const detail = mavenComplaint(output) ?? `mvn ended with code ${code}`;
     if (/No space left/i.test(detail)) throw new Problem('DISK_FULL', { path: target, detail });
     throw new Problem('JARS_UNAVAILABLE', { detail });
   }

