@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { ClickHouse } from '../components/clickhouse/client.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
-import { committedOffsets, endOffsets } from '../components/kafka/topics.ts';
+import { readThrough } from '../components/kafka/topics.ts';
 import { beat } from '../components/postgres/prepare.ts';
 import type { Lane } from '../core/lanes.ts';
 import { waitFor } from '../lib/wait.ts';
@@ -26,17 +26,7 @@ export async function passBarrier(
     const arrived = await arrivedPosition(clickhouse);
     return arrived >= lsn ? { ready: true } : { seen: `position ${arrived} of ${lsn}` };
   });
-  await withKafkaAdmin(stack.endpoints.kafka, async (admin) => {
-    const ends = await endOffsets(admin, lane.topics);
-    await waitFor('ClickHouse to read its topics', { ...options, everyMs: 20 }, async () => {
-      const acknowledged = await committedOffsets(admin, lane.names.group, [...ends.keys()]);
-      for (const [topic, partitions] of ends) {
-        for (const [partition, end] of partitions) {
-          const at = acknowledged.get(topic)?.get(partition) ?? -1n;
-          if (end > 0n && at < end) return { seen: `${topic}: ${at} of ${end}` };
-        }
-      }
-      return { ready: true };
-    });
-  });
+  await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
+    readThrough(admin, lane.names.group, lane.topics, options),
+  );
 }

@@ -23,6 +23,8 @@ import {
   CH_CDC,
   HEARTBEAT,
   laneNames,
+  notificationTopic,
+  SIGNAL,
   tableLabelKey,
   targetNames,
   topicName,
@@ -56,7 +58,11 @@ export function desiredOf(stack: Stack, captured: readonly SourceTable[]): Desir
   return {
     tables,
     lanes: [...lanes, heartbeat],
-    topics: [...new Set([...lanes, heartbeat].flatMap((lane) => lane.topics))],
+    topics: [
+      ...new Set([...lanes, heartbeat].flatMap((lane) => lane.topics)),
+      topicName(stack.names.topicPrefix, SIGNAL),
+      notificationTopic(stack.names.topicPrefix),
+    ],
     target,
     connector: connectorConfig({
       topicPrefix: stack.names.topicPrefix,
@@ -67,7 +73,6 @@ export function desiredOf(stack: Stack, captured: readonly SourceTable[]): Desir
       toastPlaceholder: stack.secrets.toastPlaceholder,
       maxMessageBytes: MAX_MESSAGE_BYTES,
       database: databaseOf(stack.endpoints.postgres),
-      snapshot: false,
     }),
   };
 }

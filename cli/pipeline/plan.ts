@@ -10,9 +10,9 @@ import { type ObservedSource, observeSource, tableRights } from '../components/p
 import {
   alterPublicationStatement,
   createPublicationStatement,
-  heartbeatStatements,
+  ownTableStatements,
 } from '../components/postgres/prepare.ts';
-import { CH_CDC, HEARTBEAT, tableLabel } from '../core/names.ts';
+import { CDC_SCHEMA, CH_CDC, OWN_TABLES, tableLabel } from '../core/names.ts';
 import {
   type Change,
   connectorDiff,
@@ -142,10 +142,10 @@ function sourceChanges(stack: Stack, source: SourceReport): Change[] {
     object,
     sql,
   });
-  if (!observed.heartbeat)
-    changes.push(change('create', tableObject(HEARTBEAT), heartbeatStatements()));
+  if (!observed.ownTables)
+    changes.push(change('create', `schema ${CDC_SCHEMA}`, ownTableStatements()));
   if (!observed.publication) {
-    const all = [...tables, HEARTBEAT];
+    const all = [...tables, ...OWN_TABLES];
     changes.push(
       change('create', `publication ${publication}`, [
         createPublicationStatement(publication, all),

@@ -145,7 +145,7 @@ function checkRole({ observed, names }: CheckInput): Finding[] {
       ),
     );
   }
-  const needsCreate = !observed.publication || !observed.heartbeat;
+  const needsCreate = !observed.publication || !observed.ownTables;
   if (needsCreate && !role.create) {
     found.push(
       error(
