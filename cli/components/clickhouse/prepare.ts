@@ -1,4 +1,5 @@
 import type { TargetObject } from '../../core/ddl.ts';
+import { type LaneNames, snapshotNames, type TableId } from '../../core/names.ts';
 import {
   type Change,
   commentOf,
@@ -176,4 +177,19 @@ export async function databasesOf(clickhouse: ClickHouse): Promise<string[]> {
 
 export async function runStatements(clickhouse: ClickHouse, sql: readonly string[]): Promise<void> {
   for (const statement of sql) await clickhouse.command(statement);
+}
+
+/** Drops a lane that exists for a while only; what reads first. */
+export async function dropLane(
+  clickhouse: ClickHouse,
+  table: TableId,
+  { database, mv, queue, fanout }: LaneNames,
+): Promise<void> {
+  const view = snapshotNames(table).mv;
+  await runStatements(clickhouse, [
+    dropStatement('materialized-view', { database, name: mv }),
+    dropStatement('queue', { database, name: queue }),
+    dropStatement('materialized-view', { database, name: view }),
+    dropStatement('fanout', { database, name: fanout }),
+  ]);
 }
