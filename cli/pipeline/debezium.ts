@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import { loadRecords, recordLoad } from '../components/clickhouse/observe.ts';
-import { dropLane, runStatements } from '../components/clickhouse/prepare.ts';
+import { dropReadingLane, readingLanes, runStatements } from '../components/clickhouse/prepare.ts';
 import { Connect } from '../components/connect/client.ts';
 import { statusOf } from '../components/connect/control.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
@@ -75,8 +75,7 @@ export async function loadByDebezium(
   try {
     return await withPostgres(stack.endpoints.postgres, async (source) => {
       const record = (await loadRecords(clickhouse, plan, version)).get(RECORD);
-      const found =
-        record && record.state !== FAILED ? (JSON.parse(record.state) as Reading) : undefined;
+      const found = record && (await alive(clickhouse, plan, record.state));
       const reading = found ?? (await begin(stack, source, clickhouse, plan, version, signal));
       if (!found) await store(reading);
       const lane = readingLane(stack, plan, reading.id);
@@ -99,7 +98,7 @@ export async function loadByDebezium(
         );
         await store({ ...reading, rows });
       }
-      await dropLane(clickhouse, plan, lane.names);
+      await dropReadingLane(clickhouse, snapshotNames(plan).view);
       await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
         admin.deleteGroups([lane.names.group]).catch(() => {}),
       );
@@ -114,6 +113,19 @@ export async function loadByDebezium(
   } finally {
     await clickhouse.close();
   }
+}
+
+/** The reading of a record, unless it failed, or another table's reading has ended it. */
+async function alive(
+  clickhouse: ClickHouse,
+  plan: TablePlan,
+  state: string,
+): Promise<Reading | undefined> {
+  if (state === FAILED) return undefined;
+  const reading = JSON.parse(state) as Reading;
+  if (reading.rows !== undefined) return reading;
+  const lanes = await readingLanes(clickhouse);
+  return lanes.includes(snapshotNames(plan).view) ? reading : undefined;
 }
 
 /** Its group must not count among the lanes' groups: lanes begin where one of those has come to. */
@@ -144,7 +156,8 @@ async function begin(
     await startAt(admin, lane.names.group, await endOffsets(admin, lane.topics));
     return (await endOffsets(admin, [topic])).get(topic)?.get(0) ?? 0n;
   });
-  await dropLane(clickhouse, plan, lane.names);
+  // Of readings that nobody went on with, too: there are none any more.
+  for (const stem of await readingLanes(clickhouse)) await dropReadingLane(clickhouse, stem);
   const queue = queueObject(lane, {
     brokers: kafka.brokers.join(','),
     profile: stack.profile,
