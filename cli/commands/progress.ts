@@ -1,19 +1,41 @@
 import type { Printer, Progress } from '../kernel/printer.ts';
 import { formatCount, formatSeconds } from '../lib/format.ts';
-import type { ApplyEvents, ApplyResult } from '../pipeline/apply.ts';
+import type { ApplyResult } from '../pipeline/apply.ts';
+import type { ExistingEvents } from '../pipeline/existing.ts';
 import type { LoadProgress } from '../pipeline/load.ts';
 
 /** Shows an apply while it goes on: its steps, then a bar per table that is loaded. */
 export function applyEvents(
   printer: Printer,
-): ApplyEvents & { done(result: ApplyResult): void; fail(): void } {
+): ExistingEvents & { done(result: ApplyResult): void; fail(): void } {
+  const events = loadEvents(printer, 'comparing with what stands in the servers');
+  return {
+    ...events,
+    done: (result) => {
+      const changes = result.changes.length;
+      events.done(
+        changes === 0
+          ? 'source, topics, tables and connector: unchanged'
+          : `${changes} changes applied`,
+      );
+    },
+  };
+}
+
+/** A line per step, then a bar per table that is loaded. */
+export function loadEvents(
+  printer: Printer,
+  beginning: string,
+): ExistingEvents & { done(text: string): void; fail(): void } {
   let current: Progress | undefined;
   let last: LoadProgress | undefined;
   const endLoad = () => {
-    if (last) current?.done(`loaded ${last.table}: ${formatCount(last.rows)} rows (${rate(last)})`);
+    if (!last) return false;
+    current?.done(`loaded ${last.table}: ${formatCount(last.rows)} rows (${rate(last)})`);
     last = undefined;
+    return true;
   };
-  current = printer.progress('comparing with what stands in the servers');
+  current = printer.progress(beginning);
   return {
     step: (text) => current?.update(text),
     loading: (progress) => {
@@ -25,15 +47,10 @@ export function applyEvents(
       last = progress;
       current.update(loadLine(progress));
     },
-    done: (result) => {
-      endLoad();
-      const changes = result.changes.length;
-      const text =
-        changes === 0
-          ? 'source, topics, tables and connector: unchanged'
-          : `${changes} changes applied`;
-      if (result.loads.length === 0) current?.done(text);
-      else printer.note(`✔ ${text}`);
+    remark: (text) => printer.note(`! ${text}`),
+    done: (text) => {
+      if (endLoad()) printer.note(`✔ ${text}`);
+      else current?.done(text);
     },
     fail: () => current?.fail(last ? `loading ${last.table} stopped` : 'stopped'),
   };

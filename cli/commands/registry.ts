@@ -13,6 +13,7 @@ import { logs } from './logs.ts';
 import { apply, plan } from './plan.ts';
 import { registerConnectorCommand } from './register-connector.ts';
 import { setup } from './setup.ts';
+import { snapshot } from './snapshot.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
 import { verify } from './verify.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   apply,
   registerConnectorCommand,
   connector,
+  snapshot,
   verify,
   lag,
   load,

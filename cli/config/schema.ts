@@ -90,6 +90,13 @@ const clickhouse = z.strictObject({
     )
     .optional()
     .describe('One database for every table. Default: a database per schema, of the same name.'),
+  source_address: z
+    .string()
+    .regex(/^\S+:\d+$/, 'must be host:port')
+    .optional()
+    .describe(
+      'host:port under which ClickHouse reaches the source, where that differs from source.url. Where it cannot reach it at all, Debezium loads the rows.',
+    ),
   consumer_group: z
     .string()
     .min(1)

@@ -1,4 +1,4 @@
-import { type TableId, tableLabel } from './names.ts';
+import { notificationTopic, SIGNAL, type TableId, tableLabel } from './names.ts';
 import type { Profile } from './profiles.ts';
 
 export interface CapturedTable extends TableId {
@@ -22,8 +22,6 @@ export interface ConnectorInput {
     readonly database: string;
     readonly sslmode: string | undefined;
   };
-  /** Where ClickHouse cannot reach the source, Debezium reads the existing rows itself. */
-  readonly snapshot: boolean;
 }
 
 export const CONNECTOR_CLASS = 'io.debezium.connector.postgresql.PostgresConnector';
@@ -39,7 +37,7 @@ export function maskedConfig(config: Readonly<Record<string, string>>): Record<s
 }
 
 /** Debezium takes regular expressions; a table's name is taken literally. */
-function literalPattern(id: TableId): string {
+export function literalPattern(id: TableId): string {
   return tableLabel(id).replace(/[\\^$.|?*+()[\]{},]/g, '\\$&');
 }
 
@@ -77,7 +75,14 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'publish.via.partition.root': 'true',
     'table.include.list': input.tables.map(literalPattern).join(','),
     ...messageKeys(input.tables),
-    'snapshot.mode': input.snapshot ? 'initial' : 'no_data',
+    'snapshot.mode': 'no_data',
+    // Where ClickHouse cannot reach the source, a row in this table has Debezium read the rows.
+    'signal.enabled.channels': 'source',
+    'signal.data.collection': tableLabel(SIGNAL),
+    'incremental.snapshot.chunk.size': '8192',
+    'incremental.snapshot.watermarking.strategy': 'insert_delete',
+    'notification.enabled.channels': 'sink',
+    'notification.sink.topic.name': notificationTopic(input.topicPrefix),
     // Every value keeps its precision: numbers and times as text, bytes as hexadecimal.
     'decimal.handling.mode': 'string',
     'time.precision.mode': 'isostring',

@@ -1,7 +1,7 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
 import { type ColumnPlan, misfitOf, planColumn } from './columns.ts';
 import type { Lane } from './lanes.ts';
-import { CH_CDC, type TableId, type TargetNames } from './names.ts';
+import { CH_CDC, snapshotNames, type TableId, type TargetNames } from './names.ts';
 import type { SourceTable } from './source.ts';
 
 /** A source table together with everything its copy needs. */
@@ -137,7 +137,26 @@ export function routeOf(id: TableId): string {
 
 /** From the lane's rows into storage: typed columns, the version, the mark of a delete. */
 export function tableView(plan: TablePlan, lane: Lane): TargetObject {
-  const { database, final, mv } = plan.names;
+  const { database, mv } = plan.names;
+  // A row that Debezium read may be older than any change: it must outrank none.
+  const version = `if(${ROW}.op = 'r', 1, ${ROW}.version)`;
+  return viewInto(plan, lane, { database, name: mv }, version);
+}
+
+/** Behind a lane that exists while Debezium reads a table: what it reads, with one version. */
+export function snapshotView(plan: TablePlan, lane: Lane, version: bigint): TargetObject {
+  const name = { database: lane.names.database, name: snapshotNames(plan).mv };
+  return viewInto(plan, lane, name, `toUInt64(${version})`, `${ROW}.op = 'r'`);
+}
+
+function viewInto(
+  plan: TablePlan,
+  lane: Lane,
+  view: { database: string; name: string },
+  version: string,
+  condition?: string,
+): TargetObject {
+  const { database, final } = plan.names;
   const { image, tuple, element, belongs, misfit } = extraction(plan, `${ROW}.`, TUPLE);
   // What a delete does not carry becomes the type's default; nobody sees it.
   const columns = plan.columns.map((c) => `    ${c.fromWire(element(c))} AS ${chIdent(c.name)}`);
@@ -149,18 +168,17 @@ export function tableView(plan: TablePlan, lane: Lane): TargetObject {
     columns.push(`    arrayFilter(n -> n != '', [${marks.join(', ')}]) AS _nulls`);
   }
   return {
-    database,
-    name: mv,
+    ...view,
     kind: 'materialized-view',
-    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(database, mv)} TO ${chIdent(database, final)} AS
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(view.database, view.name)} TO ${chIdent(database, final)} AS
 WITH ${tuple} AS ${TUPLE}
 SELECT
 ${columns.join(',\n')},
-    ${ROW}.version AS _version,
+    ${version} AS _version,
     ${ROW}.op = 'd' AS _deleted,
     ${ROW}.committed_at AS _committed_at
 FROM ${chIdent(lane.names.database, lane.names.fanout)} AS ${ROW}
-WHERE ${belongs} AND NOT (${misfit})`,
+WHERE ${belongs}${condition ? ` AND ${condition}` : ''} AND NOT (${misfit})`,
   };
 }
 

@@ -43,6 +43,21 @@ export function topicCollision(topic: string, present: Iterable<string>): string
 export const CDC_SCHEMA = 'cdc';
 /** The row that the agent keeps updating, to prove that the pipeline flows. */
 export const HEARTBEAT: TableId = { schema: CDC_SCHEMA, table: 'heartbeat' };
+/** Rows written here tell Debezium to read tables again; it marks its progress here, too. */
+export const SIGNAL: TableId = { schema: CDC_SCHEMA, table: 'signal' };
+/** Tables of our own in the source; the publication always has them. */
+export const OWN_TABLES: readonly TableId[] = [HEARTBEAT, SIGNAL];
+
+/** The topic to which Debezium writes how its snapshots get on. */
+export function notificationTopic(prefix: string): string {
+  return `${prefix}${NOTIFICATIONS}`;
+}
+
+const NOTIFICATIONS = `.${CDC_SCHEMA}.notifications`;
+
+export function isNotificationTopic(topic: string): boolean {
+  return topic.endsWith(NOTIFICATIONS);
+}
 
 /** Tables of our own in ClickHouse's database `cdc`. */
 export const CH_CDC = {
@@ -52,6 +67,12 @@ export const CH_CDC = {
   heartbeats: 'heartbeats',
   truncates: 'truncates',
 } as const;
+
+/** Stems of the objects in `cdc` that exist while Debezium reads a table's rows. */
+export function snapshotNames(id: TableId): TargetNames {
+  const view = `snapshot_${digest(tableLabelKey(id))}`;
+  return { database: CH_CDC.database, view, final: '', mv: `${view}_mv` };
+}
 
 /** Databases of ClickHouse's and of our own; a schema of that name gets an underscore. */
 export const RESERVED_DATABASES: readonly string[] = [

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { TablePlan, TargetObject } from './ddl.ts';
-import { HEARTBEAT, type TableId, tableLabel, tableLabelKey } from './names.ts';
+import { OWN_TABLES, type TableId, tableLabel, tableLabelKey } from './names.ts';
 
 /** One thing that `apply` does; `plan` prints them. */
 export interface Change {
@@ -69,12 +69,12 @@ export function createStatement(object: TargetObject): string {
   return `${object.create}\nCOMMENT '${commentOf(object)}'`;
 }
 
-/** Tables that join and leave the publication. The heartbeat is always in it. */
+/** Tables that join and leave the publication. Our own are always in it. */
 export function publicationDiff(
   present: readonly TableId[],
   wanted: readonly TableId[],
 ): { add: TableId[]; remove: TableId[] } {
-  const all = [...wanted, HEARTBEAT];
+  const all = [...wanted, ...OWN_TABLES];
   const has = new Set(present.map(tableLabelKey));
   const want = new Set(all.map(tableLabelKey));
   return {

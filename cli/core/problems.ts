@@ -256,9 +256,21 @@ export const PROBLEMS = {
   ),
   LOAD_FAILED: entry(
     EXIT.refused,
-    'The bulk load of {table} stopped: {detail}',
-    'Finished chunks are recorded; nothing is loaded twice.',
-    'cdc apply   # goes on where the load stopped',
+    'The load of {table} stopped: {detail}',
+    'Finished parts are recorded; nothing is loaded twice.',
+    'Run the same command again; it goes on where the load stopped.',
+  ),
+  TABLE_NOT_APPLIED: entry(
+    EXIT.refused,
+    '{table} is not copied yet.',
+    'It is chosen by the configuration, but its tables and its first load are not there.',
+    'cdc apply',
+  ),
+  TRANSACTION_OPEN: entry(
+    EXIT.refused,
+    'A transaction on the source stays open, and loading must wait for it.',
+    '{detail}',
+    'SELECT pid, xact_start, state, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start;   -- end it (also: SELECT * FROM pg_prepared_xacts), then run the same command again',
   ),
   COPY_DIFFERS: entry(
     EXIT.found,

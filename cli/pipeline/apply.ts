@@ -17,6 +17,7 @@ import { type Change, publicationDiff } from '../core/plan.ts';
 import { Problem } from '../core/problems.ts';
 import { tryLock } from '../lib/lock.ts';
 import { WaitTimeout, waitFor } from '../lib/wait.ts';
+import { type ExistingEvents, type ExistingLoad, loadExisting } from './existing.ts';
 import {
   forgetSlotFloor,
   recordSlotFloor,
@@ -24,7 +25,6 @@ import {
   slotFloor,
   tableFloor,
 } from './floor.ts';
-import { type LoadProgress, type LoadResult, loadTable } from './load.ts';
 import { makePlan, type Plan } from './plan.ts';
 import { type RegisterResult, registerConnector } from './register.ts';
 import type { Stack } from './stack.ts';
@@ -34,13 +34,10 @@ export interface ApplyResult {
   readonly tables: number;
   readonly changes: readonly Change[];
   readonly connector: RegisterResult;
-  readonly loads: readonly LoadResult[];
+  readonly loads: readonly ExistingLoad[];
 }
 
-export interface ApplyEvents {
-  step(text: string): void;
-  loading(progress: LoadProgress): void;
-}
+export type ApplyEvents = ExistingEvents;
 
 /**
  * Brings source, Kafka, ClickHouse and Connect to what the configuration says. Every step can be
@@ -75,12 +72,13 @@ export async function applyPlan(
       signal.throwIfAborted();
       events.step('registering the connector');
       const connector = (await registerConnector(stack, plan.desired.connector)).result;
-      const loads: LoadResult[] = [];
+      const loads: ExistingLoad[] = [];
       for (const table of plan.desired.tables) {
         if (!plan.toLoad.includes(tableLabel(table))) continue;
         const own = await tableFloor(clickhouse, table.source, floor);
         if (own === undefined) await recordTableFloor(clickhouse, table.source, floor);
-        loads.push(await loadTable(stack, table, own ?? floor, signal, events.loading));
+        const options = { method: 'pull', signal, events } as const;
+        loads.push(await loadExisting(stack, table, plan.desired.lanes, own ?? floor, options));
       }
       return { tables, changes: plan.changes, connector, loads };
     } finally {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { ClickHouse } from '../components/clickhouse/client.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
-import { committedOffsets, endOffsets, type Offsets } from '../components/kafka/topics.ts';
+import { endOffsets, type Offsets, readThrough } from '../components/kafka/topics.ts';
 import { beat } from '../components/postgres/prepare.ts';
 import type { Lane } from '../core/lanes.ts';
 import { waitFor } from '../lib/wait.ts';
@@ -38,17 +38,7 @@ export async function passBarrier(
       }
       return { seen: `position ${arrived} of ${lsn}${written}` };
     });
-    const ends = await endOffsets(admin, lane.topics);
-    await waitFor('ClickHouse to read its topics', { ...moving, everyMs: 20 }, async () => {
-      const acknowledged = await committedOffsets(admin, lane.names.group, [...ends.keys()]);
-      for (const [topic, partitions] of ends) {
-        for (const [partition, end] of partitions) {
-          const at = acknowledged.get(topic)?.get(partition) ?? -1n;
-          if (end > 0n && at < end) return { seen: `${topic}: ${at} of ${end}` };
-        }
-      }
-      return { ready: true };
-    });
+    await readThrough(admin, lane.names.group, lane.topics, moving);
   });
 }
 

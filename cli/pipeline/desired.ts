@@ -22,10 +22,13 @@ import {
   CDC_SCHEMA,
   CH_CDC,
   HEARTBEAT,
+  notificationTopic,
+  SIGNAL,
   type TableId,
   type TargetNames,
   tableLabelKey,
   targetNames,
+  topicName,
 } from '../core/names.ts';
 import type { DesiredLane, DesiredTarget } from '../core/plan.ts';
 import { sharedProfile } from '../core/profiles.ts';
@@ -55,7 +58,11 @@ export function desiredOf(stack: Stack, captured: readonly SourceTable[]): Desir
   return {
     tables,
     lanes,
-    topics: lanes.flatMap((lane) => lane.topics),
+    topics: [
+      ...lanes.flatMap((lane) => lane.topics),
+      topicName(stack.names.topicPrefix, SIGNAL),
+      notificationTopic(stack.names.topicPrefix),
+    ],
     target: desiredTarget(stack, tables, lanes),
     connector: connectorConfig({
       topicPrefix: stack.names.topicPrefix,
@@ -71,7 +78,6 @@ export function desiredOf(stack: Stack, captured: readonly SourceTable[]): Desir
       toastPlaceholder: stack.secrets.toastPlaceholder,
       maxMessageBytes: MAX_MESSAGE_BYTES,
       database: databaseOf(stack.endpoints.postgres),
-      snapshot: false,
     }),
   };
 }

@@ -1,21 +1,23 @@
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import {
+  isOutOfReach,
   loadStatement,
   MISFIT,
   misfitStatement,
   type PageRange,
+  type PulledSource,
+  pulledSource,
 } from '../components/clickhouse/load.ts';
-import { type LoadRecord, loadRecords, recordLoad } from '../components/clickhouse/observe.ts';
+import { loadRecords, recordLoad } from '../components/clickhouse/observe.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { type Relation, relationsOf } from '../components/postgres/pages.ts';
 import type { TablePlan } from '../core/ddl.ts';
 import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
-import { chIdent } from '../lib/sql.ts';
 import type { Stack } from './stack.ts';
 
-/** 8192 pages of 8 kB: a second or less of reading, so that a killed load repeats little. */
-const PAGES_PER_CHUNK = 8192;
+/** Pages of 8 kB: a second or less of reading, so that a killed load repeats little. */
+const CHUNK_PAGES = { least: 128, most: 8192 };
 const PARALLEL_CHUNKS = 2;
 
 export interface LoadProgress {
@@ -33,15 +35,21 @@ export interface LoadResult {
   /** Rows read, also by an earlier run that was interrupted. */
   readonly rows: number;
   readonly seconds: number;
-  readonly misfits: number;
+  /** Rows left out, which are among the dead letters; absent where that is not known yet. */
+  readonly misfits: number | undefined;
   /** Chunks that an earlier run had finished. */
   readonly resumedChunks: number;
 }
+
+/** ClickHouse cannot reach the source: the rows have to come another way. */
+export class OutOfReach extends Error {}
 
 /**
  * Pulls a table's existing rows into storage, in ranges of pages, several at once. Finished ranges
  * are recorded, so a killed load goes on where it was. Rows that change meanwhile come again
  * through the stream with a higher version.
+ *
+ * @param floor the version that the rows get.
  */
 export async function loadTable(
   stack: Stack,
@@ -49,7 +57,7 @@ export async function loadTable(
   floor: bigint,
   signal: AbortSignal,
   onProgress: (progress: LoadProgress) => void,
-  pagesPerChunk = PAGES_PER_CHUNK,
+  chunkPages?: number,
 ): Promise<LoadResult> {
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse, { requestTimeoutMs: 3_600_000 });
   const startedAtMs = performance.now();
@@ -58,7 +66,9 @@ export async function loadTable(
     const relations = await withPostgres(stack.endpoints.postgres, (c) =>
       relationsOf(c, plan.source),
     );
-    const chunks = relations.flatMap((relation) => chunksOf(relation, pagesPerChunk));
+    const chunks = relations.flatMap((relation) =>
+      chunksOf(relation, chunkPages ?? pagesOfChunk(relation.pages)),
+    );
     const records = await loadRecords(clickhouse, plan, floor);
     const open = chunks.filter((chunk) => records.get(chunk.id)?.state !== 'done');
     let rows = chunks.reduce((sum, chunk) => sum + (records.get(chunk.id)?.rows ?? 0), 0);
@@ -92,9 +102,6 @@ export async function loadTable(
     };
     await Promise.all(Array.from({ length: PARALLEL_CHUNKS }, work));
     await refuseRewritten(stack, plan, relations);
-    const whole: LoadRecord = { chunk: '', state: 'done', rows };
-    await endOlderRows(clickhouse, plan, floor);
-    await recordLoad(clickhouse, plan, floor, whole);
     return {
       table: label,
       rows,
@@ -104,6 +111,7 @@ export async function loadTable(
     };
   } catch (error) {
     if (error instanceof Problem && error.code === 'CLICKHOUSE_REFUSED') {
+      if (isOutOfReach(error.message)) throw new OutOfReach(error.message);
       throw new Problem('LOAD_FAILED', { table: label, detail: error.message }, { cause: error });
     }
     throw error;
@@ -115,6 +123,12 @@ export async function loadTable(
 interface Chunk extends PageRange {
   /** Names the range in `cdc.loads`; the file node makes it void when the table is rewritten. */
   readonly id: string;
+}
+
+/** A power of two, so that a table that grows keeps its ranges, and a killed load its progress. */
+function pagesOfChunk(pages: number): number {
+  const eighth = 2 ** Math.floor(Math.log2(Math.max(1, pages / 8)));
+  return Math.min(CHUNK_PAGES.most, Math.max(CHUNK_PAGES.least, eighth));
 }
 
 function chunksOf(relation: Relation, pagesPerChunk: number): Chunk[] {
@@ -148,7 +162,7 @@ async function loadChunk(
   floor: bigint,
   signal: AbortSignal,
 ): Promise<{ rows: number; misfits: number }> {
-  const source = stack.endpoints.postgres;
+  const source: PulledSource = pulledSource(stack.endpoints.postgres, stack.endpoints.clickhouse);
   const settings = {
     max_threads: 1,
     max_insert_threads: 1,
@@ -186,17 +200,4 @@ async function refuseRewritten(
       detail: `${moved.schema}.${moved.relation} was rewritten while it was read`,
     });
   }
-}
-
-/**
- * After a load with a new floor (the slot was lost and made anew), rows that are older than it and
- * were not loaded again do not exist any more.
- */
-async function endOlderRows(clickhouse: ClickHouse, plan: TablePlan, floor: bigint): Promise<void> {
-  const final = chIdent(plan.names.database, plan.names.final);
-  const key = plan.key.map((c) => chIdent(c.name)).join(', ');
-  await clickhouse.command(
-    `INSERT INTO ${final} (${key}, _version, _deleted, _committed_at)
-SELECT ${key}, toUInt64(${floor}), 1, now64(6, 'UTC') FROM ${final} FINAL WHERE _version < ${floor} AND _deleted = 0`,
-  );
 }

@@ -16,9 +16,16 @@ import {
   alterPublicationStatement,
   createPublicationStatement,
   dropSlotStatement,
-  heartbeatStatements,
+  ownTableStatements,
 } from '../components/postgres/prepare.ts';
-import { CH_CDC, HEARTBEAT, tableLabel, topicCollision, topicName } from '../core/names.ts';
+import {
+  CDC_SCHEMA,
+  CH_CDC,
+  OWN_TABLES,
+  tableLabel,
+  topicCollision,
+  topicName,
+} from '../core/names.ts';
 import {
   type Change,
   connectorDiff,
@@ -150,10 +157,10 @@ function sourceChanges(stack: Stack, source: SourceReport): Change[] {
     object,
     sql,
   });
-  if (!observed.heartbeat)
-    changes.push(change('create', tableObject(HEARTBEAT), heartbeatStatements()));
+  if (!observed.ownTables)
+    changes.push(change('create', `schema ${CDC_SCHEMA}`, ownTableStatements()));
   if (!observed.publication) {
-    const all = [...tables, HEARTBEAT];
+    const all = [...tables, ...OWN_TABLES];
     changes.push(
       change('create', `publication ${publication}`, [
         createPublicationStatement(publication, all),

@@ -115,7 +115,10 @@ export async function verify(
   }
 }
 
-function chooseTables(tables: readonly TablePlan[], patterns: readonly string[]): TablePlan[] {
+export function chooseTables(
+  tables: readonly TablePlan[],
+  patterns: readonly string[],
+): TablePlan[] {
   for (const pattern of patterns) {
     if (tables.some((t) => matchesPattern(t, pattern))) continue;
     throw new Problem('TABLE_UNKNOWN', {
@@ -126,7 +129,7 @@ function chooseTables(tables: readonly TablePlan[], patterns: readonly string[])
   return tables.filter((t) => patterns.length === 0 || patterns.some((p) => matchesPattern(t, p)));
 }
 
-function laneOf(lanes: readonly Lane[], plan: TablePlan): Lane {
+export function laneOf(lanes: readonly Lane[], plan: TablePlan): Lane {
   const key = tableLabelKey(plan);
   const lane = lanes.find((l) => l.tables.some((id) => tableLabelKey(id) === key));
   if (!lane) throw new RangeError(`no lane for ${tableLabel(plan)}`);

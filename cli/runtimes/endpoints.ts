@@ -32,6 +32,8 @@ export interface ClickHouseEndpoint {
   /** HTTP address without credentials. */
   readonly url: string;
   readonly nativePort: number | undefined;
+  /** `host:port` under which this server reaches the source; absent when it is the source's own. */
+  readonly sourceAddress: string | undefined;
   readonly user: string;
   readonly password: string;
   readonly managed: boolean;

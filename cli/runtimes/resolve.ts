@@ -196,6 +196,7 @@ function clickhouseEndpoint(input: ResolveInput): ClickHouseEndpoint {
     return {
       url: `http://127.0.0.1:${ports.clickhouse}`,
       nativePort: ports.clickhouse_native,
+      sourceAddress: clickhouse.source_address,
       user: CLICKHOUSE_USER,
       password: secrets.clickhouse,
       managed: true,
@@ -204,6 +205,7 @@ function clickhouseEndpoint(input: ResolveInput): ClickHouseEndpoint {
   return {
     url: serverUrl('clickhouse', clickhouse.url),
     nativePort: undefined,
+    sourceAddress: clickhouse.source_address,
     user: clickhouse.username,
     password: secret(input, 'CDC_CLICKHOUSE_PASSWORD', clickhouse.password_file) ?? '',
     managed: false,

@@ -237,12 +237,12 @@ SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `first_name`,
     assumeNotNull(tupleElement(__cdc_tuple, 3)) AS `last_name`,
     assumeNotNull(tupleElement(__cdc_tuple, 4)) AS `email`,
-    __cdc_row.version AS _version,
+    if(__cdc_row.op = 'r', 1, __cdc_row.version) AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`customers_queue_rows` AS __cdc_row
 WHERE __cdc_row.route = 'inventory\x1Fcustomers' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(tupleElement(__cdc_tuple, 2)) OR isNull(tupleElement(__cdc_tuple, 3)) OR isNull(tupleElement(__cdc_tuple, 4))))
-COMMENT 'cdc materialized-view 952d670994aa1b95';
+COMMENT 'cdc materialized-view 1eb9a95f84c042d5';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_truncate_mv` TO `cdc`.`truncates` AS
 SELECT
@@ -399,12 +399,12 @@ SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 3)) AS `purchaser`,
     assumeNotNull(tupleElement(__cdc_tuple, 4)) AS `quantity`,
     assumeNotNull(tupleElement(__cdc_tuple, 5)) AS `product_id`,
-    __cdc_row.version AS _version,
+    if(__cdc_row.op = 'r', 1, __cdc_row.version) AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`orders_queue_rows` AS __cdc_row
 WHERE __cdc_row.route = 'inventory\x1Forders' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) OR isNull(tupleElement(__cdc_tuple, 3)) OR isNull(tupleElement(__cdc_tuple, 4)) OR isNull(tupleElement(__cdc_tuple, 5))))
-COMMENT 'cdc materialized-view 7b08b0657d2bfe49';
+COMMENT 'cdc materialized-view 89085195bcdf7518';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_truncate_mv` TO `cdc`.`truncates` AS
 SELECT
@@ -560,12 +560,12 @@ SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `name`,
     tupleElement(__cdc_tuple, 3) AS `description`,
     tupleElement(__cdc_tuple, 4) AS `weight`,
-    __cdc_row.version AS _version,
+    if(__cdc_row.op = 'r', 1, __cdc_row.version) AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`products_queue_rows` AS __cdc_row
 WHERE __cdc_row.route = 'inventory\x1Fproducts' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2)) + isNull(tupleElement(__cdc_tuple, 3)) + isNull(tupleElement(__cdc_tuple, 4)) != arrayCount(p -> p.2 = 'null' AND has(['description', 'weight'], p.1), JSONExtractKeysAndValuesRaw(__cdc_row.image))))
-COMMENT 'cdc materialized-view f17e8994df43c00e';
+COMMENT 'cdc materialized-view fc5c6178e1679c8b';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_truncate_mv` TO `cdc`.`truncates` AS
 SELECT
@@ -719,12 +719,12 @@ WITH JSONExtract(__cdc_row.image, 'Tuple(`product_id` Nullable(Int32), `quantity
 SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `product_id`,
     assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `quantity`,
-    __cdc_row.version AS _version,
+    if(__cdc_row.op = 'r', 1, __cdc_row.version) AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`products_on_hand_queue_rows` AS __cdc_row
 WHERE __cdc_row.route = 'inventory\x1Fproducts_on_hand' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(tupleElement(__cdc_tuple, 2))))
-COMMENT 'cdc materialized-view f35e032d8313a686';
+COMMENT 'cdc materialized-view a6aca6e2d972de1a';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_truncate_mv` TO `cdc`.`truncates` AS
 SELECT

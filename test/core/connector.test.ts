@@ -6,7 +6,7 @@ import { tableLabel } from '../../cli/core/names.ts';
 import { PROFILES } from '../../cli/core/profiles.ts';
 import { tableId } from '../harness/arbitrary.ts';
 
-function configFor(tables: readonly TableId[], options: { snapshot?: boolean } = {}) {
+function configFor(tables: readonly TableId[]) {
   return connectorConfig({
     topicPrefix: 'postgres-server',
     slot: 'cdc_cdc',
@@ -23,7 +23,6 @@ function configFor(tables: readonly TableId[], options: { snapshot?: boolean } =
       database: 'd',
       sslmode: undefined,
     },
-    snapshot: options.snapshot ?? false,
   });
 }
 
@@ -48,9 +47,12 @@ describe('connectorConfig', () => {
     for (const value of Object.values(configFor([orders]))) expect(value).toBeTypeOf('string');
   });
 
-  it('never takes a snapshot unless told', () => {
-    expect(configFor([orders])['snapshot.mode']).toBe('no_data');
-    expect(configFor([orders], { snapshot: true })['snapshot.mode']).toBe('initial');
+  it('takes a snapshot only when a row of the signal table says so', () => {
+    const config = configFor([orders]);
+    expect(config['snapshot.mode']).toBe('no_data');
+    expect(config['signal.enabled.channels']).toBe('source');
+    expect(config['signal.data.collection']).toBe('cdc.signal');
+    expect(config['notification.sink.topic.name']).toBe('postgres-server.cdc.notifications');
   });
 
   it('sends a message as large as a topic takes', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { HEARTBEAT, tableLabelKey } from '../../cli/core/names.ts';
+import { OWN_TABLES, tableLabelKey } from '../../cli/core/names.ts';
 import {
   commentOf,
   connectorDiff,
@@ -52,7 +52,7 @@ describe('comments', () => {
 });
 
 describe('publicationDiff', () => {
-  it('leads from what is there to exactly what is wanted, and the heartbeat', () => {
+  it('leads from what is there to exactly what is wanted, and our own tables', () => {
     fc.assert(
       fc.property(tableSet(), tableSet(), (present, wanted) => {
         const { add, remove } = publicationDiff(present, wanted);
@@ -60,8 +60,8 @@ describe('publicationDiff', () => {
         for (const id of remove) expect(after.delete(tableLabelKey(id))).toBe(true);
         for (const id of add) expect(after.has(tableLabelKey(id))).toBe(false);
         for (const id of add) after.add(tableLabelKey(id));
-        expect(after).toEqual(new Set([...wanted, HEARTBEAT].map(tableLabelKey)));
-        const second = publicationDiff([...wanted, HEARTBEAT], wanted);
+        expect(after).toEqual(new Set([...wanted, ...OWN_TABLES].map(tableLabelKey)));
+        const second = publicationDiff([...wanted, ...OWN_TABLES], wanted);
         expect(second).toEqual({ add: [], remove: [] });
       }),
     );

@@ -31,6 +31,7 @@ export function desiredFor(
       clickhouse: {
         url: 'http://clickhouse:8123',
         nativePort: 9000,
+        sourceAddress: undefined,
         user: 'cdc',
         password: 'not-shown',
         managed: true,

@@ -1,7 +1,29 @@
 import type { TablePlan } from '../../core/ddl.ts';
 import { CH_CDC } from '../../core/names.ts';
 import { chIdent, chLiteral, pgIdent } from '../../lib/sql.ts';
-import type { PostgresEndpoint } from '../../runtimes/endpoints.ts';
+import type { ClickHouseEndpoint, PostgresEndpoint } from '../../runtimes/endpoints.ts';
+import type { ClickHouse } from './client.ts';
+
+/** The source as ClickHouse sees it. */
+export interface PulledSource {
+  readonly address: string;
+  readonly endpoint: PostgresEndpoint;
+}
+
+export function pulledSource(
+  endpoint: PostgresEndpoint,
+  { sourceAddress }: ClickHouseEndpoint,
+): PulledSource {
+  return { address: sourceAddress ?? `${endpoint.host}:${endpoint.port}`, endpoint };
+}
+
+/** Whether a statement failed because ClickHouse cannot reach the source, or may not. */
+export function isOutOfReach(detail: string): boolean {
+  return (
+    /\((POSTGRESQL_CONNECTION_FAILURE|UNACCEPTABLE_URL)\)/.test(detail) ||
+    /POSTGRES.*\(ACCESS_DENIED\)/.test(detail)
+  );
+}
 
 /** A range of pages of one relation; the last of a relation has no end. */
 export interface PageRange {
@@ -27,13 +49,14 @@ function sourceQuery(plan: TablePlan, range: PageRange): string {
   return `SELECT ${columns.join(', ')} FROM ONLY ${pgIdent(range.schema, range.relation)} ${ROW} WHERE ${ROW}.ctid >= '(${range.fromPage},0)'::tid${to}`;
 }
 
-function sourceFunction(plan: TablePlan, range: PageRange, source: PostgresEndpoint): string {
+function sourceFunction(plan: TablePlan, range: PageRange, source: PulledSource): string {
+  const { address, endpoint } = source;
   const arguments_ = [
-    chLiteral(`${source.host}:${source.port}`),
-    chLiteral(source.database),
+    chLiteral(address),
+    chLiteral(endpoint.database),
     `query(${chLiteral(sourceQuery(plan, range))})`,
-    chLiteral(source.user),
-    chLiteral(source.password),
+    chLiteral(endpoint.user),
+    chLiteral(endpoint.password),
   ];
   return `postgresql(${arguments_.join(', ')})`;
 }
@@ -47,7 +70,7 @@ function misfit(plan: TablePlan): string {
 export function loadStatement(
   plan: TablePlan,
   range: PageRange,
-  source: PostgresEndpoint,
+  source: PulledSource,
   options: { floor: bigint; onMisfit: 'throw' | 'leave-out' },
 ): string {
   const names = [
@@ -84,7 +107,7 @@ export const MISFIT = 'cdc: a value does not fit its column';
 export function misfitStatement(
   plan: TablePlan,
   range: PageRange,
-  source: PostgresEndpoint,
+  source: PulledSource,
   floor: bigint,
 ): string {
   const image = plan.columns.map((c, i) => `${chLiteral(c.name)}, c${i}`).join(', ');
@@ -94,4 +117,33 @@ SELECT ${chLiteral(`load of ${plan.schema}.${plan.table}`)}, 0, cityHash64(${key
     toJSONString(map(${image})), '', toUInt64(${floor}), 'a value does not fit its column'
 FROM ${sourceFunction(plan, range, source)}
 WHERE ${misfit(plan)}`;
+}
+
+/**
+ * Rows of the copy that are older than a complete load and were not in it do not exist any more.
+ *
+ * @returns how many they were.
+ */
+export async function endOlderRows(
+  clickhouse: ClickHouse,
+  plan: TablePlan,
+  version: bigint,
+): Promise<number> {
+  const key = plan.key.map((c) => chIdent(c.name)).join(', ');
+  return clickhouse.command(
+    `INSERT INTO ${chIdent(plan.names.database, plan.names.final)} (${key}, _version, _deleted, _committed_at)
+SELECT ${key}, toUInt64(${version}), 1, now64(6, 'UTC') FROM ${olderRows(plan, version)}`,
+  );
+}
+
+export async function hasOlderRows(
+  clickhouse: ClickHouse,
+  plan: TablePlan,
+  version: bigint,
+): Promise<boolean> {
+  return (await clickhouse.rows(`SELECT 1 FROM ${olderRows(plan, version)} LIMIT 1`)).length > 0;
+}
+
+function olderRows(plan: TablePlan, version: bigint): string {
+  return `${chIdent(plan.names.database, plan.names.final)} FINAL WHERE _version < ${version} AND _deleted = 0`;
 }

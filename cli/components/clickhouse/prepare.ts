@@ -1,4 +1,5 @@
 import type { TargetObject } from '../../core/ddl.ts';
+import { CH_CDC } from '../../core/names.ts';
 import {
   type Change,
   commentOf,
@@ -176,4 +177,24 @@ export async function databasesOf(clickhouse: ClickHouse): Promise<string[]> {
 
 export async function runStatements(clickhouse: ClickHouse, sql: readonly string[]): Promise<void> {
   for (const statement of sql) await clickhouse.command(statement);
+}
+
+/** Stems of the lanes in `cdc` that exist while Debezium reads a table. */
+export async function readingLanes(clickhouse: ClickHouse): Promise<string[]> {
+  const found = await clickhouse.rows<{ stem: string }>(
+    `SELECT DISTINCT extract(name, '^(snapshot_[0-9a-f]{8})_') AS stem FROM system.tables
+      WHERE database = ${chLiteral(CH_CDC.database)} AND stem != ''`,
+  );
+  return found.map((row) => row.stem);
+}
+
+/** What reads goes first. */
+export async function dropReadingLane(clickhouse: ClickHouse, stem: string): Promise<void> {
+  const { database } = CH_CDC;
+  await runStatements(clickhouse, [
+    dropStatement('materialized-view', { database, name: `${stem}_queue_mv` }),
+    dropStatement('queue', { database, name: `${stem}_queue` }),
+    dropStatement('materialized-view', { database, name: `${stem}_mv` }),
+    dropStatement('fanout', { database, name: `${stem}_queue_rows` }),
+  ]);
 }

@@ -115,6 +115,18 @@ export class Connect {
     await this.known(name, 'delete', '');
   }
 
+  /** Whether Debezium reads tables beside the stream, as of the last offsets that it stored. */
+  async isReadingTables(name: string): Promise<boolean> {
+    const answer = await this.call<{ offsets: { offset: Record<string, unknown> | null }[] }>(
+      'get',
+      `${path(name)}/offsets`,
+    );
+    return answer.data.offsets.some(({ offset }) => {
+      const tables = offset?.incremental_snapshot_collections;
+      return typeof tables === 'string' && tables !== '' && tables !== '[]';
+    });
+  }
+
   /** Forgets how far a stopped connector has read. */
   async deleteOffsets(name: string): Promise<void> {
     await this.known(name, 'delete', '/offsets');

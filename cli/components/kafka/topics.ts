@@ -1,4 +1,6 @@
 import type { Admin } from 'kafkajs';
+import { isNotificationTopic } from '../../core/names.ts';
+import { type WaitOptions, waitFor } from '../../lib/wait.ts';
 
 /** Offsets by topic and partition. */
 export type Offsets = Map<string, Map<number, bigint>>;
@@ -27,7 +29,11 @@ export async function createTopics(
       replicationFactor: replication,
       configEntries: [
         { name: 'cleanup.policy', value: 'delete' },
-        { name: 'compression.type', value: 'producer' },
+        // Few and small, and read by kafkajs, which knows no LZ4.
+        {
+          name: 'compression.type',
+          value: isNotificationTopic(topic) ? 'uncompressed' : 'producer',
+        },
         { name: 'max.message.bytes', value: String(MAX_MESSAGE_BYTES) },
       ],
     })),
@@ -120,4 +126,32 @@ function furthest(groups: readonly Offsets[], topic: string): Map<number, bigint
     }
   }
   return found;
+}
+
+/** Lets a group that nobody is in yet begin at these offsets. */
+export async function startAt(admin: Admin, group: string, offsets: Offsets): Promise<void> {
+  for (const [topic, found] of offsets) {
+    const partitions = [...found].map(([partition, o]) => ({ partition, offset: String(o) }));
+    await admin.setOffsets({ groupId: group, topic, partitions });
+  }
+}
+
+/** Waits until a group has acknowledged everything that its topics hold at the time of the call. */
+export async function readThrough(
+  admin: Admin,
+  group: string,
+  topics: readonly string[],
+  options: WaitOptions,
+): Promise<void> {
+  const ends = await endOffsets(admin, topics);
+  await waitFor('ClickHouse to read its topics', { ...options, everyMs: 20 }, async () => {
+    const acknowledged = await committedOffsets(admin, group, [...ends.keys()]);
+    for (const [topic, partitions] of ends) {
+      for (const [partition, end] of partitions) {
+        const at = acknowledged.get(topic)?.get(partition) ?? -1n;
+        if (end > 0n && at < end) return { seen: `${topic}: ${at} of ${end}` };
+      }
+    }
+    return { ready: true };
+  });
 }

@@ -158,7 +158,7 @@ function checkRole({ observed, names }: CheckInput): Finding[] {
       ),
     );
   }
-  const needsCreate = !observed.publication || !observed.heartbeat;
+  const needsCreate = !observed.publication || !observed.ownTables;
   if (needsCreate && !role.create) {
     found.push(
       error(

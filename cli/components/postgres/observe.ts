@@ -10,7 +10,8 @@ export interface ObservedSource {
   readonly slotsUsed: number;
   readonly slotsMax: number;
   readonly publication: readonly TableId[] | undefined;
-  readonly heartbeat: boolean;
+  /** Our own tables are there. */
+  readonly ownTables: boolean;
   readonly role: {
     readonly name: string;
     readonly superuser: boolean;
@@ -45,7 +46,7 @@ export async function observeSource(
     SELECT current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level,
            current_setting('max_replication_slots') AS slots_max,
            (SELECT count(*) FROM pg_replication_slots) AS slots_used,
-           to_regclass('cdc.heartbeat') IS NOT NULL AS heartbeat,
+           to_regclass('cdc.heartbeat') IS NOT NULL AND to_regclass('cdc.signal') IS NOT NULL AS own_tables,
            r.rolname AS role, r.rolsuper AS superuser,
            r.rolreplication OR r.rolsuper OR EXISTS (
              SELECT 1 FROM pg_roles g WHERE g.rolname IN ('rds_replication', 'rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin')
@@ -60,7 +61,7 @@ export async function observeSource(
     slotsUsed: Number(row.slots_used),
     slotsMax: Number(row.slots_max),
     publication: await publicationTables(client, names.publication),
-    heartbeat: row.heartbeat === 't',
+    ownTables: row.own_tables === 't',
     role: {
       name: row.role ?? '',
       superuser: row.superuser === 't',

@@ -1,16 +1,20 @@
 import type pg from 'pg';
 import { parseLsn } from '../../core/lsn.ts';
-import { CDC_SCHEMA, HEARTBEAT, type TableId } from '../../core/names.ts';
+import { CDC_SCHEMA, HEARTBEAT, SIGNAL, type TableId } from '../../core/names.ts';
+import { Problem } from '../../core/problems.ts';
 import { pgIdent, pgLiteral } from '../../lib/sql.ts';
-import { waitFor } from '../../lib/wait.ts';
+import { WaitTimeout, waitFor } from '../../lib/wait.ts';
+import { walPosition } from './observe.ts';
 
 const HEARTBEAT_SQL_NAME = pgIdent(HEARTBEAT.schema, HEARTBEAT.table);
 
-/** Statements that make the heartbeat's table; each can be run twice. */
-export function heartbeatStatements(): string[] {
+/** Statements that make our own tables; each can be run twice. */
+export function ownTableStatements(): string[] {
   return [
     `CREATE SCHEMA IF NOT EXISTS ${pgIdent(CDC_SCHEMA)}`,
     `CREATE TABLE IF NOT EXISTS ${HEARTBEAT_SQL_NAME} (id smallint PRIMARY KEY, beat bigint NOT NULL, at timestamptz NOT NULL)`,
+    // Debezium prescribes these columns.
+    `CREATE TABLE IF NOT EXISTS ${pgIdent(SIGNAL.schema, SIGNAL.table)} (id varchar(200) PRIMARY KEY, type varchar(32) NOT NULL, data text)`,
   ];
 }
 
@@ -58,9 +62,9 @@ export async function waitForRunningTransactions(
   client: pg.ClientBase,
   signal: AbortSignal,
 ): Promise<void> {
-  const now = await client.query<{ xid: string }>(
-    'SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xid',
-  );
+  // A number of our own: pg_snapshot_xmax() is not above transactions that are newer than the last
+  // one that ended.
+  const now = await client.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
   const limit = BigInt(now.rows[0]?.xid ?? '0');
   await waitFor(
     'transactions that run now to end',
@@ -72,7 +76,10 @@ export async function waitForRunningTransactions(
       const oldest = BigInt(found.rows[0]?.xid ?? '0');
       return oldest >= limit ? { ready: true } : { seen: `transaction ${oldest} still runs` };
     },
-  );
+  ).catch((error: unknown) => {
+    if (!(error instanceof WaitTimeout)) throw error;
+    throw new Problem('TRANSACTION_OPEN', { detail: error.message });
+  });
 }
 
 /** Writes a heartbeat and returns its number and a WAL position before it. */
@@ -84,4 +91,16 @@ export async function beat(client: pg.ClientBase): Promise<{ beat: bigint; lsn: 
   );
   const row = found.rows[0];
   return { beat: BigInt(row?.beat ?? '0'), lsn: parseLsn(row?.lsn ?? '0/0') };
+}
+
+/**
+ * A version for rows that are read from now on: above that of every change that such a reading sees,
+ * below that of every change that it may not see. A change carries the position where its record
+ * starts, and the next record starts where the last one ends: one less is no change's. Transactions
+ * that have written by then are waited for; so their changes, whose positions are earlier, are seen.
+ */
+export async function loadVersion(client: pg.ClientBase, signal: AbortSignal): Promise<bigint> {
+  const position = await walPosition(client);
+  await waitForRunningTransactions(client, signal);
+  return position - 1n;
 }

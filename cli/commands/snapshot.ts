@@ -1,0 +1,62 @@
+import type { CommandSpec } from '../kernel/program.ts';
+import { formatCount, formatSeconds } from '../lib/format.ts';
+import type { Method } from '../pipeline/existing.ts';
+import { snapshotTables } from '../pipeline/snapshot.ts';
+import { attach } from '../pipeline/stack.ts';
+import { loadEvents } from './progress.ts';
+
+export const snapshot: CommandSpec = {
+  usage: 'snapshot <tables...>',
+  summary: 'load tables again while changes flow, and remove rows that the source does not have',
+  examples: ['cdc snapshot inventory.orders', "cdc snapshot 'ecommerce.*' --method debezium"],
+  options: [
+    {
+      flags: '--method <method>',
+      description:
+        'pull: ClickHouse reads the source, or Debezium where it cannot (default); debezium',
+      choices: ['pull', 'debezium'],
+    },
+  ],
+  async run(session, [patterns], options) {
+    const { context, printer } = session;
+    const stack = attach(context, { file: session.configFile });
+    const method = (options.method ?? 'pull') as Method;
+    const events = loadEvents(printer, 'looking at the tables');
+    const tables = await snapshotTables(
+      stack,
+      patterns as string[],
+      method,
+      context.signal,
+      events,
+    ).catch((error: unknown) => {
+      events.fail();
+      throw error;
+    });
+    const results = tables.map((t) => ({
+      table: t.table,
+      rows: t.rows,
+      removed: t.removed,
+      misfits: t.misfits,
+      method: t.method,
+      resumed: t.resumed,
+      resumed_chunks: t.resumedChunks,
+      seconds: Math.round(t.seconds * 100) / 100,
+    }));
+    const rows = results.reduce((sum, t) => sum + t.rows, 0);
+    events.done(`loaded ${formatCount(rows)} rows again`);
+    printer.result({ tables: results }, () =>
+      printer.table(
+        ['table', 'rows', 'removed', 'misfits', 'method', 'time'],
+        results.map((t) => [
+          t.table,
+          formatCount(t.rows),
+          formatCount(t.removed),
+          t.misfits === undefined ? '–' : formatCount(t.misfits),
+          t.resumed ? `${t.method}, went on` : t.method,
+          formatSeconds(t.seconds),
+        ]),
+      ),
+    );
+    return undefined;
+  },
+};

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { readingNews, readSignal } from '../../cli/core/signals.ts';
+
+const orders = { schema: 'inventory', table: 'orders' };
+const told = (type: string, data: Record<string, string>, aggregate = 'Incremental Snapshot') =>
+  JSON.stringify({ id: 'x', type, aggregate_type: aggregate, additional_data: data });
+
+describe('readSignal', () => {
+  it.each([
+    [orders, 'inventory\\.orders'],
+    [{ schema: 's', table: 'br[1]' }, 's\\.br\\[1\\]'],
+    [{ schema: 's', table: 'with space' }, '"s"."with space"'],
+    [{ schema: 's', table: 'a.b' }, '"s"."a.b"'],
+  ])('names a table so that Debezium finds it: %j', (table, reference) => {
+    expect(readSignal('1', table)).toEqual({
+      id: '1',
+      type: 'execute-snapshot',
+      data: { type: 'incremental', 'data-collections': [reference] },
+    });
+  });
+});
+
+describe('readingNews', () => {
+  it('tells progress, the end, and that there is none to come', () => {
+    const progress = { chunk_index: '5', total_chunks: '20', total_rows: '1000' };
+    const current = { current_collection_in_progress: 'inventory.orders' };
+    const scanned = { scanned_collection: 'inventory.orders', total_rows_scanned: '7' };
+    const news = (type: string, data: Record<string, string>) =>
+      readingNews(told(type, data), orders);
+    expect(news('IN_PROGRESS', { ...progress, ...current })).toEqual({
+      kind: 'progress',
+      done: 0.25,
+      totalRows: 1000,
+    });
+    const done = { kind: 'done', rows: 7 };
+    expect(news('TABLE_SCAN_COMPLETED', { ...scanned, status: 'SUCCEEDED' })).toEqual(done);
+    expect(news('TABLE_SCAN_COMPLETED', { ...scanned, status: 'EMPTY' })).toEqual(done);
+    for (const status of ['SQL_EXCEPTION', 'NO_PRIMARY_KEY', 'UNKNOWN_SCHEMA'])
+      expect(news('TABLE_SCAN_COMPLETED', { ...scanned, status })?.kind).toBe('failed');
+    expect(news('ABORTED', {})?.kind).toBe('failed');
+    expect(news('DATA_COLLECTIONS_RESOLVED', { data_collections: '' })?.kind).toBe('failed');
+  });
+
+  it('leaves alone what is about other tables and other snapshots', () => {
+    const scanned = { scanned_collection: 'inventory.others', status: 'SUCCEEDED' };
+    expect(readingNews(told('TABLE_SCAN_COMPLETED', scanned), orders)).toBeUndefined();
+    expect(readingNews(told('COMPLETED', {}, 'Initial Snapshot'), orders)).toBeUndefined();
+    expect(
+      readingNews(
+        told('DATA_COLLECTIONS_RESOLVED', { data_collections: 'inventory.orders' }),
+        orders,
+      ),
+    ).toBeUndefined();
+  });
+});

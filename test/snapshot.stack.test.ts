@@ -1,0 +1,280 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { packageRoot } from '../cli/lib/packageRoot.ts';
+import { chIdent } from '../cli/lib/sql.ts';
+import { cleanEnvironment, runCommand } from './harness/cli.ts';
+import {
+  cdc,
+  cdcJson,
+  eventually,
+  freshSchema,
+  source,
+  stack,
+  target,
+} from './harness/database.ts';
+
+let schema = '';
+
+/** Only ClickHouse’s connections have no name: its readings are slow, and can be met halfway. */
+const SLOW_FOR_CLICKHOUSE = `
+CREATE FUNCTION s.slow_text(s.slow) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_setting('application_name') = '' THEN PERFORM pg_sleep(0.001); END IF;
+  RETURN 'a';
+END $$;
+CREATE CAST (s.slow AS text) WITH FUNCTION s.slow_text(s.slow);`;
+
+beforeAll(async () => {
+  await using client = await source();
+  schema = (await freshSchema(client, 'snapshot')).name;
+  await client.query(`CREATE TYPE ${schema}.slow AS ENUM ('a')`);
+  await client.query(SLOW_FOR_CLICKHOUSE.replaceAll('s.slow', `${schema}.slow`));
+});
+afterAll(async () => {
+  await using client = await source();
+  await client.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
+  await cdcJson('apply');
+});
+
+async function made(table: string, columns: string, rows: string): Promise<string> {
+  await using client = await source();
+  await client.query(`CREATE TABLE ${schema}.${table} (${columns})`);
+  await client.query(`INSERT INTO ${schema}.${table} ${rows}`);
+  await cdcJson('apply');
+  return `${schema}.${table}`;
+}
+
+/** The built program, as a process of its own that can be killed. */
+function start(...args: string[]): ChildProcess {
+  return spawn(process.execPath, [join(packageRoot(), 'dist', 'main.js'), ...args], {
+    cwd: inject('stackDirectory'),
+    env: cleanEnvironment(),
+    stdio: 'ignore',
+  });
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  expect(await ended).toEqual([null, 'SIGKILL']);
+}
+
+/** Parts of the snapshot of a table that goes on now, as `cdc.loads` has them. */
+async function partsOf(table: string): Promise<string[]> {
+  await using clickhouse = target();
+  const rows = await clickhouse.rows<{ chunk: string }>(
+    `WITH (SELECT argMax(state, at) FROM cdc.loads WHERE schema_name = '${schema}' AND table_name = '${table}' AND chunk = 'snapshot') AS state
+     SELECT chunk FROM cdc.loads FINAL WHERE schema_name = '${schema}' AND table_name = '${table}' AND toString(floor) = splitByChar(':', state)[1]`,
+  );
+  return rows.map((row) => row.chunk);
+}
+
+const begun = (table: string, parts: number) =>
+  eventually(`${parts} parts of ${table} are loaded`, true, async () => {
+    return (await partsOf(table)).length >= parts;
+  });
+
+/** Writes until told: short and long transactions, deletes, keys that change, rows that move. */
+function writers(table: string, rows: number) {
+  const stop = new AbortController();
+  const one = async (seed: number) => {
+    await using client = await source();
+    for (let n = 0; !stop.signal.aborted; n += 1) {
+      const id = ((n * 7919 + seed * 104_729) % rows) + 1;
+      await client.query('BEGIN');
+      await client.query(`UPDATE ${table} SET n = n + 1, pad = pad || 'y' WHERE id = ${id}`);
+      await client.query(`DELETE FROM ${table} WHERE id = ${((id * 31) % rows) + 1}`);
+      if (n % 3 === 0)
+        await client.query(
+          `UPDATE ${table} SET id = ${rows * 10 + n * 8 + seed} WHERE id = ${((id * 17) % rows) + 1}`,
+        );
+      if (n % 4 === 0) await delay(50 + 100 * seed);
+      await client.query(
+        `INSERT INTO ${table} (id, n, pad) VALUES (${rows * (20 + seed) + n}, ${n}, 'new')`,
+      );
+      await client.query(n % 7 === 3 ? 'ROLLBACK' : 'COMMIT');
+    }
+    return true;
+  };
+  const all = Promise.all([one(1), one(2), one(3)]);
+  return async () => {
+    stop.abort();
+    expect(await all).toEqual([true, true, true]);
+  };
+}
+
+const COLUMNS = 'id bigint PRIMARY KEY, n int NOT NULL, pad text';
+
+test.each(['pull', 'debezium'])(
+  'a table that is loaded again by %s while it is written to ends up equal',
+  async (method) => {
+    const rows = method === 'pull' ? 60_000 : 6000;
+    const table = await made(
+      `busy_${method}`,
+      COLUMNS,
+      `SELECT g, 0, repeat('x', 100) FROM generate_series(1, ${rows}) g`,
+    );
+    const stop = writers(table, rows);
+    try {
+      for (let round = 0; round < 2; round += 1) {
+        const { tables } = await cdcJson('snapshot', table, '--method', method);
+        expect(tables).toEqual([expect.objectContaining({ table, method })]);
+        expect(tables[0].rows).toBeGreaterThan(0);
+      }
+    } finally {
+      await stop();
+    }
+    expect(await cdcJson('verify', table)).toMatchObject({ ok: true });
+  },
+);
+
+test('removes what the source does not have, and a second run changes nothing', async () => {
+  const table = await made('ghosts', COLUMNS, `SELECT g, g, 'v' FROM generate_series(1, 100) g`);
+  await using client = await source();
+  await using clickhouse = target();
+  const publication = stack().names.publication;
+  await clickhouse.command(
+    `INSERT INTO ${chIdent(schema, 'ghosts_final')} (id, n, pad, _version) VALUES (500, 1, 'by hand', 1), (501, 1, 'by hand', 7), (5, 9, 'by hand', 3)`,
+  );
+  // Nothing watches these changes.
+  await client.query(`ALTER PUBLICATION ${publication} DROP TABLE ${table}`);
+  await client.query(`DELETE FROM ${table} WHERE id <= 10`);
+  await client.query(`UPDATE ${table} SET n = -1 WHERE id = 20`);
+  await client.query(`ALTER PUBLICATION ${publication} ADD TABLE ${table}`);
+  expect((await cdc('verify', table)).exit).toBe(6);
+  const first = await cdcJson('snapshot', table);
+  expect(first.tables[0]).toMatchObject({ table, rows: 90, removed: 12, resumed: false });
+  expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 90 });
+  const second = await cdcJson('snapshot', table);
+  expect(second.tables[0]).toMatchObject({ table, rows: 90, removed: 0, resumed: false });
+  expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 90 });
+  await client.query(`DELETE FROM ${table} WHERE id = 30`);
+  await client.query(`INSERT INTO ${table} VALUES (5, 5, 'again'), (500, 5, 'again')`);
+  expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 91 });
+});
+
+test('killed in the middle it goes on, and rows deleted meanwhile do not come back', async () => {
+  const table = await made(
+    'killed',
+    `${COLUMNS}, kind ${schema}.slow`,
+    `SELECT g, 0, repeat('x', 900), 'a' FROM generate_series(1, 6000) g`,
+  );
+  await using client = await source();
+  const child = start('snapshot', table);
+  await begun('killed', 2);
+  // Of pages that were read and of pages that were not, while the reading goes on.
+  await client.query(`DELETE FROM ${table} WHERE id IN (1, 2, 3, 5998, 5999)`);
+  await client.query(`UPDATE ${table} SET n = 1 WHERE id IN (4, 5, 6000)`);
+  await killed(child);
+  const parts = await partsOf('killed');
+  expect(parts).not.toContain('');
+  await client.query(`DELETE FROM ${table} WHERE id IN (10, 11, 5990)`);
+  await client.query(`UPDATE ${table} SET id = 9000 WHERE id = 12`);
+  const result = await cdcJson('snapshot', table);
+  expect(result.tables[0]).toMatchObject({ table, resumed: true, removed: 0 });
+  expect(result.tables[0].resumed_chunks).toBeGreaterThanOrEqual(parts.length);
+  expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 5992 });
+});
+
+test('waits for a transaction that has written, so that its changes are not outranked', async () => {
+  const table = await made('open', COLUMNS, `SELECT g, 0, 'v' FROM generate_series(1, 10) g`);
+  await using writer = await source();
+  await writer.query('BEGIN');
+  await writer.query(`UPDATE ${table} SET n = 1 WHERE id = 1`);
+  await writer.query(`DELETE FROM ${table} WHERE id = 2`);
+  let ended = false;
+  const running = cdcJson('snapshot', table).finally(() => {
+    ended = true;
+  });
+  await delay(1500);
+  expect(ended).toBe(false);
+  await writer.query('COMMIT');
+  expect((await running).tables[0]).toMatchObject({ rows: 9 });
+  expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 9 });
+});
+
+test('read by Debezium, a change whose transaction stays open all the while is not outranked', async () => {
+  const table = await made('late', COLUMNS, `SELECT g, 0, 'v' FROM generate_series(1, 2000) g`);
+  await using writer = await source();
+  const running = cdcJson('snapshot', table, '--method', 'debezium');
+  await begun('late', 1);
+  await writer.query('BEGIN');
+  await writer.query(`UPDATE ${table} SET n = 1 WHERE id IN (1, 1999)`);
+  await writer.query(`DELETE FROM ${table} WHERE id IN (2, 2000)`);
+  expect((await running).tables[0]).toMatchObject({ rows: 2000, method: 'debezium' });
+  await writer.query('COMMIT');
+  expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 1998 });
+});
+
+test('killed while Debezium reads, it goes on with that reading', async () => {
+  const table = await made(
+    'taken_up',
+    COLUMNS,
+    `SELECT g, 0, 'v' FROM generate_series(1, 20000) g`,
+  );
+  await using clickhouse = target();
+  await clickhouse.command(
+    `INSERT INTO ${chIdent(schema, 'taken_up_final')} (id, n, pad, _version) VALUES (99999, 1, 'by hand', 1)`,
+  );
+  const child = start('snapshot', table, '--method', 'debezium');
+  await begun('taken_up', 1);
+  await killed(child);
+  const result = await cdcJson('snapshot', table, '--method', 'debezium');
+  expect(result.tables[0]).toMatchObject({ rows: 20_000, removed: 1, resumed: true });
+  expect(result.tables[0].resumed_chunks).toBe(1);
+  expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 20_000 });
+  const left = await clickhouse.rows(
+    `SELECT name FROM system.tables WHERE database = 'cdc' AND name LIKE 'snapshot\\_%'`,
+  );
+  expect(left).toEqual([]);
+  await using client = await source();
+  expect((await client.query('SELECT * FROM cdc.signal')).rows).toEqual([]);
+});
+
+test.each([
+  ['refuses', '127.0.0.1:1', 'Far. of reach, é'],
+  ['is not to be found', 'nowhere.invalid:5432', 'Far[1](a|b)'],
+])(
+  'where the source %s for ClickHouse, Debezium loads the rows, with any name and value',
+  async (_how, address, name) => {
+    await using client = await source();
+    const quoted = `"${name}"`;
+    await client.query(
+      `CREATE TABLE ${schema}.${quoted} (a text, "B c" int, v numeric, at timestamptz, list int[], big text, PRIMARY KEY ("B c", a))`,
+    );
+    await client.query(
+      `INSERT INTO ${schema}.${quoted} SELECT 'k' || g, g / 3, g / 7.0, now(), ARRAY[g, NULL], repeat(md5(g::text), 200) FROM generate_series(1, 500) g`,
+    );
+    await client.query(
+      `INSERT INTO ${schema}.${quoted} VALUES ('', -1, 'NaN', '1970-01-01', NULL, NULL)`,
+    );
+    const ran = await runCommand(['apply', '--json'], {
+      cwd: inject('stackDirectory'),
+      env: { CDC_CLICKHOUSE_SOURCE_ADDRESS: address },
+    });
+    expect(ran.stderr).toContain('ClickHouse cannot reach the source');
+    expect(ran.exit).toBe(0);
+    await client.query(`UPDATE ${schema}.${quoted} SET v = 0 WHERE "B c" = 5`);
+    const result = await cdcJson('verify', `${schema}.Far*`);
+    expect(result.tables.at(-1)).toMatchObject({ missing: 0, extra: 0, different: 0 });
+    expect(result.ok).toBe(true);
+    const again = await runCommand(['snapshot', `${schema}.Far*`, '--json'], {
+      cwd: inject('stackDirectory'),
+      env: { CDC_CLICKHOUSE_SOURCE_ADDRESS: address },
+    });
+    expect(again.json().tables[0]).toMatchObject({ method: 'debezium', rows: 501 });
+    expect(await cdcJson('verify', `${schema}.Far*`)).toMatchObject({ ok: true });
+  },
+);
+
+test('a table that is not copied yet is a problem that says what to do', async () => {
+  await using client = await source();
+  await client.query(`CREATE TABLE ${schema}.new (id int PRIMARY KEY)`);
+  const ran = await cdc('snapshot', `${schema}.new`);
+  expect(ran.exit).toBe(5);
+  expect(ran.stderr).toContain('TABLE_NOT_APPLIED');
+  expect(ran.stderr).toContain('cdc apply');
+});
