@@ -17,6 +17,12 @@ export interface ConnectorInput {
     readonly database: string;
     readonly sslmode: string | undefined;
   };
+  /** Names `schema.table.column`: not sent at all, sent as text, sent as a digest of the text. */
+  readonly columns: {
+    readonly excluded: readonly string[];
+    readonly asText: readonly string[];
+    readonly masked: readonly string[];
+  };
   /** Where ClickHouse cannot reach the source, Debezium reads the existing rows itself. */
   readonly snapshot: boolean;
 }
@@ -34,8 +40,8 @@ export function maskedConfig(config: Readonly<Record<string, string>>): Record<s
 }
 
 /** Debezium takes regular expressions; a table's name is taken literally. */
-function literalPattern(id: TableId): string {
-  return tableLabel(id).replace(/[\\^$.|?*+()[\]{},]/g, '\\$&');
+function literalPattern(name: string): string {
+  return name.replace(/[\\^$.|?*+()[\]{},]/g, '\\$&');
 }
 
 /**
@@ -59,13 +65,23 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'publication.name': input.publication,
     'publication.autocreate.mode': 'disabled',
     'publish.via.partition.root': 'true',
-    'table.include.list': input.tables.map(literalPattern).join(','),
+    'table.include.list': input.tables.map((id) => literalPattern(tableLabel(id))).join(','),
     'snapshot.mode': input.snapshot ? 'initial' : 'no_data',
-    // Every value keeps its precision: numbers and times as text, bytes as hexadecimal.
+    ...(input.columns.excluded.length > 0
+      ? { 'column.exclude.list': input.columns.excluded.map(literalPattern).join(',') }
+      : {}),
+    // Types of which Debezium's own form is not exact are sent as PostgreSQL's text, by a converter
+    // of ours, in one form whatever the server's settings are.
+    converters: 'text',
+    'text.type': 'cdc.PostgresText',
+    'text.placeholder': input.toastPlaceholder,
+    'text.columns': JSON.stringify(input.columns.asText),
+    'text.masked': JSON.stringify(input.columns.masked),
+    'driver.options': '-c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex',
+    'driver.binaryTransfer': 'false',
+    // Every other value keeps its precision: times as text, bytes as hexadecimal.
     'decimal.handling.mode': 'string',
     'time.precision.mode': 'isostring',
-    'interval.handling.mode': 'string',
-    'hstore.handling.mode': 'json',
     'binary.handling.mode': 'hex',
     'include.unknown.datatypes': 'true',
     'tombstones.on.delete': 'false',
@@ -99,5 +115,8 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'key.converter.schemas.enable': 'false',
     'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
     'value.converter.schemas.enable': 'false',
+    // Else a NULL in a column that has a default would be sent as the default.
+    'key.converter.replace.null.with.default': 'false',
+    'value.converter.replace.null.with.default': 'false',
   };
 }

@@ -71,7 +71,7 @@ describe('expressions of columns', () => {
           if (!plan) throw new Error(`no plan for ${type}`);
           for (const text of [
             plan.fromWire('w'),
-            plan.misfitWire('w', 'j'),
+            plan.misfitWire('w'),
             plan.loadSelect('c'),
             plan.fromLoad('t'),
             plan.misfitLoad('t'),

@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { connectorConfig } from '../../cli/core/connector.ts';
+import { type ConnectorInput, connectorConfig } from '../../cli/core/connector.ts';
 import type { TableId } from '../../cli/core/names.ts';
 import { tableLabel } from '../../cli/core/names.ts';
 import { PROFILES } from '../../cli/core/profiles.ts';
 import { tableId } from '../harness/arbitrary.ts';
 
-function configFor(tables: readonly TableId[], options: { snapshot?: boolean } = {}) {
+function configFor(
+  tables: readonly TableId[],
+  options: { snapshot?: boolean; columns?: Partial<ConnectorInput['columns']> } = {},
+) {
   return connectorConfig({
     topicPrefix: 'postgres-server',
     slot: 'cdc_cdc',
@@ -23,6 +26,7 @@ function configFor(tables: readonly TableId[], options: { snapshot?: boolean } =
       database: 'd',
       sslmode: undefined,
     },
+    columns: { excluded: [], asText: [], masked: [], ...options.columns },
     snapshot: options.snapshot ?? false,
   });
 }

@@ -24,7 +24,7 @@ const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 function configuration(): string {
   const rows = leafPaths().map(
     (leaf) =>
-      `| \`${leaf.path}\` | ${cell(leaf.type)} | ${leaf.default === undefined ? '' : `\`${JSON.stringify(leaf.default)}\``} | \`${leaf.variable}\` | ${cell(leaf.description)} |`,
+      `| \`${leaf.path}\` | ${cell(leaf.type)} | ${leaf.default === undefined ? '' : `\`${JSON.stringify(leaf.default)}\``} | ${leaf.mapping ? '' : `\`${leaf.variable}\``} | ${cell(leaf.description)} |`,
   );
   return `# cdc.yaml
 

@@ -221,8 +221,8 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
       error(
         'type-not-carried',
         `${subject}.${column.name}`,
-        `type ${column.displayType} is not carried yet`,
-        `Leave the table out in cdc.yaml: source: { exclude: ["${subject}"] }`,
+        `what PostgreSQL prints for type ${column.displayType} depends on the session's search_path`,
+        `In cdc.yaml, tables: { ${JSON.stringify(subject)}: { columns: { ${JSON.stringify(column.name)}: exclude } } }, or text instead of exclude if every session has the same search_path`,
       ),
     );
   }
