@@ -52,6 +52,16 @@ describe('connectorConfig', () => {
     for (const value of Object.values(configFor([orders]))) expect(value).toBeTypeOf('string');
   });
 
+  it('names columns that stay behind by patterns, and those sent otherwise as a list', () => {
+    const config = configFor([orders], {
+      columns: { excluded: ['a b.c.d,e'], asText: ['s.t."x"'], masked: ['s.t.m'] },
+    });
+    expect(config['column.exclude.list']).toBe('a b\\.c\\.d\\,e');
+    expect(JSON.parse(config['text.columns'] ?? '')).toEqual(['s.t."x"']);
+    expect(JSON.parse(config['text.masked'] ?? '')).toEqual(['s.t.m']);
+    expect(configFor([orders])).not.toHaveProperty('column.exclude.list');
+  });
+
   it('never takes a snapshot unless told', () => {
     expect(configFor([orders])['snapshot.mode']).toBe('no_data');
     expect(configFor([orders], { snapshot: true })['snapshot.mode']).toBe('initial');
