@@ -106,6 +106,10 @@ const MISFITS: readonly (readonly [column: string, value: string])[] = [
   ['d', "'infinity'"],
   ['d', "'1999-01-01 BC'"],
   ['d', "'1899-12-31'"],
+  ['d', "'5874897-12-31'"],
+  ['d', "'4713-01-01 BC'"],
+  ['t', "'294276-12-31 23:59:59.999999'"],
+  ['z', "'4713-01-01 00:00+00 BC'"],
   ['t', "'-infinity'"],
   ['t', "'20000-01-01'"],
   ['z', "'infinity'"],
@@ -195,16 +199,23 @@ test('a value kept out of line that did not change survives an update, whatever 
   expect(await cdcJson('verify', `${schema}.toast`)).toMatchObject({ ok: true, rows: 1 });
 });
 
+/** A second configuration of the same stack. */
+function withTables(tables: Readonly<Record<string, unknown>>): string {
+  const directory = inject('stackDirectory');
+  const file = join(directory, 'overrides.yaml');
+  const plain = readFileSync(join(directory, 'cdc.yaml'), 'utf8');
+  writeFileSync(file, plain + stringify({ tables }));
+  return file;
+}
+
 test('a column is left out, masked or carried as text where cdc.yaml says so', async () => {
   await using client = await source();
   await using clickhouse = target();
   await client.query(
     `CREATE TABLE ${schema}.users (id int PRIMARY KEY, password text, email text, born date, kind regtype, n numeric(4,2))`,
   );
-  const file = join(inject('stackDirectory'), 'overrides.yaml');
-  const before = readFileSync(join(inject('stackDirectory'), 'cdc.yaml'), 'utf8');
   const columns = { password: 'exclude', email: 'mask', born: 'text', kind: 'text' };
-  writeFileSync(file, before + stringify({ tables: { [`${schema}.users`]: { columns } } }));
+  const file = withTables({ [`${schema}.users`]: { columns } });
   const insert = (id: number, n: string) =>
     client.query(
       `INSERT INTO ${schema}.users VALUES (${id}, 'hidden', 'a@b', 'infinity', 'int', ${n}), (${id + 1}, NULL, NULL, '0044-03-15 BC', NULL, 1)`,
@@ -235,5 +246,49 @@ test('a column is left out, masked or carried as text where cdc.yaml says so', a
     expect(image).not.toMatch(/hidden|password|a@b/);
   }
   await client.query(`DROP TABLE ${schema}.users`);
-  await cdcJson('apply');
 });
+
+test(
+  'every value of every type can be carried as text',
+  async () => {
+    await using client = await source();
+    await using clickhouse = target();
+    const dates = ["'infinity'", "'-infinity'", "'0044-03-15 BC'", "'4713-01-01 BC'"];
+    const all = [
+      ...cases,
+      { type: 'date', values: [...dates, "'5874897-12-31'", "'0001-01-01'"] },
+      { type: 'timestamp', values: [...dates, "'294276-12-31 23:59:59.999999'", "'1000-01-01'"] },
+      { type: 'timestamptz', values: [...dates, "'294276-12-31 23:59:59.999999+00'"] },
+      {
+        type: 'real',
+        values: ['1e6', '123456', '1234567', '1e-4', '1e-5', '16777216', '8.5899346e9'],
+      },
+      {
+        type: 'float8',
+        values: ['1e15', '1e14', '2 ^ -44', '9007199254740993', '1e-5', '0.1 + 0.2'],
+      },
+    ];
+    await client.query(
+      `CREATE TABLE ${schema}.texts (id int PRIMARY KEY, ${all.map((c, i) => `c${i} ${c.type}`).join(', ')})`,
+    );
+    const rules = Object.fromEntries(all.map((_, i) => [`c${i}`, 'text']));
+    const file = withTables({ [`${schema}.texts`]: { columns: rules } });
+    const most = Math.max(...all.map((c) => c.values.length));
+    const insert = async (offset: number) => {
+      for (let n = 0; n < most; n += 1) {
+        const row = all.map(({ type, values }) => `(${values[n % values.length]})::${type}`);
+        await client.query(`INSERT INTO ${schema}.texts VALUES (${offset + n}, ${row.join(', ')})`);
+      }
+    };
+    await insert(0);
+    await cdcJson('apply', '--config', file);
+    await insert(100);
+    const verified = await cdcJson('verify', `${schema}.texts`, '--config', file);
+    expect(verified).toMatchObject({ ok: true, rows: 2 * most });
+    const types = await clickhouse.rows(
+      `SELECT DISTINCT type FROM system.columns WHERE database = '${schema}' AND table = 'texts' AND name LIKE 'c%'`,
+    );
+    expect(types).toEqual([{ type: 'Nullable(String)' }]);
+  },
+  PATIENCE,
+);

@@ -92,6 +92,8 @@ const PRINTED_BY: Readonly<Record<string, (column: string) => string>> = {
   bpchar: printedBy('bpcharout'),
   // A cast appends the length of the network mask.
   inet: printedBy('inet_out'),
+  // Printed in the form of the server's lc_monetary, which is lost when Debezium reads it.
+  money: (column) => `${column}::numeric::text`,
   // A cast keeps a declaration of the encoding.
   xml: printedBy('xml_out'),
 };
@@ -153,11 +155,11 @@ function money(column: SourceColumn): TypeMapping {
 }
 
 /**
- * Canonical text of a date or timestamp. to_char has no text for infinity and shows a year before
- * Christ like one after it: neither fits, and both are named.
+ * Canonical text of a date or timestamp. to_char has no text for infinity, shows a year before Christ
+ * like one after it, and fails for a date that no timestamp can be: none fits, and all are named.
  */
 function charOf(column: string, shown: string, format: string): string {
-  return `CASE WHEN isfinite(${column}) AND ${column} >= '0001-01-02' THEN to_char(${shown}, '${format}') WHEN ${column} IS NOT NULL THEN 'out of range' END`;
+  return `CASE WHEN ${column} >= '0001-01-02' AND ${column} < '10000-01-01' THEN to_char(${shown}, '${format}') WHEN ${column} IS NOT NULL THEN 'out of range' END`;
 }
 
 const YEARS = 'infinity, years before 1900 or after 2299';

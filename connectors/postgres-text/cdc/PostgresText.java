@@ -10,6 +10,7 @@ import io.debezium.spi.converter.CustomConverter;
 import io.debezium.spi.converter.RelationalColumn;
 import java.math.BigDecimal;
 import java.math.MathContext;
+import java.math.RoundingMode;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -22,8 +23,11 @@ import java.time.OffsetDateTime;
 import java.time.OffsetTime;
 import java.time.ZoneOffset;
 import java.util.Arrays;
+import java.util.Calendar;
 import java.util.Comparator;
+import java.util.GregorianCalendar;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
@@ -32,6 +36,7 @@ import java.util.stream.Collectors;
 import org.apache.kafka.common.config.ConfigException;
 import org.apache.kafka.connect.data.SchemaBuilder;
 import org.apache.kafka.connect.errors.DataException;
+import org.postgresql.PGStatement;
 import org.postgresql.geometric.PGbox;
 import org.postgresql.geometric.PGcircle;
 import org.postgresql.geometric.PGline;
@@ -121,14 +126,15 @@ public final class PostgresText implements CustomConverter<SchemaBuilder, Relati
             return bytes(oid, bytes);
         }
         if (value instanceof SpecialValueDecimal d) {
-            return d.getDecimalValue().map(BigDecimal::toPlainString).orElseGet(() -> number(d.toDouble(), 17));
+            return d.getDecimalValue().map(BigDecimal::toPlainString).orElseGet(() -> number(d.toDouble()));
         }
         if (value instanceof BigDecimal d) return d.toPlainString();
         if (value instanceof Boolean b) return oid == BOOL ? (b ? "t" : "f") : (b ? "1" : "0");
         if (value instanceof Float f) return number(f);
-        if (value instanceof Double d) return number(d, 17);
+        if (value instanceof Double d) return number(d);
         if (value instanceof Number n) return n.toString();
         if (value instanceof LocalDate d) return date(d);
+        if (value instanceof java.sql.Date d) return date(d);
         if (value instanceof Instant i) return timestamp(i);
         if (value instanceof LocalDateTime t) return timestamp(t.toInstant(ZoneOffset.UTC));
         if (value instanceof OffsetDateTime t) return timestampWithZone(t);
@@ -139,8 +145,8 @@ public final class PostgresText implements CustomConverter<SchemaBuilder, Relati
         if (value instanceof PGbox b) return points(b.point);
         if (value instanceof PGpath p) return p.open ? "[" + points(p.points) + "]" : "(" + points(p.points) + ")";
         if (value instanceof PGpolygon p) return "(" + points(p.points) + ")";
-        if (value instanceof PGline l) return "{" + number(l.a, 17) + "," + number(l.b, 17) + "," + number(l.c, 17) + "}";
-        if (value instanceof PGcircle c) return "<" + point(c.center) + "," + number(c.radius, 17) + ">";
+        if (value instanceof PGline l) return "{" + number(l.a) + "," + number(l.b) + "," + number(l.c) + "}";
+        if (value instanceof PGcircle c) return "<" + point(c.center) + "," + number(c.radius) + ">";
         if (value instanceof PGobject o) return o.getValue();
         if (value instanceof java.sql.Array a) return a.toString();
         if (value instanceof Map<?, ?> map) return hstore(map);
@@ -161,21 +167,26 @@ public final class PostgresText implements CustomConverter<SchemaBuilder, Relati
     // --- numbers: the shortest text that reads back equal, in PostgreSQL's form
 
     private static String number(float value) {
-        if (Float.isNaN(value) || Float.isInfinite(value) || value == 0) return number((double) value, 9);
-        BigDecimal exact = new BigDecimal(value);
-        BigDecimal below = between(exact, new BigDecimal(Math.nextDown(value) == Float.NEGATIVE_INFINITY ? value : Math.nextDown(value)));
-        BigDecimal above = between(exact, new BigDecimal(Math.nextUp(value) == Float.POSITIVE_INFINITY ? value : Math.nextUp(value)));
-        return shortest(exact, below, above, 9, 6);
+        if (Float.isNaN(value) || Float.isInfinite(value) || value == 0) return number((double) value);
+        float size = Math.abs(value);
+        float next = Math.nextUp(size);
+        BigDecimal exact = new BigDecimal(size);
+        BigDecimal below = between(exact, new BigDecimal(Math.nextDown(size)));
+        // The largest is as far from what would be next as from the one before.
+        BigDecimal above = Float.isInfinite(next) ? exact.add(exact).subtract(below) : between(exact, new BigDecimal(next));
+        return (value < 0 ? "-" : "") + shortest(exact, below, above, 9, 6);
     }
 
-    private static String number(double value, int digits) {
+    private static String number(double value) {
         if (Double.isNaN(value)) return "NaN";
         if (Double.isInfinite(value)) return value > 0 ? "Infinity" : "-Infinity";
         if (value == 0) return 1 / value < 0 ? "-0" : "0";
-        BigDecimal exact = new BigDecimal(value);
-        BigDecimal below = between(exact, new BigDecimal(value == -Double.MAX_VALUE ? value : Math.nextDown(value)));
-        BigDecimal above = between(exact, new BigDecimal(value == Double.MAX_VALUE ? value : Math.nextUp(value)));
-        return shortest(exact, below, above, digits, 15);
+        double size = Math.abs(value);
+        double next = Math.nextUp(size);
+        BigDecimal exact = new BigDecimal(size);
+        BigDecimal below = between(exact, new BigDecimal(Math.nextDown(size)));
+        BigDecimal above = Double.isInfinite(next) ? exact.add(exact).subtract(below) : between(exact, new BigDecimal(next));
+        return (value < 0 ? "-" : "") + shortest(exact, below, above, 17, 15);
     }
 
     private static BigDecimal between(BigDecimal a, BigDecimal b) {
@@ -183,18 +194,21 @@ public final class PostgresText implements CustomConverter<SchemaBuilder, Relati
     }
 
     private static String shortest(BigDecimal exact, BigDecimal below, BigDecimal above, int digits, int plainDigits) {
-        BigDecimal found = exact;
-        for (int n = 1; n <= digits; n++) {
-            found = exact.round(new MathContext(n));
-            if (n == digits || found.compareTo(exact) == 0 || (found.compareTo(below) > 0 && found.compareTo(above) < 0)) break;
+        BigDecimal found = null;
+        for (int n = 1; n <= digits && found == null; n++) {
+            // Not always the nearest: below a power of two the neighbours are closer than above it.
+            for (RoundingMode mode : List.of(RoundingMode.HALF_EVEN, RoundingMode.DOWN, RoundingMode.UP)) {
+                BigDecimal rounded = exact.round(new MathContext(n, mode));
+                if (found == null && rounded.compareTo(below) > 0 && rounded.compareTo(above) < 0) found = rounded;
+            }
         }
+        if (found == null) found = exact.round(new MathContext(digits));
         found = found.stripTrailingZeros();
-        String all = found.unscaledValue().abs().toString();
+        String all = found.unscaledValue().toString();
         int exponent = found.precision() - found.scale() - 1;
         if (exponent >= -4 && exponent < plainDigits) return found.toPlainString();
-        String sign = found.signum() < 0 ? "-" : "";
         String fraction = all.length() > 1 ? "." + all.substring(1) : "";
-        return String.format("%s%s%se%s%02d", sign, all.charAt(0), fraction, exponent < 0 ? "-" : "+", Math.abs(exponent));
+        return String.format("%s%se%s%02d", all.charAt(0), fraction, exponent < 0 ? "-" : "+", Math.abs(exponent));
     }
 
     // --- dates and times
@@ -203,6 +217,17 @@ public final class PostgresText implements CustomConverter<SchemaBuilder, Relati
         if (d.equals(PostgresValueConverter.POSITIVE_INFINITY_LOCAL_DATE)) return "infinity";
         if (d.equals(PostgresValueConverter.NEGATIVE_INFINITY_LOCAL_DATE)) return "-infinity";
         return day(d) + era(d);
+    }
+
+    /** What the driver makes of a date in a snapshot; its calendar is the Julian one before 1582. */
+    private static String date(java.sql.Date d) {
+        if (d.getTime() == PGStatement.DATE_POSITIVE_INFINITY) return "infinity";
+        if (d.getTime() == PGStatement.DATE_NEGATIVE_INFINITY) return "-infinity";
+        GregorianCalendar calendar = new GregorianCalendar(TimeZone.getTimeZone("UTC"));
+        calendar.setTime(d);
+        String era = calendar.get(Calendar.ERA) == GregorianCalendar.BC ? " BC" : "";
+        return String.format("%04d-%02d-%02d", calendar.get(Calendar.YEAR), calendar.get(Calendar.MONTH) + 1,
+                calendar.get(Calendar.DAY_OF_MONTH)) + era;
     }
 
     private static String day(LocalDate d) {
@@ -262,7 +287,7 @@ public final class PostgresText implements CustomConverter<SchemaBuilder, Relati
     // --- shapes, hstore
 
     private static String point(PGpoint p) {
-        return "(" + number(p.x, 17) + "," + number(p.y, 17) + ")";
+        return "(" + number(p.x) + "," + number(p.y) + ")";
     }
 
     private static String points(PGpoint[] points) {
