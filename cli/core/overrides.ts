@@ -59,7 +59,9 @@ function checkEntry(
   });
   const matching = tables.filter((table) => matchesPattern(table, pattern));
   if (matching.length === 0) {
-    const near = nearest(pattern, tables.map(tableLabel));
+    // As in source.include: without a dot it names a table of public.
+    const full = pattern.includes('.') ? pattern : `public.${pattern}`;
+    const near = nearest(full, tables.map(tableLabel));
     const fix = near ? `Did you mean "${near}"?` : 'Name a table that source.include chooses.';
     return [error('override-table', subject, 'no copied table has this name', fix)];
   }
