@@ -252,7 +252,8 @@ const PRINTED = text();
 const BARE = text({ free: false });
 const INTERVAL = text({
   free: false,
-  misfits: 'infinity (PostgreSQL 17 and newer) is streamed as 00:00:00',
+  misfits:
+    'infinity (PostgreSQL 17 and newer) is streamed as 00:00:00; more than 2^31 hours stop Debezium',
 });
 
 type Entry = TypeMapping | ((column: SourceColumn) => TypeMapping);
