@@ -54,8 +54,10 @@ test('doctor names everything that is wrong with a database at once, each with t
   await admin.query('CREATE TABLE public.no_key (a int, b int)');
   await admin.query('CREATE TABLE public.fine (id int PRIMARY KEY)');
   await admin.query('CREATE UNLOGGED TABLE public.fast (id int PRIMARY KEY)');
-  await admin.query('CREATE TABLE public.shapes (id int PRIMARY KEY, p point)');
-  const yaml = `ports: auto\nsource:\n  url: ${unprepared.url({ user: 'limited' })}\n`;
+  await admin.query('CREATE TABLE public.shapes (id int PRIMARY KEY, p regclass)');
+  await admin.query('CREATE TABLE public.blind (id bytea PRIMARY KEY, long text)');
+  const overrides = `tables:\n  shapez:\n    columns: {}\n  shapes:\n    columns: { q: text, id: exclude }\n`;
+  const yaml = `ports: auto\nsource:\n  url: ${unprepared.url({ user: 'limited' })}\n${overrides}`;
   const env = { CDC_SOURCE_PASSWORD: 'limited-secret' };
   const ran = await refused(yaml, ['doctor', '--json'], env);
   expect(ran.exit).toBe(6);
@@ -69,11 +71,17 @@ test('doctor names everything that is wrong with a database at once, each with t
       'table-without-key',
       'table-unlogged',
       'type-not-carried',
+      'key-not-looked-up',
       'table-select',
+      'override-table',
+      'override-column',
+      'override-key',
     ]),
   );
   const fixOf = (id: string) => findings.find((f) => f.id === id)?.fix ?? '';
   expect(fixOf('wal-level')).toContain('ALTER SYSTEM SET wal_level = logical');
+  expect(fixOf('type-not-carried')).toContain('"public.shapes": { columns: { "p": exclude } }');
+  expect(fixOf('override-table')).toContain('public.shapes');
   expect(fixOf('role-replication')).toContain('ALTER ROLE "limited" REPLICATION');
   expect(fixOf('table-without-key')).toContain('ALTER TABLE "public"."no_key" ADD PRIMARY KEY');
   // It only looked.

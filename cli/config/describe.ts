@@ -8,6 +8,8 @@ export interface LeafPath {
   readonly variable: string;
   readonly list: boolean;
   readonly number: boolean;
+  /** Holds keys that people choose: no variable can set it. */
+  readonly mapping: boolean;
   readonly type: string;
   readonly default: unknown;
   readonly description: string;
@@ -22,6 +24,7 @@ interface JsonSchema {
   anyOf?: JsonSchema[];
   items?: JsonSchema;
   properties?: Record<string, JsonSchema>;
+  additionalProperties?: JsonSchema | boolean;
 }
 
 export function jsonSchema(): JsonSchema {
@@ -51,10 +54,27 @@ function leaf(path: string, schema: JsonSchema): LeafPath {
     variable: `CDC_${path.replaceAll('.', '_').toUpperCase()}`,
     list: schema.type === 'array',
     number: schema.type === 'integer',
+    mapping: isMapping(schema),
     type: typeOf(schema),
     default: schema.anyOf ? undefined : schema.default,
     description: schema.description ?? '',
   };
+}
+
+function isMapping(schema: JsonSchema): boolean {
+  return typeof schema.additionalProperties === 'object';
+}
+
+/** Keys that may stand at a path; none where people choose them. */
+export function keysAt(path: readonly string[]): string[] {
+  let at: JsonSchema | undefined = jsonSchema();
+  for (const key of path) {
+    const object: JsonSchema | undefined = at?.anyOf?.find((option) => option.properties) ?? at;
+    const free: JsonSchema | boolean | undefined = object?.additionalProperties;
+    at = object?.properties?.[key] ?? (typeof free === 'object' ? free : undefined);
+  }
+  const object = at?.anyOf?.find((option) => option.properties) ?? at;
+  return Object.keys(object?.properties ?? {});
 }
 
 function typeOf(schema: JsonSchema): string {
@@ -62,6 +82,7 @@ function typeOf(schema: JsonSchema): string {
   if (schema.const !== undefined) return String(schema.const);
   if (schema.anyOf)
     return schema.anyOf.map((s) => (s.properties ? 'keys below' : typeOf(s))).join(' | ');
+  if (isMapping(schema)) return 'keys and values';
   if (schema.type === 'array') return `list of ${schema.items?.type ?? 'text'}`;
   return schema.type === 'integer'
     ? 'number'

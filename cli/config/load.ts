@@ -4,7 +4,7 @@ import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { Problem, plural } from '../core/problems.ts';
 import { nearest } from '../lib/nearest.ts';
-import { leafPaths } from './describe.ts';
+import { keysAt, leafPaths } from './describe.ts';
 import { type Config, configSchema } from './schema.ts';
 
 export const CONFIG_FILE = 'cdc.yaml';
@@ -86,7 +86,7 @@ function parseYaml(text: string, issues: string[]): Record<string, unknown> {
 function applyEnvironment(raw: Record<string, unknown>, env: LoadOptions['env']): void {
   for (const leaf of leafPaths()) {
     const value = env[leaf.variable];
-    if (value === undefined || value === '') continue;
+    if (leaf.mapping || value === undefined || value === '') continue;
     setPath(
       raw,
       leaf.path,
@@ -116,15 +116,9 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
   const at = issue.path.map(String).join('.');
   const where = at === '' ? '' : `${at}: `;
   if (issue.code === 'unrecognized_keys') {
-    const known = leafPaths().flatMap((leaf) => {
-      const keys = leaf.path.split('.');
-      return keys.map((_, i) => keys.slice(0, i + 1).join('.'));
-    });
     const prefix = at === '' ? '' : `${at}.`;
+    const siblings = keysAt(issue.path.map(String));
     return issue.keys.map((key) => {
-      const siblings = [...new Set(known)]
-        .filter((k) => k.startsWith(prefix) && !k.slice(prefix.length).includes('.'))
-        .map((k) => k.slice(prefix.length));
       const near = nearest(key, siblings);
       return `unknown key ${prefix}${key}${near ? ` (did you mean ${prefix}${near}?)` : ` (known: ${siblings.join(', ')})`}`;
     });

@@ -104,6 +104,12 @@ const clickhouse = z.strictObject({
     .describe('Prefix of the consumer groups.'),
 });
 
+const columnRule = z.enum(['exclude', 'text', 'mask']);
+
+const table = z.strictObject({
+  columns: z.record(z.string(), columnRule).default({}),
+});
+
 const portNames = z.strictObject({
   postgres: port.default(5432),
   kafka: port.default(9092),
@@ -135,6 +141,12 @@ export const configSchema = z.strictObject({
   kafka: kafka.prefault({}).describe('Kafka.'),
   connect: connect.prefault({}).describe('Kafka Connect with Debezium.'),
   clickhouse: clickhouse.prefault({}).describe('ClickHouse.'),
+  tables: z
+    .record(pattern, table)
+    .default({})
+    .describe(
+      'What to do otherwise for single tables: { "shop.users": { columns: { password: exclude, email: mask, born: text } } }. exclude: the column never leaves PostgreSQL. mask: only the SHA-256 of its text does. text: as PostgreSQL prints it, whatever its type. Names of tables may have the wildcards * and ?.',
+    ),
   ports: z
     .union([z.literal('auto'), portNames])
     .prefault({})

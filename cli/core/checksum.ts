@@ -22,7 +22,8 @@ export const ROWS_PER_BUCKET = 10_000;
 
 export function integerKey(plan: TablePlan): ColumnPlan | undefined {
   const first = plan.key[0];
-  return first && !first.source.array && INTEGER_KEYS.has(first.source.type) ? first : undefined;
+  const { array, carry, type } = first?.source ?? {};
+  return type && !array && !carry && INTEGER_KEYS.has(type) ? first : undefined;
 }
 
 export function chooseBucketing(

@@ -1,6 +1,7 @@
 import { chIdent, chLiteral, pgIdent, pgLiteral } from '../lib/sql.ts';
 import type { SourceColumn } from './source.ts';
-import { mappingOf, type TypeMapping } from './types/mapping.ts';
+import { elementsOf, hasOneDimension, oneDimension } from './types/array.ts';
+import { mappingOf, type TypeMapping, textOf } from './types/mapping.ts';
 
 /**
  * A column of the copy: its ClickHouse type and the expressions that fill and compare it. Arrays
@@ -14,6 +15,8 @@ export interface ColumnPlan {
   readonly nullable: boolean;
   /** Type of this column in the tuple that JSONExtract makes. */
   readonly wire: string;
+  /** Whether the column is an array in ClickHouse too, and not text. */
+  readonly array: boolean;
   /**
    * ClickHouse has no Nullable(Array): a NULL array is stored empty and the column's name is put
    * into `_nulls`.
@@ -25,7 +28,7 @@ export interface ColumnPlan {
    * Condition on the stream. Scalars: the value is NULL, as the image's null or because it did not
    * fit (misfitOf tells which). Arrays: the stored value would not equal what the image held.
    */
-  misfitWire(wire: string, json: string): string;
+  misfitWire(wire: string): string;
   /** PostgreSQL: the column as the load query selects it (text). */
   loadSelect(column: string): string;
   fromLoad(text: string): string;
@@ -39,7 +42,10 @@ export interface ColumnPlan {
 export function planColumn(column: SourceColumn): ColumnPlan | undefined {
   const mapping = mappingOf(column);
   if (!mapping) return undefined;
-  return column.array ? arrayColumn(column, mapping) : scalarColumn(column, mapping);
+  if (!column.array || column.carry) return scalarColumn(column, mapping);
+  // ClickHouse's arrays have their depth in their type; PostgreSQL's have it in each value.
+  if (column.dimensions > 1) return scalarColumn(column, textOf(column));
+  return arrayColumn(column, mapping);
 }
 
 function scalarColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
@@ -48,24 +54,31 @@ function scalarColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
   return {
     name: column.name,
     source: column,
-    type: nullable ? `Nullable(${mapping.target})` : mapping.target,
+    type: nullable ? nullableType(mapping.target) : mapping.target,
     nullable,
     wire: mapping.wire,
+    array: false,
     nullArray: false,
     fromWire: (wire) => settled(mapping.fromWire(wire)),
     misfitWire: (wire) => `isNull(${mapping.fromWire(wire)})`,
-    loadSelect: (name) => mapping.toText(name),
-    fromLoad: (value) => settled(mapping.fromText(value)),
-    misfitLoad: (value) => `(isNull(${mapping.fromText(value)}) AND isNotNull(${value}))`,
+    loadSelect: (name) => mapping.output(name),
+    fromLoad: (value) => settled(mapping.fromOutput(value)),
+    misfitLoad: (value) =>
+      mapping.fromOutput(value) === value
+        ? 'false'
+        : `(isNull(${mapping.fromOutput(value)}) AND isNotNull(${value}))`,
     canonicalSource: (name) => canonical(mapping, name),
     canonicalTarget: (name) => {
       const value = nullable ? `assumeNotNull(${name})` : name;
-      const body = mapping.free
-        ? `concat(toString(length(${mapping.canonicalTarget(value)})), ':', ${mapping.canonicalTarget(value)})`
-        : mapping.canonicalTarget(value);
+      const body = sized(mapping, mapping.canonicalTarget(value));
       return nullable ? `if(isNull(${name}), '~', ${body})` : body;
     },
   };
+}
+
+function nullableType(target: string): string {
+  const inner = /^LowCardinality\((.*)\)$/.exec(target)?.[1];
+  return inner ? `LowCardinality(Nullable(${inner}))` : `Nullable(${target})`;
 }
 
 function canonical(mapping: TypeMapping, name: string): string {
@@ -74,45 +87,50 @@ function canonical(mapping: TypeMapping, name: string): string {
   return `coalesce(${whole}, '~')`;
 }
 
+function sized(mapping: TypeMapping, text: string): string {
+  return mapping.free ? `concat(toString(length(${text})), ':', ${text})` : text;
+}
+
 function arrayColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
   const nullable = !column.notNull;
-  const name = chLiteral(column.name);
-  const each = (array: string, convert: (x: string) => string) => {
-    const body = convert('x');
-    return body === 'x' ? array : `arrayMap(x -> ${body}, ${array})`;
+  const elements = (text: string) => elementsOf(text, column.delimiter);
+  const convert = (items: string) => {
+    const body = mapping.fromOutput('x');
+    return body === 'x' ? items : `arrayMap(x -> ${body}, ${items})`;
   };
-  const texts = (json: string) => `JSONExtract(assumeNotNull(${json}), 'Array(Nullable(String))')`;
-  const fromText = (json: string) => each(texts(json), mapping.fromText);
-  const fromWire = (wire: string) => each(wire, mapping.fromWire);
+  // A NULL text has no elements.
+  const fromText = (text: string) => convert(elements(`ifNull(${text}, '')`));
   const nulls = (array: string) => `arrayCount(x -> isNull(x), ${array})`;
-  const rawNulls = (items: string) => `countEqual(${items}, 'null')`;
-  const items = (json: string) => `JSONExtractArrayRaw(${json}, ${name})`;
-  // Elements as JSON text: PostgreSQL's array of texts, which keeps NULL and any character.
-  const elementTexts = (col: string) =>
-    `(SELECT json_agg(${mapping.toText('e')} ORDER BY n)::text FROM unnest(${col}) WITH ORDINALITY AS u(e, n))`;
+  const lost = (text: string) => {
+    const shape = `NOT ${hasOneDimension(text)}`;
+    const items = elements(text);
+    return convert(items) === items
+      ? shape
+      : `(${shape} OR ${nulls(convert(items))} != ${nulls(items)})`;
+  };
+  const misfit = (text: string) =>
+    nullable
+      ? `(isNotNull(${text}) AND ${lost(`assumeNotNull(${text})`)})`
+      : `(isNull(${text}) OR ${lost(`assumeNotNull(${text})`)})`;
   return {
     name: column.name,
     source: column,
-    type: `Array(Nullable(${mapping.target}))`,
+    type: `Array(${nullableType(mapping.target)})`,
     nullable,
-    wire: `Array(${mapping.wire})`,
+    wire: 'Nullable(String)',
+    array: true,
     nullArray: nullable,
-    fromWire,
-    misfitWire: (wire, json) =>
-      `(length(${wire}) != length(${items(json)}) OR ${nulls(fromWire(wire))} != ${rawNulls(items(json))} OR JSONType(${json}, ${name}) NOT IN (${nullable ? "'Array', 'Null'" : "'Array'"}))`,
-    // More than one dimension, or a lower bound that is not 1, is not carried as a plain array.
-    loadSelect: (col) =>
-      `CASE WHEN ${col} IS NULL THEN NULL WHEN coalesce(array_ndims(${col}), 1) > 1 THEN 'multidimensional' ELSE coalesce(${elementTexts(col)}, '[]') END`,
-    fromLoad: (json) => `if(isNull(${json}), [], ${fromText(json)})`,
-    misfitLoad: (json) =>
-      `(isNotNull(${json}) AND (${json} = 'multidimensional' OR ${nulls(fromText(json))} != ${rawNulls(`JSONExtractArrayRaw(assumeNotNull(${json}))`)}))`,
-    canonicalSource: (col) =>
-      `CASE WHEN ${col} IS NULL THEN '~' ELSE coalesce((SELECT string_agg(${canonical(mapping, 'e')}, chr(30) ORDER BY n) FROM unnest(${col}) WITH ORDINALITY AS u(e, n)), '') END`,
-    canonicalTarget: (col) => {
-      const value = mapping.canonicalTarget('assumeNotNull(x)');
-      const body = mapping.free ? `concat(toString(length(${value})), ':', ${value})` : value;
-      const joined = `arrayStringConcat(arrayMap(x -> if(isNull(x), '~', ${body}), ${col}), '\\x1E')`;
-      return nullable ? `if(has(_nulls, ${name}), '~', ${joined})` : joined;
+    fromWire: fromText,
+    misfitWire: misfit,
+    loadSelect: (name) => `${name}::text`,
+    fromLoad: fromText,
+    misfitLoad: misfit,
+    canonicalSource: (name) =>
+      `CASE WHEN ${name} IS NULL THEN '~' WHEN ${oneDimension(name)} THEN coalesce((SELECT string_agg(${canonical(mapping, 'e')}, chr(30)) FROM (SELECT unnest(${name}) AS e) AS u), '') ELSE 'out of shape ' || ${name}::text END`,
+    canonicalTarget: (name) => {
+      const body = sized(mapping, mapping.canonicalTarget('assumeNotNull(x)'));
+      const joined = `arrayStringConcat(arrayMap(x -> if(isNull(x), '~', ${body}), ${name}), '\\x1E')`;
+      return nullable ? `if(has(_nulls, ${chLiteral(column.name)}), '~', ${joined})` : joined;
     },
   };
 }
@@ -127,10 +145,10 @@ export function misfitOf(
   element: (column: ColumnPlan) => string,
   image: string,
 ): string {
-  const scalars = columns.filter((c) => !c.source.array);
-  const nulls = scalars.map((c) => c.misfitWire(element(c), image));
+  const scalars = columns.filter((c) => !c.array);
+  const nulls = scalars.map((c) => c.misfitWire(element(c)));
   const mayBeNull = scalars.filter((c) => c.nullable).map((c) => chLiteral(c.name));
-  const arrays = columns.filter((c) => c.source.array).map((c) => c.misfitWire(element(c), image));
+  const arrays = columns.filter((c) => c.array).map((c) => c.misfitWire(element(c)));
   const inImage = `arrayCount(p -> p.2 = 'null' AND has([${mayBeNull.join(', ')}], p.1), JSONExtractKeysAndValuesRaw(${image}))`;
   const scalar =
     nulls.length === 0

@@ -22,6 +22,12 @@ export interface ConnectorInput {
     readonly database: string;
     readonly sslmode: string | undefined;
   };
+  /** Names `schema.table.column`: not sent at all, sent as text, sent as a digest of the text. */
+  readonly columns: {
+    readonly excluded: readonly string[];
+    readonly asText: readonly string[];
+    readonly masked: readonly string[];
+  };
 }
 
 export const CONNECTOR_CLASS = 'io.debezium.connector.postgresql.PostgresConnector';
@@ -37,8 +43,8 @@ export function maskedConfig(config: Readonly<Record<string, string>>): Record<s
 }
 
 /** Debezium takes regular expressions; a table's name is taken literally. */
-export function literalPattern(id: TableId): string {
-  return tableLabel(id).replace(/[\\^$.|?*+()[\]{},]/g, '\\$&');
+export function literalPattern(name: string): string {
+  return name.replace(/[\\^$.|?*+()[\]{},]/g, '\\$&');
 }
 
 /**
@@ -47,7 +53,7 @@ export function literalPattern(id: TableId): string {
  */
 function messageKeys(tables: readonly CapturedTable[]): Record<string, string> {
   const keys = tables.flatMap((table) =>
-    table.messageKey ? [`${literalPattern(table)}:${table.messageKey.join(',')}`] : [],
+    table.messageKey ? [`${literalPattern(tableLabel(table))}:${table.messageKey.join(',')}`] : [],
   );
   return keys.length > 0 ? { 'message.key.columns': keys.join(';') } : {};
 }
@@ -73,8 +79,11 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'publication.name': input.publication,
     'publication.autocreate.mode': 'disabled',
     'publish.via.partition.root': 'true',
-    'table.include.list': input.tables.map(literalPattern).join(','),
+    'table.include.list': input.tables.map((id) => literalPattern(tableLabel(id))).join(','),
     ...messageKeys(input.tables),
+    ...(input.columns.excluded.length > 0
+      ? { 'column.exclude.list': input.columns.excluded.map(literalPattern).join(',') }
+      : {}),
     'snapshot.mode': 'no_data',
     // Where ClickHouse cannot reach the source, a row in this table has Debezium read the rows.
     'signal.enabled.channels': 'source',
@@ -83,11 +92,18 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'incremental.snapshot.watermarking.strategy': 'insert_delete',
     'notification.enabled.channels': 'sink',
     'notification.sink.topic.name': notificationTopic(input.topicPrefix),
-    // Every value keeps its precision: numbers and times as text, bytes as hexadecimal.
+    // Types of which Debezium's own form is not exact are sent as PostgreSQL's text, by a converter
+    // of ours, in one form whatever the server's settings are.
+    converters: 'text',
+    'text.type': 'cdc.PostgresText',
+    'text.placeholder': input.toastPlaceholder,
+    'text.columns': JSON.stringify(input.columns.asText),
+    'text.masked': JSON.stringify(input.columns.masked),
+    'driver.options': '-c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex',
+    'driver.binaryTransfer': 'false',
+    // Every other value keeps its precision: times as text, bytes as hexadecimal.
     'decimal.handling.mode': 'string',
     'time.precision.mode': 'isostring',
-    'interval.handling.mode': 'string',
-    'hstore.handling.mode': 'json',
     'binary.handling.mode': 'hex',
     'include.unknown.datatypes': 'true',
     'tombstones.on.delete': 'false',
@@ -124,5 +140,8 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'key.converter.schemas.enable': 'false',
     'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
     'value.converter.schemas.enable': 'false',
+    // Else a NULL in a column that has a default would be sent as the default.
+    'key.converter.replace.null.with.default': 'false',
+    'value.converter.replace.null.with.default': 'false',
   };
 }

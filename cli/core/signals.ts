@@ -18,7 +18,9 @@ function reference(table: TableId): string {
   const parts = [table.schema, table.table];
   const plain = parts.every((part) => /^[\p{L}\p{N}_]+$/u.test(part));
   const isExpression = parts.some((part) => /[\\^$|?*+()[\]{}]/.test(part));
-  return plain || isExpression ? literalPattern(table) : parts.map((part) => `"${part}"`).join('.');
+  return plain || isExpression
+    ? literalPattern(tableLabel(table))
+    : parts.map((part) => `"${part}"`).join('.');
 }
 
 /** Reads a table's rows beside the stream, in chunks by key. */

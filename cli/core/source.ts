@@ -7,14 +7,20 @@ export interface SourceColumn {
   readonly type: string;
   /** As people write it: `numeric(10,2)`, `character varying(20)[]`. */
   readonly displayType: string;
-  /** `e` enum, `c` composite, `d` domain (already resolved), `b` base … from pg_type.typtype. */
+  /** `e` enum, `c` composite, `b` base … from pg_type.typtype; domains are resolved already. */
   readonly typeKind: string;
   readonly array: boolean;
+  /** Declared dimensions of an array, 0 otherwise; PostgreSQL does not enforce them. */
+  readonly dimensions: number;
+  /** What stands between the elements of an array's text: a comma, but for a few types. */
+  readonly delimiter: string;
   /** numeric(precision, scale) and char(length); absent when not declared. */
   readonly precision: number | undefined;
   readonly scale: number | undefined;
   readonly length: number | undefined;
   readonly notNull: boolean;
+  /** From cdc.yaml: as PostgreSQL's text, or only a digest of it. */
+  readonly carry?: 'text' | 'mask';
 }
 
 export interface SourceTable extends TableId {
@@ -22,6 +28,8 @@ export interface SourceTable extends TableId {
   /** `r` ordinary, `p` partitioned. */
   readonly kind: 'r' | 'p';
   readonly columns: readonly SourceColumn[];
+  /** Columns that cdc.yaml leaves out; they are not among `columns`. */
+  readonly excluded: readonly string[];
   /**
    * Columns that tell a row from every other at any moment, in their index's order: of the replica
    * identity index, else of the primary key, else (replica identity full) of another unique index

@@ -26,13 +26,14 @@ import {
   SIGNAL,
   type TableId,
   type TargetNames,
+  tableLabel,
   tableLabelKey,
   targetNames,
   topicName,
 } from '../core/names.ts';
 import type { DesiredLane, DesiredTarget } from '../core/plan.ts';
 import { sharedProfile } from '../core/profiles.ts';
-import type { SourceTable } from '../core/source.ts';
+import type { SourceColumn, SourceTable } from '../core/source.ts';
 import type { PostgresEndpoint } from '../runtimes/endpoints.ts';
 import type { Stack } from './stack.ts';
 
@@ -78,8 +79,19 @@ export function desiredOf(stack: Stack, captured: readonly SourceTable[]): Desir
       toastPlaceholder: stack.secrets.toastPlaceholder,
       maxMessageBytes: MAX_MESSAGE_BYTES,
       database: databaseOf(stack.endpoints.postgres),
+      columns: {
+        excluded: captured.flatMap((t) => t.excluded.map((name) => `${tableLabel(t)}.${name}`)),
+        asText: carried(captured, 'text'),
+        masked: carried(captured, 'mask'),
+      },
     }),
   };
+}
+
+function carried(tables: readonly SourceTable[], how: SourceColumn['carry']): string[] {
+  return tables.flatMap((table) =>
+    table.columns.filter((c) => c.carry === how).map((c) => `${tableLabel(table)}.${c.name}`),
+  );
 }
 
 function databaseOf(endpoint: PostgresEndpoint) {

@@ -26,6 +26,7 @@ import {
   topicCollision,
   topicName,
 } from '../core/names.ts';
+import { applyOverrides } from '../core/overrides.ts';
 import {
   type Change,
   connectorDiff,
@@ -62,11 +63,12 @@ export async function inspectSource(stack: SourceAccess): Promise<SourceReport> 
   const { config, endpoints, names } = stack;
   return withPostgres(endpoints.postgres, async (client) => {
     const observed = await observeSource(client, names);
-    const tables = selectTables(
+    const chosen = selectTables(
       await readCatalog(client),
       config.source.include,
       config.source.exclude,
     );
+    const { tables, findings } = applyOverrides(chosen, config.tables);
     const rights = await tableRights(
       client,
       tables.map((t) => t.oid),
@@ -82,7 +84,7 @@ export async function inspectSource(stack: SourceAccess): Promise<SourceReport> 
       },
     };
     const ofTable = new Map(tables.map((table) => [table, checkTable(table, input)]));
-    return { observed, tables, findings: checkSource(input), ofTable };
+    return { observed, tables, findings: [...findings, ...checkSource(input)], ofTable };
   });
 }
 

@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { connectorConfig } from '../../cli/core/connector.ts';
+import { type ConnectorInput, connectorConfig } from '../../cli/core/connector.ts';
 import type { TableId } from '../../cli/core/names.ts';
 import { tableLabel } from '../../cli/core/names.ts';
 import { PROFILES } from '../../cli/core/profiles.ts';
 import { tableId } from '../harness/arbitrary.ts';
 
-function configFor(tables: readonly TableId[]) {
+function configFor(
+  tables: readonly TableId[],
+  options: { columns?: Partial<ConnectorInput['columns']> } = {},
+) {
   return connectorConfig({
     topicPrefix: 'postgres-server',
     slot: 'cdc_cdc',
@@ -23,6 +26,7 @@ function configFor(tables: readonly TableId[]) {
       database: 'd',
       sslmode: undefined,
     },
+    columns: { excluded: [], asText: [], masked: [], ...options.columns },
   });
 }
 
@@ -45,6 +49,16 @@ describe('connectorConfig', () => {
 
   it('has only texts: Connect’s REST interface takes nothing else', () => {
     for (const value of Object.values(configFor([orders]))) expect(value).toBeTypeOf('string');
+  });
+
+  it('names columns that stay behind by patterns, and those sent otherwise as a list', () => {
+    const config = configFor([orders], {
+      columns: { excluded: ['a b.c.d,e'], asText: ['s.t."x"'], masked: ['s.t.m'] },
+    });
+    expect(config['column.exclude.list']).toBe('a b\\.c\\.d\\,e');
+    expect(JSON.parse(config['text.columns'] ?? '')).toEqual(['s.t."x"']);
+    expect(JSON.parse(config['text.masked'] ?? '')).toEqual(['s.t.m']);
+    expect(configFor([orders])).not.toHaveProperty('column.exclude.list');
   });
 
   it('takes a snapshot only when a row of the signal table says so', () => {

@@ -4,7 +4,7 @@ import { COMMANDS } from '../../cli/commands/registry.ts';
 import { leafPaths } from '../../cli/config/describe.ts';
 import { planColumn } from '../../cli/core/columns.ts';
 import { PROBLEMS } from '../../cli/core/problems.ts';
-import { CARRIED_TYPES } from '../../cli/core/types/mapping.ts';
+import { CARRIED_TYPES, mappingOf, TYPES_NOT_CARRIED } from '../../cli/core/types/mapping.ts';
 import type { CommandSpec } from '../../cli/kernel/program.ts';
 import { packageRoot } from '../../cli/lib/packageRoot.ts';
 import { column } from './pipeline.ts';
@@ -24,7 +24,7 @@ const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 function configuration(): string {
   const rows = leafPaths().map(
     (leaf) =>
-      `| \`${leaf.path}\` | ${cell(leaf.type)} | ${leaf.default === undefined ? '' : `\`${JSON.stringify(leaf.default)}\``} | \`${leaf.variable}\` | ${cell(leaf.description)} |`,
+      `| \`${leaf.path}\` | ${cell(leaf.type)} | ${leaf.default === undefined ? '' : `\`${JSON.stringify(leaf.default)}\``} | ${leaf.mapping ? '' : `\`${leaf.variable}\``} | ${cell(leaf.description)} |`,
   );
   return `# cdc.yaml
 
@@ -73,25 +73,72 @@ ${COMMANDS.filter((c) => !c.hidden)
 }
 
 function types(): string {
-  const rows = CARRIED_TYPES.map((type) => {
-    const sized = type === 'numeric' ? { precision: 12, scale: 2 } : {};
-    const declared = column(type, type, { notNull: true, ...sized });
-    const label = type === 'numeric' ? 'numeric(12,2)' : type;
-    return `| ${label} | \`${planColumn(declared)?.type}\` |`;
-  });
+  const code = (text: string) => `\`${cell(text)}\``;
+  const row = (label: string, declared: ReturnType<typeof column>) => {
+    const plan = planColumn(declared);
+    const mapping = mappingOf(declared);
+    if (!plan || !mapping) throw new RangeError(`${label} is not carried`);
+    const sides = `${code(plan.canonicalSource('c'))} = ${code(plan.canonicalTarget('c'))}`;
+    return `| ${label} | ${code(plan.type)} | ${mapping.sent} | ${code(plan.loadSelect('c'))} | ${sides} | ${mapping.misfits ?? ''} |`;
+  };
+  const rows = CARRIED_TYPES.map((type) => row(type, column('c', type, { notNull: true })));
+  const sized = (precision: number, scale: number) =>
+    row(
+      `numeric(${precision},${scale})`,
+      column('c', 'numeric', { notNull: true, precision, scale }),
+    );
+  rows.splice(CARRIED_TYPES.indexOf('numeric') + 1, 0, sized(12, 2), sized(5, -2), sized(100, 2));
+  rows.push(row('an enum', column('c', 'mood', { notNull: true, typeKind: 'e' })));
+  rows.push(row('a composite', column('c', 'pair', { notNull: true, typeKind: 'c' })));
+  rows.push(row('any other type', column('c', 'other', { notNull: true })));
+  rows.push(row('int4[]', column('c', 'int4', { notNull: true, array: true })));
+  rows.push(row('int4[][]', column('c', 'int4', { notNull: true, array: true, dimensions: 2 })));
   return `# Types
 
-Generated from \`cli/core/types/mapping.ts\`. A nullable column becomes \`Nullable(…)\`. Enums are \`String\`.
-\`numeric\` without a precision, or with more than 76 digits, is \`String\`: only text keeps every digit.
-Domains are carried as what they are made of. Arrays of these (one dimension) become
-\`Array(Nullable(…))\`; ClickHouse has no NULL array, so the names of a row's NULL arrays stand in its
-column \`_nulls\`. A table with a column of any other type is a finding before anything starts.
+Generated from \`cli/core/types/mapping.ts\`. A nullable column becomes \`Nullable(…)\`.
 
-A value that its column cannot hold (NaN in a \`Decimal\`, infinity or a year outside 1900 to 2299 in a
-date) is never altered: the row goes to \`cdc.dead_letters\` with the reason, and \`cdc verify\` names it.
+Types that ClickHouse has no type for are \`String\` and hold exactly what PostgreSQL prints (with
+\`DateStyle\` ISO, \`IntervalStyle\` postgres, \`TimeZone\` UTC, whatever the server's settings are).
+\`numeric\` without a precision, or with more than 76 digits, is \`String\` too: only text keeps every
+digit. A domain is carried as what it is made of, and is not nullable if the domain is not.
 
-| PostgreSQL | ClickHouse |
-|---|---|
+**Arrays** declared with one dimension become \`Array(Nullable(…))\` of their element's type. ClickHouse
+has no NULL array, so the names of a row's NULL arrays stand in its column \`_nulls\`: \`has(_nulls, 'tags')\`
+tells NULL from empty. PostgreSQL does not enforce dimensions: a value with several, or with a lower
+bound that is not 1, does not fit such a column. Declared with several dimensions (\`int[][]\`), or with
+\`text\` in cdc.yaml, an array is a \`String\` that holds any shape.
+
+**A value that its column cannot hold** (last column of the table) is never altered: its row goes to
+\`cdc.dead_letters\` with the reason, whether it was loaded or streamed, and \`cdc verify\` names it. One
+value is: an infinite \`interval\`, which Debezium's driver reads as zero; \`cdc verify\` names that row too.
+To keep such values, carry the column as text.
+
+**Columns** can be treated otherwise in cdc.yaml; \`cdc doctor\` checks the names:
+
+\`\`\`yaml
+tables:
+  shop.users: # wildcards work: "*.users"
+    columns:
+      password: exclude # never leaves PostgreSQL
+      email: mask # only the SHA-256 of its text does; it has no salt, so few possible values can be guessed
+      born: text # as PostgreSQL prints it, such as 0044-03-15 BC or infinity
+\`\`\`
+
+Columns of the key can be text, but not left out or masked. Decide before the table is loaded first.
+
+**Not carried** unless excluded or as text: ${TYPES_NOT_CARRIED.join(', ')}. What PostgreSQL prints
+for them depends on the session's search_path. A table with such a column is a finding before anything
+starts.
+
+**In the stream**, all types but those that say "number", "true or false", "ISO text", "hexadecimal" or
+"text" below are sent by \`connectors/postgres-text\`, a converter of a few hundred lines beside Debezium, whose
+own form of them loses information: it cuts microseconds in arrays, turns 24:00 into 00:00, arrays of
+several dimensions into the name of a Java object, and leaves out arrays of money, intervals and
+composites. A Kafka Connect that cdc does not run needs \`connectors/postgres-text/postgres-text.jar\` in
+Debezium's plug-in folder, and \`-Duser.timezone=UTC\`.
+
+| PostgreSQL | ClickHouse | sent by Debezium as | loaded by postgresql() | for verify, source = copy | does not fit |
+|---|---|---|---|---|---|
 ${rows.join('\n')}
 `;
 }

@@ -1,6 +1,6 @@
 import type { TablePlan } from '../../core/ddl.ts';
 import { CH_CDC } from '../../core/names.ts';
-import { chIdent, chLiteral, pgIdent } from '../../lib/sql.ts';
+import { chIdent, chLiteral, pgIdent, pgLiteral } from '../../lib/sql.ts';
 import type { ClickHouseEndpoint, PostgresEndpoint } from '../../runtimes/endpoints.ts';
 import type { ClickHouse } from './client.ts';
 
@@ -37,6 +37,20 @@ export interface PageRange {
 const ROW = 's';
 
 /**
+ * ClickHouse's sessions have the server's settings, on which PostgreSQL's text of times, intervals,
+ * floats and bytes depends. A condition that reads no row is evaluated once, before any.
+ */
+const SETTINGS = `(SELECT ${Object.entries({
+  DateStyle: 'ISO, MDY',
+  IntervalStyle: 'postgres',
+  TimeZone: 'UTC',
+  extra_float_digits: '1',
+  bytea_output: 'hex',
+})
+  .map(([name, value]) => `set_config(${pgLiteral(name)}, ${pgLiteral(value)}, true)`)
+  .join(' || ')}) IS NOT NULL`;
+
+/**
  * The query that PostgreSQL runs for one range: every column as text, cast in the source, since
  * one value that ClickHouse cannot read would fail a whole table. Ranges are physical (ctid), so
  * any table can be cut, whatever its key.
@@ -46,7 +60,7 @@ function sourceQuery(plan: TablePlan, range: PageRange): string {
     (c, i) => `${c.loadSelect(`${ROW}.${pgIdent(c.name)}`)} AS c${i}`,
   );
   const to = range.toPage === undefined ? '' : ` AND ${ROW}.ctid < '(${range.toPage},0)'::tid`;
-  return `SELECT ${columns.join(', ')} FROM ONLY ${pgIdent(range.schema, range.relation)} ${ROW} WHERE ${ROW}.ctid >= '(${range.fromPage},0)'::tid${to}`;
+  return `SELECT ${columns.join(', ')} FROM ONLY ${pgIdent(range.schema, range.relation)} ${ROW} WHERE ${SETTINGS} AND ${ROW}.ctid >= '(${range.fromPage},0)'::tid${to}`;
 }
 
 function sourceFunction(plan: TablePlan, range: PageRange, source: PulledSource): string {
@@ -63,7 +77,8 @@ function sourceFunction(plan: TablePlan, range: PageRange, source: PulledSource)
 
 /** Condition over `c0`, `c1`, …: some value does not fit its column. */
 function misfit(plan: TablePlan): string {
-  return plan.columns.map((c, i) => c.misfitLoad(`c${i}`)).join(' OR ');
+  const found = plan.columns.map((c, i) => c.misfitLoad(`c${i}`)).filter((c) => c !== 'false');
+  return found.join(' OR ') || 'false';
 }
 
 /** Pulls one range into storage; fails as a whole when a value does not fit. */

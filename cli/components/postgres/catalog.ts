@@ -28,24 +28,33 @@ SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS "table", c.relkind 
    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
  ORDER BY n.nspname, c.relname`;
 
-/** Domains are resolved to what they are made of, arrays to their element and a mark. */
+/**
+ * Domains are resolved to what they are made of, arrays to their element and a mark; the element
+ * may be a domain again. An array of arrays (by way of a domain) stays what it is called.
+ */
 const COLUMNS = `
-WITH RECURSIVE base AS (
-  SELECT a.attrelid, a.attnum, a.attname, a.attnotnull, a.atttypmod AS typmod, t.oid AS typid,
-         format_type(a.atttypid, a.atttypmod) AS display
-    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+WITH RECURSIVE resolved AS (
+  SELECT a.attrelid, a.attnum, a.attname, a.attnotnull AS required, a.atttypmod AS typmod,
+         a.atttypid AS typid, format_type(a.atttypid, a.atttypmod) AS display,
+         a.attndims::int AS dimensions, false AS array, 0 AS step
+    FROM pg_attribute a
    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = ANY ($1::oid[])
-), resolved AS (
-  SELECT attrelid, attnum, attname, attnotnull, typmod, typid, display FROM base
   UNION ALL
-  SELECT r.attrelid, r.attnum, r.attname, r.attnotnull OR t.typnotnull, t.typtypmod, t.typbasetype, r.display
-    FROM resolved r JOIN pg_type t ON t.oid = r.typid WHERE t.typtype = 'd'
+  SELECT r.attrelid, r.attnum, r.attname, r.required OR (t.typnotnull AND NOT r.array),
+         CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE r.typmod END,
+         CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END, r.display,
+         greatest(r.dimensions, t.typndims), r.array OR t.typtype <> 'd', r.step + 1
+    FROM resolved r JOIN pg_type t ON t.oid = r.typid
+   WHERE t.typtype = 'd'
+      OR (NOT r.array AND t.typcategory = 'A' AND t.typelem <> 0 AND t.typlen = -1
+          AND t.typname NOT IN ('int2vector', 'oidvector'))
+), deepest AS (
+  SELECT DISTINCT ON (attrelid, attnum) * FROM resolved ORDER BY attrelid, attnum, step DESC
 )
-SELECT r.attrelid::int8 AS oid, r.attname AS name, r.attnotnull AS notnull, r.typmod, r.display,
-       t.typcategory = 'A' AND t.typelem <> 0 AS array,
-       coalesce(e.typname, t.typname) AS type, coalesce(e.typtype, t.typtype) AS kind
-  FROM resolved r JOIN pg_type t ON t.oid = r.typid AND t.typtype <> 'd'
-  LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+SELECT r.attrelid::int8 AS oid, r.attname AS name, r.required AS notnull, r.typmod, r.display,
+       r.array, CASE WHEN r.array THEN greatest(r.dimensions, 1) ELSE 0 END AS dimensions,
+       t.typdelim AS delimiter, t.typname AS type, t.typtype AS kind
+  FROM deepest r JOIN pg_type t ON t.oid = r.typid
  ORDER BY r.attrelid, r.attnum`;
 
 interface TableRow {
@@ -69,6 +78,8 @@ interface ColumnRow {
   typmod: string;
   display: string;
   array: string;
+  dimensions: string;
+  delimiter: string;
   type: string;
   kind: string;
 }
@@ -87,6 +98,7 @@ export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]>
     table: row.table,
     kind: row.kind,
     columns: byTable.get(row.oid) ?? [],
+    excluded: [],
     key: JSON.parse(row.key) as string[],
     keyIsPrimary: row.key_is_primary === 't',
     keyIsDeferrable: row.key_is_deferrable === 't',
@@ -109,6 +121,8 @@ function columnOf(row: ColumnRow): SourceColumn {
     displayType: row.display,
     typeKind: row.kind,
     array: row.array === 't',
+    dimensions: Number(row.dimensions),
+    delimiter: row.delimiter,
     precision: isNumeric && sized ? ((typmod - 4) >> 16) & 0xffff : undefined,
     scale: isNumeric && sized ? scale : undefined,
     length: !isNumeric && sized ? typmod - 4 : undefined,

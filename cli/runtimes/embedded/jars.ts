@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -30,11 +31,20 @@ function pomFile(): string {
   return join(packageRoot(), 'connectors', 'pom.xml');
 }
 
-/** A folder per content of the pom, shared by all stacks of this user. */
+/** Sends values as PostgreSQL's own text; it has to lie beside Debezium, in one class loader. */
+function converterJar(): string {
+  return join(packageRoot(), 'connectors', 'postgres-text', 'postgres-text.jar');
+}
+
+/** A folder per content of the pom and of the converter, shared by all stacks of this user. */
 export function jarsFolder(env: Env): string {
   const cache =
     env.CDC_CACHE ?? join(env.XDG_CACHE_HOME ?? join(env.HOME ?? homedir(), '.cache'), 'cdc');
-  const digest = createHash('sha256').update(readFileSync(pomFile())).digest('hex').slice(0, 12);
+  const digest = createHash('sha256')
+    .update(readFileSync(pomFile()))
+    .update(readFileSync(converterJar()))
+    .digest('hex')
+    .slice(0, 12);
   return join(cache, `jars-${digest}`);
 }
 
@@ -84,6 +94,7 @@ export async function ensureJars(
     for (const part of parts) {
       await runMaven(maven, part.profile, part.target, env, signal, onProgress);
     }
+    copyFileSync(converterJar(), join(work, 'plugins', 'debezium', 'postgres-text.jar'));
     try {
       renameSync(work, folder);
     } catch (error) {

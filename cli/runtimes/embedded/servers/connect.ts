@@ -74,7 +74,11 @@ export const connectServer: EmbeddedServer = {
       heapMb: 512,
       mainClass: 'org.apache.kafka.connect.cli.ConnectDistributed',
       args: [file],
-      properties: { 'java.security.auth.login.config': jaas },
+      properties: {
+        'java.security.auth.login.config': jaas,
+        // PostgreSQL prints times with a zone in the zone of the client, which the driver takes from here.
+        'user.timezone': 'UTC',
+      },
     });
   },
   async ready(setting) {

@@ -1,0 +1,46 @@
+#!/usr/bin/env node
+/**
+ * Compiles connectors/postgres-text, which needs a JDK and the jars of a stack (cdc up fetches them).
+ * The jar is committed, so that only those who change the source need to; a test holds it fresh.
+ */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const folder = join(dirname(fileURLToPath(import.meta.url)), '..', 'connectors', 'postgres-text');
+const source = join(folder, 'cdc', 'PostgresText.java');
+const cache = process.env.CDC_CACHE ?? join(homedir(), '.cache', 'cdc');
+const jars = readdirSync(cache).find((name) => /^jars-[0-9a-f]+$/.test(name));
+if (!jars) throw new Error(`no jars in ${cache}; run cdc up once`);
+
+const work = mkdtempSync(join(tmpdir(), 'cdc-converter-'));
+try {
+  const classPath = join(cache, jars, 'plugins', 'debezium', '*');
+  execFileSync(
+    'javac',
+    ['--release', '17', '-Xlint:all,-classfile', '-g:none', '-cp', classPath, '-d', work, source],
+    { stdio: 'inherit' },
+  );
+  const digest = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 32);
+  const manifest = join(work, 'manifest');
+  writeFileSync(manifest, `Source-Digest: ${digest}\n`);
+  const jar = join(folder, 'postgres-text.jar');
+  // Uncompressed and with a fixed date: the same source makes the same bytes.
+  execFileSync('jar', [
+    '-c',
+    '-0',
+    '--date=2026-01-01T00:00:00Z',
+    '-f',
+    jar,
+    '-m',
+    manifest,
+    '-C',
+    work,
+    'cdc',
+  ]);
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}

@@ -1,0 +1,88 @@
+import { nearest } from '../lib/nearest.ts';
+import { tableLabel } from './names.ts';
+import type { Finding } from './problems.ts';
+import { matchesPattern } from './select.ts';
+import type { SourceTable } from './source.ts';
+
+/** `tables` of cdc.yaml: by table (wildcards as in source.include), then by column. */
+export type Overrides = Readonly<
+  Record<string, { readonly columns: Readonly<Record<string, ColumnRule>> }>
+>;
+
+/** Not copied at all; as the text that PostgreSQL prints; only the SHA-256 of that text. */
+export type ColumnRule = 'exclude' | 'text' | 'mask';
+
+/** The tables as they are to be copied, and what in the overrides cannot be done. */
+export function applyOverrides(
+  tables: readonly SourceTable[],
+  overrides: Overrides,
+): { tables: SourceTable[]; findings: Finding[] } {
+  const entries = Object.entries(overrides);
+  return {
+    tables: tables.map((table) =>
+      entries
+        .filter(([pattern]) => matchesPattern(table, pattern))
+        .reduce((changed, [, { columns }]) => applyRules(changed, columns), table),
+    ),
+    findings: entries.flatMap(([pattern, { columns }]) => checkEntry(tables, pattern, columns)),
+  };
+}
+
+function applyRules(table: SourceTable, rules: Readonly<Record<string, ColumnRule>>): SourceTable {
+  const ruleOf = (name: string) => (Object.hasOwn(rules, name) ? rules[name] : undefined);
+  // A key column that may not be left out stays, and is a finding.
+  const isExcluded = (name: string) => ruleOf(name) === 'exclude' && !table.key.includes(name);
+  return {
+    ...table,
+    columns: table.columns
+      .filter((column) => !isExcluded(column.name))
+      .map((column) => {
+        const rule = ruleOf(column.name);
+        return rule === 'text' || rule === 'mask' ? { ...column, carry: rule } : column;
+      }),
+    excluded: [...table.excluded, ...table.columns.map((column) => column.name).filter(isExcluded)],
+  };
+}
+
+function checkEntry(
+  tables: readonly SourceTable[],
+  pattern: string,
+  rules: Readonly<Record<string, ColumnRule>>,
+): Finding[] {
+  const subject = `tables."${pattern}"`;
+  const error = (id: string, at: string, message: string, fix: string): Finding => ({
+    id,
+    severity: 'error',
+    subject: at,
+    message,
+    fix,
+  });
+  const matching = tables.filter((table) => matchesPattern(table, pattern));
+  if (matching.length === 0) {
+    // As in source.include: without a dot it names a table of public.
+    const full = pattern.includes('.') ? pattern : `public.${pattern}`;
+    const near = nearest(full, tables.map(tableLabel));
+    const fix = near ? `Did you mean "${near}"?` : 'Name a table that source.include chooses.';
+    return [error('override-table', subject, 'no copied table has this name', fix)];
+  }
+  return Object.entries(rules).flatMap(([name, rule]) => {
+    const at = `${subject}.columns."${name}"`;
+    if (!matching.some((table) => table.columns.some((column) => column.name === name))) {
+      const known = matching.flatMap((table) => table.columns.map((column) => column.name));
+      const near = nearest(name, known);
+      const fix = near ? `Did you mean "${near}"?` : `Columns: ${[...new Set(known)].join(', ')}`;
+      return [error('override-column', at, 'no such column', fix)];
+    }
+    if (rule === 'text') return [];
+    return matching
+      .filter((table) => table.key.includes(name))
+      .map((table) =>
+        error(
+          'override-key',
+          at,
+          `it is part of the key of ${tableLabel(table)}, without which rows cannot be told apart`,
+          'Remove it from cdc.yaml, or exclude the table: source: { exclude: […] }',
+        ),
+      );
+  });
+}

@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { applyOverrides, type ColumnRule } from '../../cli/core/overrides.ts';
+import { identifier } from '../harness/arbitrary.ts';
+import { column, table } from '../harness/pipeline.ts';
+
+const users = table('shop', 'users', [
+  column('id', 'int4', { notNull: true }),
+  column('password', 'text'),
+  column('born', 'date'),
+]);
+
+const apply = (pattern: string, columns: Record<string, ColumnRule>) =>
+  applyOverrides([users], { [pattern]: { columns } });
+
+describe('applyOverrides', () => {
+  it('takes excluded columns away and remembers their names', () => {
+    const { tables, findings } = apply('shop.users', { password: 'exclude', born: 'text' });
+    expect(findings).toEqual([]);
+    expect(tables[0]?.columns.map((c) => [c.name, c.carry])).toEqual([
+      ['id', undefined],
+      ['born', 'text'],
+    ]);
+    expect(tables[0]?.excluded).toEqual(['password']);
+  });
+
+  it('chooses tables by wildcards', () => {
+    expect(apply('*.us?rs', { password: 'mask' }).tables[0]?.columns[1]?.carry).toBe('mask');
+  });
+
+  it.each([
+    ['shop.user', 'password', 'override-table', '"shop.users"'],
+    ['shop.users', 'pasword', 'override-column', '"password"'],
+  ])('asks for what was meant by %s, %s', (pattern, name, id, meant) => {
+    const [finding] = apply(pattern, { [name]: 'exclude' }).findings;
+    expect(finding).toMatchObject({ id, severity: 'error' });
+    expect(finding?.fix).toContain(meant);
+  });
+
+  it.each(['exclude', 'mask'] as const)('refuses to %s a column of the key', (rule) => {
+    const { tables, findings } = apply('shop.users', { id: rule });
+    expect(findings).toMatchObject([{ id: 'override-key', severity: 'error' }]);
+    expect(tables[0]?.columns.map((c) => c.name)).toContain('id');
+  });
+
+  it('carries the key as text', () => {
+    expect(apply('shop.users', { id: 'text' }).findings).toEqual([]);
+  });
+
+  it('splits the columns of a table, whatever they are called', () => {
+    const names = fc.uniqueArray(identifier, { minLength: 2, maxLength: 6 });
+    const rule = fc.constantFrom<(ColumnRule | undefined)[]>(undefined, 'exclude', 'mask', 'text');
+    fc.assert(
+      fc.property(names, fc.array(rule, { minLength: 6, maxLength: 6 }), (all, rules) => {
+        const source = table(
+          's',
+          't',
+          all.map((name) => column(name, 'int4')),
+          { key: [all[0] ?? ''] },
+        );
+        const columns = Object.fromEntries(
+          all.flatMap((name, i) => (rules[i] && i > 0 ? [[name, rules[i]]] : [])),
+        );
+        const [changed] = applyOverrides([source], { 's.t': { columns } }).tables;
+        const kept = changed?.columns.map((c) => c.name) ?? [];
+        expect([...kept, ...(changed?.excluded ?? [])].sort()).toEqual([...all].sort());
+        for (const name of changed?.excluded ?? []) expect(columns[name]).toBe('exclude');
+      }),
+    );
+  });
+});
