@@ -28,6 +28,8 @@ ALTER TABLE large_index REPLICA IDENTITY USING INDEX large_index_n;
 CREATE TABLE parts (id int, region text, v int, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
 CREATE TABLE parts_eu PARTITION OF parts FOR VALUES IN ('eu');
 CREATE TABLE parts_rest PARTITION OF parts DEFAULT;
+CREATE TABLE base (id int PRIMARY KEY, v text);
+CREATE TABLE derived (PRIMARY KEY (id), extra text) INHERITS (base);
 CREATE TABLE million (id int PRIMARY KEY, v int);
 `;
 
@@ -257,6 +259,19 @@ INSERT INTO parts VALUES (5, 'asia', 5), (6, 'eu', 6)`,
     'parts',
   );
   expect(rows).toEqual([2]);
+});
+
+test('tables that inherit are two tables, each with rows of its own', async () => {
+  const rows = await change(
+    `INSERT INTO base VALUES (1, 'base'), (2, 'base');
+INSERT INTO derived VALUES (1, 'derived', 'x'), (3, 'derived', 'y');
+UPDATE base SET v = v || '!';
+DELETE FROM base WHERE id = 3;
+INSERT INTO derived VALUES (4, 'derived', 'z')`,
+    'base',
+    'derived',
+  );
+  expect(rows).toEqual([2, 2]);
 });
 
 test('a transaction of a million rows arrives whole', async () => {

@@ -59,6 +59,37 @@ test('names rows that the copy lacks, has too many of, or has with other values,
   expect(text.stdout).toContain('key 7 missing');
 });
 
+test('--repair mends the rows that differ, and changes made afterwards still win', async () => {
+  const schema = await schemaWith(
+    (s) =>
+      `CREATE TABLE ${s}.t (id int PRIMARY KEY, v text); INSERT INTO ${s}.t SELECT g, 'v' || g FROM generate_series(1, 100) g;
+       CREATE TABLE ${s}.pairs (a text, b int, v text, PRIMARY KEY (a, b)); INSERT INTO ${s}.pairs SELECT 'it''s', g, 'v' || g FROM generate_series(1, 100) g`,
+  );
+  await using clickhouse = target();
+  const last = '18446744073709551615';
+  const final = chIdent(schema, 't_final');
+  await clickhouse.command(
+    `INSERT INTO ${final} (id, v, _version, _deleted) VALUES (7, '', ${last}, 1), (8, 'other', ${last}, 0), (500, 'extra', 1, 0), (501, 'extra', ${last}, 0)`,
+  );
+  await clickhouse.command(
+    `INSERT INTO ${chIdent(schema, 'pairs_final')} (a, b, v, _version, _deleted) VALUES ('it\\'s', 7, '', ${last}, 1), ('it\\'s', 8, 'other', ${last}, 0), ('', 500, 'extra', 1, 0)`,
+  );
+  const mended = await cdcJson('verify', `${schema}.*`, '--repair');
+  expect(mended.ok).toBe(true);
+  expect(mended.tables).toEqual([
+    expect.objectContaining({ table: `${schema}.pairs`, repaired: 3, target_rows: 100 }),
+    expect.objectContaining({ table: `${schema}.t`, repaired: 4, target_rows: 100 }),
+  ]);
+  await using client = await source();
+  await client.query(
+    `UPDATE ${schema}.t SET v = 'later' WHERE id IN (7, 8); INSERT INTO ${schema}.t VALUES (500, 'later'), (501, 'later'); DELETE FROM ${schema}.pairs WHERE b = 8`,
+  );
+  expect(await cdcJson('verify', `${schema}.*`, '--repair')).toMatchObject({
+    ok: true,
+    tables: [{ repaired: 0 }, { repaired: 0 }],
+  });
+});
+
 test('says equal while rows are inserted and the same few rows change all the time', async () => {
   const schema = await schemaWith(
     (s) =>

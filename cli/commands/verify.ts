@@ -7,10 +7,21 @@ import { verify as compare, isEqual, type Verification } from '../pipeline/verif
 export const verify: CommandSpec = {
   usage: 'verify [tables...]',
   summary: 'prove that source and copy are equal, value by value; exit 6 on a difference',
-  examples: ['cdc verify', "cdc verify inventory.orders 'ecommerce.*' --json"],
-  async run(session, [tables]) {
+  options: [
+    {
+      flags: '--repair',
+      description: 'read the rows that differ again from the source, and only those',
+    },
+  ],
+  examples: [
+    'cdc verify',
+    'cdc verify --repair',
+    "cdc verify inventory.orders 'ecommerce.*' --json",
+  ],
+  async run(session, [tables], options) {
     const stack = attach(session.context, { file: session.configFile });
-    const result = await verifyWithProgress(session, stack, (tables as string[] | undefined) ?? []);
+    const patterns = (tables as string[] | undefined) ?? [];
+    const result = await verifyWithProgress(session, stack, patterns, options.repair === true);
     session.printer.result(result, () => verificationText(session, result));
     if (!result.ok) session.printer.explain(differenceProblem(result));
     return result.ok ? undefined : EXIT.found;
@@ -21,17 +32,23 @@ export async function verifyWithProgress(
   session: Session,
   stack: Stack,
   patterns: readonly string[],
+  repair = false,
 ): Promise<Verification> {
   const progress = session.printer.progress('comparing source and copy');
   let prefix = '';
   try {
-    const result = await compare(stack, patterns, session.context.signal, {
-      table: (label, index, of) => {
-        prefix = `comparing ${label} (${index + 1} of ${of})`;
-        progress.update(prefix);
+    const result = await compare(
+      stack,
+      patterns,
+      { repair, signal: session.context.signal },
+      {
+        table: (label, index, of) => {
+          prefix = `comparing ${label} (${index + 1} of ${of})`;
+          progress.update(prefix);
+        },
+        phase: (text) => progress.update(`${prefix}: ${text}`),
       },
-      phase: (text) => progress.update(`${prefix}: ${text}`),
-    });
+    );
     const text = `compared ${formatCount(result.rows)} rows in ${formatSeconds(result.seconds)}`;
     if (result.ok) progress.done(text);
     else progress.fail(text);
@@ -62,6 +79,7 @@ export function verificationText(session: Session, result: Verification): string
     printer.table(['table', 'source', 'copy', 'missing', 'extra', 'different', ''], rows),
   ];
   for (const table of result.tables) {
+    if (table.repaired > 0) lines.push(`  ${table.table}: ${plural(table.repaired, 'row')} mended`);
     for (const { key, how } of table.examples) lines.push(`  ${table.table}: key ${key} ${how}`);
   }
   if (!result.flowing) {

@@ -40,7 +40,8 @@ export function chooseBucketing(
   return { kind: 'hash', buckets };
 }
 
-const SOURCE = 's';
+/** Alias of the source's row in every condition made here. */
+export const SOURCE = 's';
 
 function sourceHash(text: string): string {
   return `('x' || left(md5(${text}), 16))::bit(64)::bigint`;
@@ -67,8 +68,13 @@ function targetBucket(plan: TablePlan, bucketing: Bucketing): string {
     : `abs(${targetHash(canonicalRowTarget(plan.key))} % ${bucketing.buckets})`;
 }
 
+/** A partitioned table's rows are its partitions'; those of a table that inherits are its own. */
+export function sourceRelation(plan: TablePlan): string {
+  return `${plan.source.kind === 'p' ? '' : 'ONLY '}${pgIdent(plan.schema, plan.table)}`;
+}
+
 function sourceFrom(plan: TablePlan): string {
-  return `FROM ${pgIdent(plan.schema, plan.table)} ${SOURCE}`;
+  return `FROM ${sourceRelation(plan)} ${SOURCE}`;
 }
 
 /** Current rows: what the view shows, without what the view hides of the storage. */
@@ -157,26 +163,28 @@ export function targetRows(
   return `SELECT ${canonicalRowTarget(plan.key)} AS key, ${targetHash(canonicalRowTarget(plan.columns))} AS hash ${targetFrom(plan)}${targetWhere(plan, bucketing, buckets)}`;
 }
 
-/**
- * Key and hash of the rows with the given keys. An integer key is compared as such, so that
- * indexes serve it; any other by its canonical text.
- */
-export function sourceRowsByKey(plan: TablePlan, keys: readonly string[]): string {
+/** An integer key is compared as such, so that indexes serve it; any other by its canonical text. */
+export function sourceKeyCondition(plan: TablePlan, keys: readonly string[]): string {
   const [only] = plan.key;
-  const condition =
-    plan.key.length === 1 && only && integerKey(plan)
-      ? `${SOURCE}.${pgIdent(only.name)} IN (${keys.map((key) => bound(BigInt(key))).join(', ')})`
-      : `${sourceKey(plan)} IN (${keys.map(pgLiteral).join(', ')})`;
-  return `SELECT ${sourceKey(plan)} AS key, ${sourceHash(canonicalRowSource(plan.columns, SOURCE))} AS hash ${sourceFrom(plan)} WHERE ${condition}`;
+  return plan.key.length === 1 && only && integerKey(plan)
+    ? `${SOURCE}.${pgIdent(only.name)} IN (${keys.map((key) => bound(BigInt(key))).join(', ')})`
+    : `${sourceKey(plan)} IN (${keys.map(pgLiteral).join(', ')})`;
+}
+
+export function targetKeyCondition(plan: TablePlan, keys: readonly string[]): string {
+  const [only] = plan.key;
+  return plan.key.length === 1 && only && integerKey(plan)
+    ? `${chIdent(only.name)} IN (${keys.join(', ')})`
+    : `${canonicalRowTarget(plan.key)} IN (${keys.map(chLiteral).join(', ')})`;
+}
+
+/** Key and hash of the rows with the given keys. */
+export function sourceRowsByKey(plan: TablePlan, keys: readonly string[]): string {
+  return `SELECT ${sourceKey(plan)} AS key, ${sourceHash(canonicalRowSource(plan.columns, SOURCE))} AS hash ${sourceFrom(plan)} WHERE ${sourceKeyCondition(plan, keys)}`;
 }
 
 export function targetRowsByKey(plan: TablePlan, keys: readonly string[]): string {
-  const [only] = plan.key;
-  const condition =
-    plan.key.length === 1 && only && integerKey(plan)
-      ? `${chIdent(only.name)} IN (${keys.join(', ')})`
-      : `${canonicalRowTarget(plan.key)} IN (${keys.map(chLiteral).join(', ')})`;
-  return `SELECT ${canonicalRowTarget(plan.key)} AS key, ${targetHash(canonicalRowTarget(plan.columns))} AS hash ${targetFrom(plan)} WHERE ${condition}`;
+  return `SELECT ${canonicalRowTarget(plan.key)} AS key, ${targetHash(canonicalRowTarget(plan.columns))} AS hash ${targetFrom(plan)} WHERE ${targetKeyCondition(plan, keys)}`;
 }
 
 /** What distinguishes two sets of checksums: the buckets whose count or sum differ. */

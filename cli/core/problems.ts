@@ -276,7 +276,7 @@ export const PROBLEMS = {
     EXIT.found,
     'Source and copy differ in {count}.',
     '{detail}',
-    'cdc doctor && cdc lag   # is the pipeline healthy? then look at the named keys on both sides',
+    'cdc verify --repair   # reads these rows again; if they differ once more: cdc doctor, and cdc.dead_letters',
   ),
   LAG_ABOVE_MAX: entry(
     EXIT.found,

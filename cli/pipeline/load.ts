@@ -7,6 +7,7 @@ import {
   type PageRange,
   type PulledSource,
   pulledSource,
+  rowsOfPages,
 } from '../components/clickhouse/load.ts';
 import { loadRecords, recordLoad } from '../components/clickhouse/observe.ts';
 import { withPostgres } from '../components/postgres/client.ts';
@@ -163,22 +164,23 @@ async function loadChunk(
   signal: AbortSignal,
 ): Promise<{ rows: number; misfits: number }> {
   const source: PulledSource = pulledSource(stack.endpoints.postgres, stack.endpoints.clickhouse);
+  const rows = rowsOfPages(chunk);
   const settings = {
     max_threads: 1,
     max_insert_threads: 1,
     short_circuit_function_evaluation: 'enable',
   };
   try {
-    const statement = loadStatement(plan, chunk, source, { floor, onMisfit: 'throw' });
+    const statement = loadStatement(plan, rows, source, { floor, onMisfit: 'throw' });
     return { rows: await clickhouse.command(statement, settings, signal), misfits: 0 };
   } catch (error) {
     if (!(error instanceof Problem) || !error.message.includes(MISFIT)) throw error;
     const misfits = await clickhouse.command(
-      misfitStatement(plan, chunk, source, floor),
+      misfitStatement(plan, rows, source, floor),
       settings,
       signal,
     );
-    const statement = loadStatement(plan, chunk, source, { floor, onMisfit: 'leave-out' });
+    const statement = loadStatement(plan, rows, source, { floor, onMisfit: 'leave-out' });
     return { rows: await clickhouse.command(statement, settings, signal), misfits };
   }
 }

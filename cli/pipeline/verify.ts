@@ -9,6 +9,7 @@ import {
   integerKey,
   type RowDifference,
   sourceChecksums,
+  sourceRelation,
   sourceRows,
   targetChecksums,
   targetRows,
@@ -23,6 +24,7 @@ import { WaitTimeout } from '../lib/wait.ts';
 import { passBarrier } from './barrier.ts';
 import { desiredOf } from './desired.ts';
 import { inspectSource, refuseOnErrors } from './plan.ts';
+import { repairRows } from './repair.ts';
 import { type CheckContext, hashesOf, type RowHash, type VerifyEvents } from './rows.ts';
 import { settleRows } from './settle.ts';
 import type { Stack } from './stack.ts';
@@ -39,6 +41,8 @@ export interface TableVerdict {
   readonly different: number;
   /** Rows that changed so fast that no two looks could be compared. */
   readonly unsettled: number;
+  /** Rows that differed and were mended; the counts above are of what still differs. */
+  readonly repaired: number;
   /** Buckets of rows that were looked at more than once, because they were late. */
   readonly late_buckets: number;
   /** Up to ten keys that differ. */
@@ -73,9 +77,10 @@ const EXAMPLES = 10;
 export async function verify(
   stack: Stack,
   patterns: readonly string[],
-  signal: AbortSignal,
+  options: { repair: boolean; signal: AbortSignal },
   events: VerifyEvents,
 ): Promise<Verification> {
+  const { repair, signal } = options;
   const startedAtMs = performance.now();
   const source = await inspectSource(stack);
   refuseOnErrors(source.findings);
@@ -99,7 +104,7 @@ export async function verify(
         signal,
         events,
       });
-      tables.push(await check.run());
+      tables.push(await check.run(repair));
       flowing &&= check.flowing;
     }
     return {
@@ -145,7 +150,7 @@ class TableCheck {
     this.c = context;
   }
 
-  async run(): Promise<TableVerdict> {
+  async run(repair: boolean): Promise<TableVerdict> {
     const { plan, events } = this.c;
     const bucketing = await this.bucketing();
     events.phase('checksums');
@@ -160,8 +165,11 @@ class TableCheck {
       await this.barrier();
       differing = await this.again(bucketing, differing, sums);
     }
-    const differences =
-      differing.length > 0 ? await this.compareRows(bucketing, differing) : undefined;
+    const found = differing.length > 0 ? await this.compareRows(bucketing, differing) : undefined;
+    const broken = found?.confirmed.size ?? 0;
+    // While nothing flows, what differs may only be late.
+    const mend = repair && this.flowing && found && broken > 0;
+    const differences = mend ? await this.repair([...found.confirmed.keys()]) : found;
     const count = (how: RowDifference) =>
       [...(differences?.confirmed.values() ?? [])].filter((d) => d === how).length;
     const [missing, extra] = [count('missing'), count('extra')];
@@ -174,6 +182,7 @@ class TableCheck {
       extra,
       different: count('different'),
       unsettled: differences?.unsettled ?? 0,
+      repaired: mend ? broken - (differences?.confirmed.size ?? 0) : 0,
       late_buckets: late,
       examples: [...(differences?.confirmed ?? [])]
         .slice(0, EXAMPLES)
@@ -185,7 +194,7 @@ class TableCheck {
   private async bucketing(): Promise<Bucketing> {
     const { plan, source } = this.c;
     const column = integerKey(plan);
-    const table = pgIdent(plan.schema, plan.table);
+    const table = sourceRelation(plan);
     const name = column ? pgIdent(column.name) : undefined;
     const range = name
       ? (
@@ -258,6 +267,12 @@ class TableCheck {
       unsettled += settled.unsettled;
     }
     return { confirmed, unsettled };
+  }
+
+  /** Mends rows and looks at them again: what is left does not fit, or changes all the time. */
+  private async repair(keys: readonly string[]) {
+    await repairRows(this.c, keys);
+    return settleRows(this.c, keys, () => this.barrier());
   }
 
   /** Waits for the copy to catch up; when it does not, differences are reported as they stand. */

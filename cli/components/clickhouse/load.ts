@@ -1,3 +1,9 @@
+import {
+  SOURCE,
+  sourceKeyCondition,
+  sourceRelation,
+  targetKeyCondition,
+} from '../../core/checksum.ts';
 import type { TablePlan } from '../../core/ddl.ts';
 import { CH_CDC } from '../../core/names.ts';
 import { chIdent, chLiteral, pgIdent, pgLiteral } from '../../lib/sql.ts';
@@ -33,9 +39,6 @@ export interface PageRange {
   readonly toPage: number | undefined;
 }
 
-/** Alias of the source's row in the query that PostgreSQL runs. */
-const ROW = 's';
-
 /**
  * ClickHouse's sessions have the server's settings, on which PostgreSQL's text of times, intervals,
  * floats and bytes depends. A condition that reads no row is evaluated once, before any.
@@ -50,25 +53,46 @@ const SETTINGS = `(SELECT ${Object.entries({
   .map(([name, value]) => `set_config(${pgLiteral(name)}, ${pgLiteral(value)}, true)`)
   .join(' || ')}) IS NOT NULL`;
 
-/**
- * The query that PostgreSQL runs for one range: every column as text, cast in the source, since
- * one value that ClickHouse cannot read would fail a whole table. Ranges are physical (ctid), so
- * any table can be cut, whatever its key.
- */
-function sourceQuery(plan: TablePlan, range: PageRange): string {
-  const columns = plan.columns.map(
-    (c, i) => `${c.loadSelect(`${ROW}.${pgIdent(c.name)}`)} AS c${i}`,
-  );
-  const to = range.toPage === undefined ? '' : ` AND ${ROW}.ctid < '(${range.toPage},0)'::tid`;
-  return `SELECT ${columns.join(', ')} FROM ONLY ${pgIdent(range.schema, range.relation)} ${ROW} WHERE ${SETTINGS} AND ${ROW}.ctid >= '(${range.fromPage},0)'::tid${to}`;
+/** Which rows of the source a statement reads: the text after FROM and after WHERE. */
+export interface SourceRows {
+  readonly from: string;
+  readonly where: string;
 }
 
-function sourceFunction(plan: TablePlan, range: PageRange, source: PulledSource): string {
+/** Ranges are physical (ctid), so any table can be cut, whatever its key. */
+export function rowsOfPages(range: PageRange): SourceRows {
+  const to = range.toPage === undefined ? '' : ` AND ${SOURCE}.ctid < '(${range.toPage},0)'::tid`;
+  return {
+    from: `ONLY ${pgIdent(range.schema, range.relation)}`,
+    where: `${SOURCE}.ctid >= '(${range.fromPage},0)'::tid${to}`,
+  };
+}
+
+/** Rows by their keys' canonical texts. */
+export function rowsOfKeys(plan: TablePlan, keys: readonly string[]): SourceRows {
+  return {
+    from: sourceRelation(plan),
+    where: sourceKeyCondition(plan, keys),
+  };
+}
+
+/**
+ * The query that PostgreSQL runs: every column as text, cast in the source, since one value that
+ * ClickHouse cannot read would fail a whole table.
+ */
+function sourceQuery(plan: TablePlan, { from, where }: SourceRows): string {
+  const columns = plan.columns.map(
+    (c, i) => `${c.loadSelect(`${SOURCE}.${pgIdent(c.name)}`)} AS c${i}`,
+  );
+  return `SELECT ${columns.join(', ')} FROM ${from} ${SOURCE} WHERE ${SETTINGS} AND ${where}`;
+}
+
+function sourceFunction(plan: TablePlan, rows: SourceRows, source: PulledSource): string {
   const { address, endpoint } = source;
   const arguments_ = [
     chLiteral(address),
     chLiteral(endpoint.database),
-    `query(${chLiteral(sourceQuery(plan, range))})`,
+    `query(${chLiteral(sourceQuery(plan, rows))})`,
     chLiteral(endpoint.user),
     chLiteral(endpoint.password),
   ];
@@ -81,10 +105,10 @@ function misfit(plan: TablePlan): string {
   return found.join(' OR ') || 'false';
 }
 
-/** Pulls one range into storage; fails as a whole when a value does not fit. */
+/** Pulls rows into storage; fails as a whole when a value does not fit. */
 export function loadStatement(
   plan: TablePlan,
-  range: PageRange,
+  rows: SourceRows,
   source: PulledSource,
   options: { floor: bigint; onMisfit: 'throw' | 'leave-out' },
 ): string {
@@ -111,17 +135,17 @@ export function loadStatement(
       : `NOT (${misfit(plan)})`;
   return `INSERT INTO ${chIdent(plan.names.database, plan.names.final)} (${names.join(', ')})
 SELECT ${values.join(', ')}
-FROM ${sourceFunction(plan, range, source)}
+FROM ${sourceFunction(plan, rows, source)}
 WHERE ${condition}`;
 }
 
 /** Text by which a failed statement tells that a value did not fit. */
 export const MISFIT = 'cdc: a value does not fit its column';
 
-/** Puts the rows of a range that do not fit among the dead letters. */
+/** Puts the rows that do not fit among the dead letters. */
 export function misfitStatement(
   plan: TablePlan,
-  range: PageRange,
+  rows: SourceRows,
   source: PulledSource,
   floor: bigint,
 ): string {
@@ -130,8 +154,29 @@ export function misfitStatement(
   return `INSERT INTO ${chIdent(CH_CDC.database, CH_CDC.deadLetters)} (topic, partition, offset, schema_name, table_name, op, image, raw, version, reason)
 SELECT ${chLiteral(`load of ${plan.schema}.${plan.table}`)}, 0, cityHash64(${key}), ${chLiteral(plan.schema)}, ${chLiteral(plan.table)}, 'r',
     toJSONString(map(${image})), '', toUInt64(${floor}), 'a value does not fit its column'
-FROM ${sourceFunction(plan, range, source)}
+FROM ${sourceFunction(plan, rows, source)}
 WHERE ${misfit(plan)}`;
+}
+
+/** Rows of the copy with these keys, which the source does not have, end with a version. */
+export function endStatement(plan: TablePlan, keys: readonly string[], version: bigint): string {
+  const key = plan.key.map((c) => chIdent(c.name)).join(', ');
+  return `INSERT INTO ${chIdent(plan.names.database, plan.names.final)} (${key}, _version, _deleted, _committed_at)
+SELECT ${key}, toUInt64(${version}), 1, now64(6, 'UTC') FROM ${chIdent(plan.names.database, plan.names.view)}
+WHERE ${targetKeyCondition(plan, keys)}`;
+}
+
+/**
+ * Rows of these keys whose version no change in the source can have yet: nothing that comes would
+ * ever outrank them, so they are taken out for good.
+ */
+export function takeOutFutureStatement(
+  plan: TablePlan,
+  keys: readonly string[],
+  walPosition: bigint,
+): string {
+  return `DELETE FROM ${chIdent(plan.names.database, plan.names.final)}
+WHERE _version > ${walPosition} AND ${targetKeyCondition(plan, keys)}`;
 }
 
 /**
