@@ -3,6 +3,7 @@ import { agent } from './agent.ts';
 import { bench } from './bench.ts';
 import { connector } from './connector.ts';
 import { demo } from './demo.ts';
+import { dlq } from './dlq.ts';
 import { doctor } from './doctor.ts';
 import { down } from './down.ts';
 import { env } from './env.ts';
@@ -33,6 +34,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   connector,
   snapshot,
   verify,
+  dlq,
   lag,
   load,
   bench,

@@ -62,6 +62,12 @@ export const PROBLEMS = {
     'Captured are: {known}.',
     'cdc plan --json   # lists every captured table',
   ),
+  LETTER_UNKNOWN: entry(
+    EXIT.usage,
+    'There is no dead letter {id}.',
+    'It was replayed or discarded, or never was.',
+    'cdc dlq list   # lists those that are there',
+  ),
   NAME_UNKNOWN: entry(
     EXIT.usage,
     'There is no {kind} named {name}.',

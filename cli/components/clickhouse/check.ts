@@ -23,7 +23,7 @@ export async function checkTarget(clickhouse: ClickHouse): Promise<Finding[]> {
       severity: 'warning',
       subject: `${CH_CDC.database}.${CH_CDC.deadLetters}`,
       message: `${plural(count, 'change')} could not be stored; the latest is of ${rows[0]?.place}: ${rows[0]?.reason}`,
-      fix: `SELECT * FROM ${CH_CDC.database}.${CH_CDC.deadLetters} FINAL ORDER BY arrived_at DESC LIMIT 20;  -- in ClickHouse (cdc env prints how to get in)`,
+      fix: 'cdc dlq list   # names each with its reason; then: cdc dlq replay',
     },
   ];
 }

@@ -1,0 +1,95 @@
+import { EXIT, plural } from '../core/problems.ts';
+import type { CommandSpec, Session } from '../kernel/program.ts';
+import { discardLetters, listLetters, replayLetters, showLetter } from '../pipeline/deadLetters.ts';
+import { attach, type Stack } from '../pipeline/stack.ts';
+
+const LIST_LIMIT = 100;
+
+function stackOf(session: Session): Stack {
+  return attach(session.context, { file: session.configFile });
+}
+
+const list: CommandSpec = {
+  usage: 'list',
+  summary: `the latest ${LIST_LIMIT} changes that could not be stored, with the reason`,
+  examples: ['cdc dlq list', 'cdc dlq list --json'],
+  async run(session) {
+    const letters = await listLetters(stackOf(session), LIST_LIMIT);
+    const { printer } = session;
+    printer.result({ letters }, () =>
+      letters.length === 0
+        ? 'No dead letters: everything that came could be stored.'
+        : printer.table(
+            ['id', 'table', 'op', 'reason', 'arrived (UTC)'],
+            letters.map((l) => [l.id, l.table, l.op, l.reason, l.arrived_at]),
+          ),
+    );
+    return undefined;
+  },
+};
+
+const show: CommandSpec = {
+  usage: 'show <id>',
+  summary: 'one dead letter in full',
+  examples: ['cdc dlq show postgres-server.inventory.orders:0:17'],
+  async run(session, [id]) {
+    const letter = await showLetter(stackOf(session), String(id));
+    session.printer.result(letter, () =>
+      Object.entries(letter)
+        .filter(([, value]) => value !== '')
+        .map(([name, value]) => `${name.padEnd(12)}${value}`)
+        .join('\n'),
+    );
+    return undefined;
+  },
+};
+
+const replay: CommandSpec = {
+  usage: 'replay [ids...]',
+  summary:
+    'read the rows of dead letters again from the source, all when none is named; exit 6 when some are left',
+  examples: ['cdc dlq replay', 'cdc dlq replay postgres-server.inventory.orders:0:17'],
+  async run(session, [ids]) {
+    const { printer } = session;
+    const stack = stackOf(session);
+    const progress = printer.progress('reading rows again');
+    const result = await replayLetters(
+      stack,
+      (ids as string[] | undefined) ?? [],
+      session.context.signal,
+      (text) => progress.update(text),
+    ).catch((error: unknown) => {
+      progress.fail('the replay stopped');
+      throw error;
+    });
+    progress.done(`replayed ${plural(result.replayed.length, 'dead letter')}`);
+    printer.result(result, () =>
+      [
+        ...result.replayed.map((id) => `${printer.paint.green('✔')} ${id}`),
+        ...result.left.map(({ id, why }) => `${printer.paint.yellow('!')} ${id}: ${why}`),
+      ].join('\n'),
+    );
+    return result.left.length > 0 ? EXIT.found : undefined;
+  },
+};
+
+const discard: CommandSpec = {
+  usage: 'discard <ids...>',
+  summary: 'forget dead letters that are no row’s, such as a message that somebody else wrote',
+  examples: ['cdc dlq discard postgres-server.inventory.orders:0:17'],
+  async run(session, [ids]) {
+    const discarded = await discardLetters(stackOf(session), ids as string[]);
+    session.printer.result(
+      { discarded },
+      () => `Forgot ${plural(discarded.length, 'dead letter')}.`,
+    );
+    return undefined;
+  },
+};
+
+export const dlq: CommandSpec = {
+  usage: 'dlq',
+  summary: 'dead letters: changes that could not be stored',
+  examples: ['cdc dlq list'],
+  commands: [list, show, replay, discard],
+};

@@ -1,0 +1,65 @@
+import { canonicalRowTarget, misfitOf } from '../../core/columns.ts';
+import { extraction, type TablePlan } from '../../core/ddl.ts';
+import { CH_CDC } from '../../core/names.ts';
+import { chIdent, chLiteral } from '../../lib/sql.ts';
+import type { ClickHouse } from './client.ts';
+
+/** A change that could not be stored as it came. */
+export interface DeadLetter {
+  /** `topic:partition:offset`; of a load, `load of schema.table:0:hash of the key`. */
+  readonly id: string;
+  readonly table: string;
+  readonly op: string;
+  readonly reason: string;
+  readonly version: string;
+  readonly arrived_at: string;
+  /** The row as JSON; empty when the message was none. */
+  readonly image: string;
+  /** The message, when it could not be read. */
+  readonly raw: string;
+}
+
+const TABLE = chIdent(CH_CDC.database, CH_CDC.deadLetters);
+const ID = `concat(topic, ':', toString(partition), ':', toString(offset))`;
+
+function condition(ids: readonly string[]): string {
+  return ids.length === 0 ? '' : ` WHERE ${ID} IN (${ids.map(chLiteral).join(', ')})`;
+}
+
+/** The latest first. */
+export async function deadLetters(
+  clickhouse: ClickHouse,
+  ids: readonly string[],
+  limit: number,
+): Promise<DeadLetter[]> {
+  return clickhouse.rows<DeadLetter>(
+    `SELECT ${ID} AS id, concat(schema_name, '.', table_name) AS table, op, reason, toString(version) AS version,
+            toString(arrived_at) AS arrived_at, image, raw
+       FROM ${TABLE} FINAL${condition(ids)} ORDER BY dead_letters.arrived_at DESC, id LIMIT ${limit}`,
+  );
+}
+
+/** For each letter of a table whose image has a readable key, that key's canonical text. */
+export async function keysOfLetters(
+  clickhouse: ClickHouse,
+  plan: TablePlan,
+  ids: readonly string[],
+): Promise<Map<string, string>> {
+  // Key columns become aliases below: what they are made of is named as no column is.
+  const { element, image } = extraction(plan, '__cdc_');
+  const key = plan.key.map((c) => `${c.fromWire(element(c))} AS ${chIdent(c.name)}`);
+  const rows = await clickhouse.rows<{ __cdc_id: string; __cdc_key: string }>(
+    `SELECT __cdc_id, ${canonicalRowTarget(plan.key)} AS __cdc_key
+       FROM (SELECT __cdc_id, ${key.join(', ')}
+               FROM (SELECT ${ID} AS __cdc_id, image AS __cdc_image FROM ${TABLE} FINAL
+                      WHERE schema_name = ${chLiteral(plan.schema)} AND table_name = ${chLiteral(plan.table)}
+                        AND image != '' AND __cdc_id IN (${ids.map(chLiteral).join(', ')}))
+              WHERE NOT (${misfitOf(plan.key, element, image)}))`,
+  );
+  return new Map(rows.map((row) => [row.__cdc_id, row.__cdc_key]));
+}
+
+export async function forgetLetters(clickhouse: ClickHouse, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await clickhouse.command(`DELETE FROM ${TABLE}${condition(ids)}`);
+}

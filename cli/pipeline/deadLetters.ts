@@ -1,0 +1,114 @@
+import { withClickHouse } from '../components/clickhouse/client.ts';
+import {
+  type DeadLetter,
+  deadLetters,
+  forgetLetters,
+  keysOfLetters,
+} from '../components/clickhouse/deadLetters.ts';
+import { withPostgres } from '../components/postgres/client.ts';
+import { tableLabel } from '../core/names.ts';
+import { Problem } from '../core/problems.ts';
+import { passBarrier } from './barrier.ts';
+import { desiredOf } from './desired.ts';
+import { inspectSource, refuseOnErrors } from './plan.ts';
+import { repairRows } from './repair.ts';
+import type { CheckContext } from './rows.ts';
+import { settleRows } from './settle.ts';
+import type { Stack } from './stack.ts';
+import { laneOf } from './verify.ts';
+
+const LIMIT = 10_000;
+const FLOW_MS = 60_000;
+
+export interface ReplayResult {
+  /** Letters whose row is now as the source has it; they are forgotten. */
+  readonly replayed: readonly string[];
+  readonly left: readonly { readonly id: string; readonly why: string }[];
+}
+
+export async function listLetters(stack: Stack, limit: number): Promise<DeadLetter[]> {
+  return withClickHouse(stack.endpoints.clickhouse, (clickhouse) =>
+    deadLetters(clickhouse, [], limit),
+  );
+}
+
+export async function showLetter(stack: Stack, id: string): Promise<DeadLetter> {
+  const [letter] = await lettersOf(stack, [id]);
+  if (!letter) throw new Problem('LETTER_UNKNOWN', { id });
+  return letter;
+}
+
+export async function discardLetters(stack: Stack, ids: readonly string[]): Promise<string[]> {
+  const known = (await lettersOf(stack, ids)).map((letter) => letter.id);
+  await withClickHouse(stack.endpoints.clickhouse, (clickhouse) =>
+    forgetLetters(clickhouse, known),
+  );
+  return known;
+}
+
+/** The letters with these ids, each of which must be there; all, when there are none. */
+async function lettersOf(stack: Stack, ids: readonly string[]): Promise<DeadLetter[]> {
+  const found = await withClickHouse(stack.endpoints.clickhouse, (clickhouse) =>
+    deadLetters(clickhouse, ids, LIMIT),
+  );
+  const missing = ids.find((id) => !found.some((letter) => letter.id === id));
+  if (missing !== undefined) throw new Problem('LETTER_UNKNOWN', { id: missing });
+  return found;
+}
+
+/**
+ * Reads the rows of dead letters again from the source, as they are now. The letter itself may be
+ * older than what the copy has, so it is never stored: nothing is duplicated and nothing goes back.
+ */
+export async function replayLetters(
+  stack: Stack,
+  ids: readonly string[],
+  signal: AbortSignal,
+  phase: (text: string) => void,
+): Promise<ReplayResult> {
+  const letters = await lettersOf(stack, ids);
+  const source = await inspectSource(stack);
+  refuseOnErrors(source.findings);
+  const desired = desiredOf(stack, source.tables);
+  const left = new Map(letters.map((l) => [l.id, 'it names no row of a table that is copied']));
+  await withClickHouse(stack.endpoints.clickhouse, (clickhouse) =>
+    withPostgres(stack.endpoints.postgres, async (client) => {
+      for (const plan of desired.tables) {
+        const own = letters.filter((l) => l.table === tableLabel(plan)).map((l) => l.id);
+        if (own.length === 0) continue;
+        phase(`reading rows of ${tableLabel(plan)} again`);
+        const keys = await keysOfLetters(clickhouse, plan, own);
+        for (const id of own) left.set(id, 'its key cannot be read: cdc verify --repair finds it');
+        const wanted = [...new Set(keys.values())];
+        if (wanted.length === 0) continue;
+        const lane = laneOf(desired.lanes, plan);
+        const events = { table: () => {}, phase };
+        const context: CheckContext = {
+          stack,
+          plan,
+          lane,
+          source: client,
+          clickhouse,
+          signal,
+          events,
+        };
+        await repairRows(context, wanted);
+        const barrier = async () => {
+          await passBarrier(stack, lane, client, clickhouse, { timeoutMs: FLOW_MS, signal });
+          return true;
+        };
+        const { confirmed } = await settleRows(context, wanted, barrier);
+        for (const [id, key] of keys) {
+          if (confirmed.has(key)) left.set(id, 'its row still does not fit');
+          else left.delete(id);
+        }
+      }
+      const replayed = letters.map((l) => l.id).filter((id) => !left.has(id));
+      await forgetLetters(clickhouse, replayed);
+    }),
+  );
+  return {
+    replayed: letters.map((l) => l.id).filter((id) => !left.has(id)),
+    left: [...left].map(([id, why]) => ({ id, why })),
+  };
+}
