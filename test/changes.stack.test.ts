@@ -28,6 +28,9 @@ ALTER TABLE large_index REPLICA IDENTITY USING INDEX large_index_n;
 CREATE TABLE parts (id int, region text, v int, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
 CREATE TABLE parts_eu PARTITION OF parts FOR VALUES IN ('eu');
 CREATE TABLE parts_rest PARTITION OF parts DEFAULT;
+CREATE TABLE made (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int,
+  stored int GENERATED ALWAYS AS (a * 2) STORED, virtual int GENERATED ALWAYS AS (a * 3) VIRTUAL);
+INSERT INTO made (a) VALUES (1), (2);
 CREATE TABLE base (id int PRIMARY KEY, v text);
 CREATE TABLE derived (PRIMARY KEY (id), extra text) INHERITS (base);
 CREATE TABLE million (id int PRIMARY KEY, v int);
@@ -259,6 +262,25 @@ INSERT INTO parts VALUES (5, 'asia', 5), (6, 'eu', 6)`,
     'parts',
   );
   expect(rows).toEqual([2]);
+});
+
+test('identity and stored generated columns are carried; a virtual one is named and left out', async () => {
+  const rows = await change(
+    `INSERT INTO made (a) VALUES (3), (NULL);
+UPDATE made SET a = 10 WHERE id = 1`,
+    'made',
+  );
+  expect(rows).toEqual([4]);
+  await using clickhouse = target();
+  expect(
+    await clickhouse.rows(`SELECT * FROM ${chIdent(schema, 'made')} ORDER BY id LIMIT 2`),
+  ).toEqual([
+    { id: 1, a: 10, stored: 20 },
+    { id: 2, a: 2, stored: 4 },
+  ]);
+  expect(await findings()).toContainEqual(
+    expect.objectContaining({ id: 'generated-not-published', subject: `${schema}.made.virtual` }),
+  );
 });
 
 test('tables that inherit are two tables, each with rows of its own', async () => {

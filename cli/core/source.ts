@@ -30,6 +30,10 @@ export interface SourceTable extends TableId {
   readonly columns: readonly SourceColumn[];
   /** Columns that cdc.yaml leaves out; they are not among `columns`. */
   readonly excluded: readonly string[];
+  /** Generated columns whose values PostgreSQL does not publish; not among `columns` either. */
+  readonly unpublished: readonly string[];
+  /** Some of `columns` are generated: the publication has to be told to publish those. */
+  readonly hasGenerated: boolean;
   /**
    * Columns that tell a row from every other at any moment, in their index's order: of the replica
    * identity index, else of the primary key, else (replica identity full) of another unique index

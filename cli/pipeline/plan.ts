@@ -17,6 +17,7 @@ import {
   createPublicationStatement,
   dropSlotStatement,
   ownTableStatements,
+  publishGeneratedStatement,
 } from '../components/postgres/prepare.ts';
 import {
   CDC_SCHEMA,
@@ -161,14 +162,22 @@ function sourceChanges(stack: Stack, source: SourceReport): Change[] {
   });
   if (!observed.ownTables)
     changes.push(change('create', `schema ${CDC_SCHEMA}`, ownTableStatements()));
+  const generated = tables.some((table) => table.hasGenerated);
   if (!observed.publication) {
     const all = [...tables, ...OWN_TABLES];
     changes.push(
       change('create', `publication ${publication}`, [
-        createPublicationStatement(publication, all),
+        createPublicationStatement(publication, all, generated),
       ]),
     );
   } else {
+    if (generated && !observed.publishesGenerated) {
+      changes.push(
+        change('update', `publication ${publication} (generated columns)`, [
+          publishGeneratedStatement(publication),
+        ]),
+      );
+    }
     const { add, remove } = publicationDiff(observed.publication, tables);
     for (const id of add) {
       changes.push(

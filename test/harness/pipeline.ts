@@ -85,6 +85,8 @@ export function table(
     kind: 'r',
     columns,
     excluded: [],
+    unpublished: [],
+    hasGenerated: false,
     key: [columns[0]?.name ?? 'id'],
     keyIsPrimary: true,
     keyIsDeferrable: false,

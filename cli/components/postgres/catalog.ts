@@ -36,14 +36,14 @@ const COLUMNS = `
 WITH RECURSIVE resolved AS (
   SELECT a.attrelid, a.attnum, a.attname, a.attnotnull AS required, a.atttypmod AS typmod,
          a.atttypid AS typid, format_type(a.atttypid, a.atttypmod) AS display,
-         a.attndims::int AS dimensions, false AS array, 0 AS step
+         a.attndims::int AS dimensions, false AS array, a.attgenerated AS generated, 0 AS step
     FROM pg_attribute a
    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = ANY ($1::oid[])
   UNION ALL
   SELECT r.attrelid, r.attnum, r.attname, r.required OR (t.typnotnull AND NOT r.array),
          CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE r.typmod END,
          CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END, r.display,
-         greatest(r.dimensions, t.typndims), r.array OR t.typtype <> 'd', r.step + 1
+         greatest(r.dimensions, t.typndims), r.array OR t.typtype <> 'd', r.generated, r.step + 1
     FROM resolved r JOIN pg_type t ON t.oid = r.typid
    WHERE t.typtype = 'd'
       OR (NOT r.array AND t.typcategory = 'A' AND t.typelem <> 0 AND t.typlen = -1
@@ -53,7 +53,9 @@ WITH RECURSIVE resolved AS (
 )
 SELECT r.attrelid::int8 AS oid, r.attname AS name, r.required AS notnull, r.typmod, r.display,
        r.array, CASE WHEN r.array THEN greatest(r.dimensions, 1) ELSE 0 END AS dimensions,
-       t.typdelim AS delimiter, t.typname AS type, t.typtype AS kind
+       t.typdelim AS delimiter, t.typname AS type, t.typtype AS kind, r.generated,
+       -- Before PostgreSQL 18 no publication has generated columns; virtual ones are in no WAL at all.
+       r.generated <> '' AND NOT (r.generated = 's' AND current_setting('server_version_num')::int >= 180000) AS unpublished
   FROM deepest r JOIN pg_type t ON t.oid = r.typid
  ORDER BY r.attrelid, r.attnum`;
 
@@ -82,6 +84,8 @@ interface ColumnRow {
   delimiter: string;
   type: string;
   kind: string;
+  generated: string;
+  unpublished: string;
 }
 
 /** Reads the catalog of the connected database. */
@@ -89,9 +93,15 @@ export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]>
   const tables = (await client.query<TableRow>(TABLES)).rows;
   const columns = (await client.query<ColumnRow>(COLUMNS, [tables.map((t) => t.oid)])).rows;
   const byTable = new Map<string, SourceColumn[]>();
+  const unpublished = new Map<string, string[]>();
   for (const row of columns) {
-    byTable.set(row.oid, [...(byTable.get(row.oid) ?? []), columnOf(row)]);
+    if (row.unpublished === 't')
+      unpublished.set(row.oid, [...(unpublished.get(row.oid) ?? []), row.name]);
+    else byTable.set(row.oid, [...(byTable.get(row.oid) ?? []), columnOf(row)]);
   }
+  const isGenerated = new Set(
+    columns.filter((c) => c.generated !== '' && c.unpublished !== 't').map((c) => c.oid),
+  );
   return tables.map((row) => ({
     oid: Number(row.oid),
     schema: row.schema,
@@ -99,7 +109,9 @@ export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]>
     kind: row.kind,
     columns: byTable.get(row.oid) ?? [],
     excluded: [],
-    key: JSON.parse(row.key) as string[],
+    unpublished: unpublished.get(row.oid) ?? [],
+    hasGenerated: isGenerated.has(row.oid),
+    key: keyOf(row, unpublished.get(row.oid) ?? []),
     keyIsPrimary: row.key_is_primary === 't',
     keyIsDeferrable: row.key_is_deferrable === 't',
     replicaIdentity: row.identity,
@@ -107,6 +119,12 @@ export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]>
     bytes: Number(row.bytes),
     unlogged: row.persistence === 'u',
   }));
+}
+
+/** A key that is not published tells no row from another. */
+function keyOf(row: TableRow, unpublished: readonly string[]): string[] {
+  const key = JSON.parse(row.key) as string[];
+  return key.some((name) => unpublished.includes(name)) ? [] : key;
 }
 
 function columnOf(row: ColumnRow): SourceColumn {

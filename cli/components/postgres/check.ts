@@ -242,6 +242,15 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
       ),
     );
   }
+  for (const name of table.unpublished) {
+    found.push({
+      id: 'generated-not-published',
+      severity: 'warning',
+      subject: `${subject}.${name}`,
+      message: 'PostgreSQL does not publish what it computes here: the copy is without this column',
+      fix: 'Compute it in a view of ClickHouse, or make it STORED (PostgreSQL 18 publishes that).',
+    });
+  }
   if (table.unlogged) {
     found.push(
       error(

@@ -10,6 +10,8 @@ export interface ObservedSource {
   readonly slotsUsed: number;
   readonly slotsMax: number;
   readonly publication: readonly TableId[] | undefined;
+  /** Whether the publication has stored generated columns (PostgreSQL 18). */
+  readonly publishesGenerated: boolean;
   /** Our own tables are there. */
   readonly ownTables: boolean;
   readonly role: {
@@ -42,17 +44,21 @@ export async function observeSource(
   client: pg.ClientBase,
   names: { slot: string; publication: string },
 ): Promise<ObservedSource> {
-  const settings = await client.query<Record<string, string>>(`
+  const settings = await client.query<Record<string, string>>(
+    `
     SELECT current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level,
            current_setting('max_replication_slots') AS slots_max,
            (SELECT count(*) FROM pg_replication_slots) AS slots_used,
            to_regclass('cdc.heartbeat') IS NOT NULL AND to_regclass('cdc.signal') IS NOT NULL AS own_tables,
+           (SELECT to_jsonb(p) ->> 'pubgencols' = 's' FROM pg_publication p WHERE p.pubname = $1) AS generated,
            r.rolname AS role, r.rolsuper AS superuser,
            r.rolreplication OR r.rolsuper OR EXISTS (
              SELECT 1 FROM pg_roles g WHERE g.rolname IN ('rds_replication', 'rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin')
                AND pg_has_role(r.oid, g.oid, 'member')) AS replication,
            has_database_privilege(current_database(), 'CREATE') AS "create"
-      FROM pg_roles r WHERE r.rolname = current_user`);
+      FROM pg_roles r WHERE r.rolname = current_user`,
+    [names.publication],
+  );
   const row = settings.rows[0] ?? {};
   return {
     version: Number(row.version),
@@ -61,6 +67,7 @@ export async function observeSource(
     slotsUsed: Number(row.slots_used),
     slotsMax: Number(row.slots_max),
     publication: await publicationTables(client, names.publication),
+    publishesGenerated: row.generated === 't',
     ownTables: row.own_tables === 't',
     role: {
       name: row.role ?? '',

@@ -18,12 +18,26 @@ export function ownTableStatements(): string[] {
   ];
 }
 
+/** Without the tables that inherit from it, each of which is a table of its own here. */
+function published(id: TableId): string {
+  return `ONLY ${pgIdent(id.schema, id.table)}`;
+}
+
 export function createPublicationStatement(
   publication: string,
   tables: readonly TableId[],
+  generated: boolean,
 ): string {
-  const list = tables.map((id) => pgIdent(id.schema, id.table)).join(', ');
-  return `CREATE PUBLICATION ${pgIdent(publication)} FOR TABLE ${list} WITH (publish_via_partition_root = true)`;
+  const options = ['publish_via_partition_root = true', ...(generated ? [PUBLISH_GENERATED] : [])];
+  const list = tables.map(published).join(', ');
+  return `CREATE PUBLICATION ${pgIdent(publication)} FOR TABLE ${list} WITH (${options.join(', ')})`;
+}
+
+/** PostgreSQL 18 and later. */
+const PUBLISH_GENERATED = 'publish_generated_columns = stored';
+
+export function publishGeneratedStatement(publication: string): string {
+  return `ALTER PUBLICATION ${pgIdent(publication)} SET (${PUBLISH_GENERATED})`;
 }
 
 export function alterPublicationStatement(
@@ -31,7 +45,7 @@ export function alterPublicationStatement(
   verb: 'ADD' | 'DROP',
   id: TableId,
 ): string {
-  return `ALTER PUBLICATION ${pgIdent(publication)} ${verb} TABLE ${pgIdent(id.schema, id.table)}`;
+  return `ALTER PUBLICATION ${pgIdent(publication)} ${verb} TABLE ${published(id)}`;
 }
 
 export function dropSlotStatement(slot: string): string {
