@@ -71,7 +71,7 @@ export async function replayLetters(
   refuseOnErrors(source.findings);
   const desired = desiredOf(stack, source.tables);
   const left = new Map(letters.map((l) => [l.id, 'it names no row of a table that is copied']));
-  await withClickHouse(stack.endpoints.clickhouse, (clickhouse) =>
+  return withClickHouse(stack.endpoints.clickhouse, (clickhouse) =>
     withPostgres(stack.endpoints.postgres, async (client) => {
       for (const plan of desired.tables) {
         const own = letters.filter((l) => l.table === tableLabel(plan)).map((l) => l.id);
@@ -105,10 +105,7 @@ export async function replayLetters(
       }
       const replayed = letters.map((l) => l.id).filter((id) => !left.has(id));
       await forgetLetters(clickhouse, replayed);
+      return { replayed, left: [...left].map(([id, why]) => ({ id, why })) };
     }),
   );
-  return {
-    replayed: letters.map((l) => l.id).filter((id) => !left.has(id)),
-    left: [...left].map(([id, why]) => ({ id, why })),
-  };
 }

@@ -160,10 +160,15 @@ WHERE ${misfit(plan)}`;
 
 /** Rows of the copy with these keys, which the source does not have, end with a version. */
 export function endStatement(plan: TablePlan, keys: readonly string[], version: bigint): string {
+  const current = chIdent(plan.names.database, plan.names.view);
+  return endRows(plan, version, `${current} WHERE ${targetKeyCondition(plan, keys)}`);
+}
+
+/** @param rows what stands after FROM: the rows of the copy that end. */
+function endRows(plan: TablePlan, version: bigint, rows: string): string {
   const key = plan.key.map((c) => chIdent(c.name)).join(', ');
   return `INSERT INTO ${chIdent(plan.names.database, plan.names.final)} (${key}, _version, _deleted, _committed_at)
-SELECT ${key}, toUInt64(${version}), 1, now64(6, 'UTC') FROM ${chIdent(plan.names.database, plan.names.view)}
-WHERE ${targetKeyCondition(plan, keys)}`;
+SELECT ${key}, toUInt64(${version}), 1, now64(6, 'UTC') FROM ${rows}`;
 }
 
 /**
@@ -189,11 +194,7 @@ export async function endOlderRows(
   plan: TablePlan,
   version: bigint,
 ): Promise<number> {
-  const key = plan.key.map((c) => chIdent(c.name)).join(', ');
-  return clickhouse.command(
-    `INSERT INTO ${chIdent(plan.names.database, plan.names.final)} (${key}, _version, _deleted, _committed_at)
-SELECT ${key}, toUInt64(${version}), 1, now64(6, 'UTC') FROM ${olderRows(plan, version)}`,
-  );
+  return clickhouse.command(endRows(plan, version, olderRows(plan, version)));
 }
 
 export async function hasOlderRows(
