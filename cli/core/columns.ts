@@ -136,27 +136,28 @@ function arrayColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
 }
 
 /**
- * Condition over an image and the tuple read from it: some value was lost on the way. A scalar is
- * NULL where the image has null and where its value did not fit, so the NULLs must be as many as
- * the image's nulls in columns that may have them.
+ * Number over an image and the tuple read from it: not 0 when some value was lost on the way. A
+ * scalar is NULL where the image has null and where its value did not fit, so the NULLs must be as
+ * many as the image's nulls in columns that may have them; without any, nothing is counted.
+ *
+ * Terms are added and not joined by OR: ClickHouse evaluates an operand of OR, AND or multiIf on a
+ * copy of all that it reads, here the whole tuple for each column.
+ * @param alias a name that the statement has not used yet.
  */
 export function misfitOf(
   columns: readonly ColumnPlan[],
   element: (column: ColumnPlan) => string,
   image: string,
+  alias: string,
 ): string {
   const scalars = columns.filter((c) => !c.array);
-  const nulls = scalars.map((c) => c.misfitWire(element(c)));
+  const nulls = scalars.map((c) => c.misfitWire(element(c))).join(' + ');
   const mayBeNull = scalars.filter((c) => c.nullable).map((c) => chLiteral(c.name));
   const arrays = columns.filter((c) => c.array).map((c) => c.misfitWire(element(c)));
   const inImage = `arrayCount(p -> p.2 = 'null' AND has([${mayBeNull.join(', ')}], p.1), JSONExtractKeysAndValuesRaw(${image}))`;
   const scalar =
-    nulls.length === 0
-      ? []
-      : mayBeNull.length === 0
-        ? nulls
-        : [`${nulls.join(' + ')} != ${inImage}`];
-  return [...scalar, ...arrays].join(' OR ') || 'false';
+    mayBeNull.length === 0 ? nulls : `(((${nulls}) AS ${alias}) != 0 AND ${alias} != ${inImage})`;
+  return [scalar, ...arrays].filter((term) => term !== '').join(' + ');
 }
 
 /** PostgreSQL: a row's canonical text. Fields are joined by a character that only free text holds. */

@@ -112,23 +112,34 @@ WHERE _deleted = 0 AND _version > ${truncatePosition(plan)}`,
  * the same name: what the view reads is named as no column is.
  */
 const ROW = '__cdc_row';
-export const TUPLE = '__cdc_tuple';
+const TUPLE = '__cdc_tuple';
+const NULLS = '__cdc_nulls';
 
-/** Expressions shared by a table's view and its dead letters; `row` qualifies the lane's columns. */
-export function extraction(plan: TablePlan, row: string, tupleName?: string) {
+/**
+ * Expressions shared by a table's view and its dead letters. `row` qualifies the lane's columns;
+ * `tupleElement` reads from the tuple under its alias, which ends with `suffix`.
+ */
+export function extraction(
+  plan: TablePlan,
+  row: string,
+  options: { image?: string; suffix?: string } = {},
+) {
+  const { image = `${row}image`, suffix = '' } = options;
   const wire = plan.columns.map((c) => `${chIdent(c.name)} ${c.wire}`).join(', ');
-  const image = `${row}image`;
   const tuple = `JSONExtract(${image}, ${chLiteral(`Tuple(${wire})`)})`;
+  const alias = `${TUPLE}${suffix}`;
   // By position: names may hold any character.
   const element = (column: ColumnPlan) =>
-    `tupleElement(${tupleName ?? tuple}, ${plan.columns.indexOf(column) + 1})`;
+    `tupleElement(${alias}, ${plan.columns.indexOf(column) + 1})`;
+  const lost = (columns: readonly ColumnPlan[], of: string) =>
+    misfitOf(columns, element, image, `${NULLS}${of}${suffix}`);
   return {
-    image,
-    tuple,
+    tuple: `${tuple} AS ${alias}`,
     element,
     belongs: `${row}route = ${chLiteral(routeOf(plan))}`,
     // A delete carries the key only (unless the replica identity is full), so only it must fit.
-    misfit: `if(${row}op = 'd', ${misfitOf(plan.key, element, image)}, ${misfitOf(plan.columns, element, image)})`,
+    keyMisfit: lost(plan.key, '_key'),
+    misfit: `(${row}op = 'd') * (${lost(plan.key, '_key')}) + (${row}op != 'd') * (${lost(plan.columns, '')})`,
   };
 }
 
@@ -159,13 +170,13 @@ function viewInto(
   condition?: string,
 ): TargetObject {
   const { database, final } = plan.names;
-  const { image, tuple, element, belongs, misfit } = extraction(plan, `${ROW}.`, TUPLE);
+  const { tuple, element, belongs, misfit } = extraction(plan, `${ROW}.`);
   // What a delete does not carry becomes the type's default; nobody sees it.
   const columns = plan.columns.map((c) => `    ${c.fromWire(element(c))} AS ${chIdent(c.name)}`);
   const nulls = plan.columns.filter((c) => c.nullArray);
   if (nulls.length > 0) {
     const marks = nulls.map(
-      (c) => `if(JSONType(${image}, ${chLiteral(c.name)}) = 'Null', ${chLiteral(c.name)}, '')`,
+      (c) => `if(JSONType(${ROW}.image, ${chLiteral(c.name)}) = 'Null', ${chLiteral(c.name)}, '')`,
     );
     columns.push(`    arrayFilter(n -> n != '', [${marks.join(', ')}]) AS _nulls`);
   }
@@ -173,14 +184,14 @@ function viewInto(
     ...view,
     kind: 'materialized-view',
     create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(view.database, view.name)} TO ${chIdent(database, final)} AS
-WITH ${tuple} AS ${TUPLE}
+WITH ${tuple}
 SELECT
 ${columns.join(',\n')},
     ${version} AS _version,
     ${ROW}.op = 'd' AS _deleted,
     ${ROW}.committed_at AS _committed_at
 FROM ${chIdent(lane.names.database, lane.names.fanout)} AS ${ROW}
-WHERE ${belongs}${condition ? ` AND ${condition}` : ''} AND NOT (${misfit})`,
+WHERE ${belongs}${condition ? ` AND ${condition}` : ''} AND (${misfit}) = 0`,
   };
 }
 

@@ -1,5 +1,5 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
-import { extraction, routeOf, type TablePlan, type TargetObject, TUPLE } from './ddl.ts';
+import { extraction, routeOf, type TablePlan, type TargetObject } from './ddl.ts';
 import type { Lane } from './lanes.ts';
 import { CH_CDC, HEARTBEAT } from './names.ts';
 import { flushMs, type Profile } from './profiles.ts';
@@ -143,20 +143,20 @@ WHERE the_route != ''`,
   };
 }
 
-/** Everything of a lane that no table can take goes to the dead letters, with the reason. */
+/**
+ * Everything of a lane that no table can take goes to the dead letters, with the reason: the first
+ * condition of a list that holds. A multiIf would have ClickHouse read each image again for every
+ * column, and copy it as often (misfitOf).
+ */
 export function checkView(
   lane: Lane,
   plans: readonly TablePlan[],
   toastPlaceholder: string,
 ): TargetObject {
   const { database, check, checkMv } = lane.names;
-  const tuples = plans.map((plan, i) => {
-    const { belongs, tuple } = extraction(plan, '');
-    return `        ${tuple.replace('(image,', `(if(${belongs}, image, ''),`)} AS ${TUPLE}_${i}`;
-  });
-  const cases = plans.map((plan, i) => {
-    const { belongs, misfit } = extraction(plan, '', `${TUPLE}_${i}`);
-    return `        ${belongs}, if(${misfit}, 'a value does not fit its column', ''),`;
+  const tables = plans.map((plan, i) => {
+    const { belongs } = extraction(plan, '');
+    return extraction(plan, '', { image: `if(${belongs}, image, '')`, suffix: `_${i}` });
   });
   return {
     database,
@@ -164,32 +164,40 @@ export function checkView(
     kind: 'materialized-view',
     create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(database, checkMv)} TO ${chIdent(CH_CDC.database, CH_CDC.deadLetters)} AS
 SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
-    multiIf(
-        problem != '', problem,
-        op = 't' OR route IN ('', ${chLiteral(routeOf(HEARTBEAT))}), '',
-${cases.join('\n')}
-        'no such table') AS reason
+    [problem, '', 'no such table', 'a value does not fit its column', ''][indexOf([
+        problem != '',
+        op = 't' OR route IN ('', ${chLiteral(routeOf(HEARTBEAT))}),
+        nth = 0,
+        lost != 0,
+        1], 1)] AS reason
 FROM
 (
     SELECT *,
-${tuples.join(',\n')}
+        indexOf([${plans.map((plan) => chLiteral(routeOf(plan))).join(', ')}], route) AS nth,
+        [
+${tables.map((t) => `            ${t.misfit}`).join(',\n')}][nth] AS lost
     FROM
     (
-        WITH
+        SELECT *,
+${tables.map((t) => `            ${t.tuple}`).join(',\n')}
+        FROM
+        (
+            WITH
 ${messageAliases(toastPlaceholder)}
-        SELECT
-            _topic AS topic,
-            _partition AS partition,
-            _offset AS offset,
-            source.schema AS schema_name,
-            source.table AS table_name,
-            op,
-            the_image AS image,
-            if(_error != '', _raw_message, '') AS raw,
-            row_version AS version,
-            problem,
-            the_route AS route
-        FROM ${chIdent(database, check)}
+            SELECT
+                _topic AS topic,
+                _partition AS partition,
+                _offset AS offset,
+                source.schema AS schema_name,
+                source.table AS table_name,
+                op,
+                the_image AS image,
+                if(_error != '', _raw_message, '') AS raw,
+                row_version AS version,
+                problem,
+                the_route AS route
+            FROM ${chIdent(database, check)}
+        )
     )
 )
 WHERE reason != ''`,

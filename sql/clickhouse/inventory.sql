@@ -241,8 +241,8 @@ SELECT
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`customers_queue_rows` AS __cdc_row
-WHERE __cdc_row.route = 'inventory\x1Fcustomers' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(tupleElement(__cdc_tuple, 2)) OR isNull(tupleElement(__cdc_tuple, 3)) OR isNull(tupleElement(__cdc_tuple, 4))))
-COMMENT 'cdc materialized-view 1eb9a95f84c042d5';
+WHERE __cdc_row.route = 'inventory\x1Fcustomers' AND ((__cdc_row.op = 'd') * (isNull(tupleElement(__cdc_tuple, 1))) + (__cdc_row.op != 'd') * (isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2)) + isNull(tupleElement(__cdc_tuple, 3)) + isNull(tupleElement(__cdc_tuple, 4)))) = 0
+COMMENT 'cdc materialized-view 55804ded72e0dbec';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_truncate_mv` TO `cdc`.`truncates` AS
 SELECT
@@ -335,18 +335,25 @@ COMMENT 'cdc queue 4e51317cd627ccb4';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_check_mv` TO `cdc`.`dead_letters` AS
 SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
-    multiIf(
-        problem != '', problem,
-        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'), '',
-        route = 'inventory\x1Fcustomers', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) OR isNull(tupleElement(__cdc_tuple_0, 2)) OR isNull(tupleElement(__cdc_tuple_0, 3)) OR isNull(tupleElement(__cdc_tuple_0, 4))), 'a value does not fit its column', ''),
-        'no such table') AS reason
+    [problem, '', 'no such table', 'a value does not fit its column', ''][indexOf([
+        problem != '',
+        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'),
+        nth = 0,
+        lost != 0,
+        1], 1)] AS reason
 FROM
 (
     SELECT *,
-        JSONExtract(if(route = 'inventory\x1Fcustomers', image, ''), 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))') AS __cdc_tuple_0
+        indexOf(['inventory\x1Fcustomers'], route) AS nth,
+        [
+            (op = 'd') * (isNull(tupleElement(__cdc_tuple_0, 1))) + (op != 'd') * (isNull(tupleElement(__cdc_tuple_0, 1)) + isNull(tupleElement(__cdc_tuple_0, 2)) + isNull(tupleElement(__cdc_tuple_0, 3)) + isNull(tupleElement(__cdc_tuple_0, 4)))][nth] AS lost
     FROM
     (
-        WITH
+        SELECT *,
+            JSONExtract(if(route = 'inventory\x1Fcustomers', image, ''), 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))') AS __cdc_tuple_0
+        FROM
+        (
+            WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
     -- Rows of a snapshot are older than any change since the slot was made.
@@ -360,23 +367,24 @@ FROM
     -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
     -- looked up: then its delete follows.
     if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
-        SELECT
-            _topic AS topic,
-            _partition AS partition,
-            _offset AS offset,
-            source.schema AS schema_name,
-            source.table AS table_name,
-            op,
-            the_image AS image,
-            if(_error != '', _raw_message, '') AS raw,
-            row_version AS version,
-            problem,
-            the_route AS route
-        FROM `inventory`.`customers_check`
+            SELECT
+                _topic AS topic,
+                _partition AS partition,
+                _offset AS offset,
+                source.schema AS schema_name,
+                source.table AS table_name,
+                op,
+                the_image AS image,
+                if(_error != '', _raw_message, '') AS raw,
+                row_version AS version,
+                problem,
+                the_route AS route
+            FROM `inventory`.`customers_check`
+        )
     )
 )
 WHERE reason != ''
-COMMENT 'cdc materialized-view 1d7d7a207e0a5c06';
+COMMENT 'cdc materialized-view 32c931e4316912c3';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue_rows`
 (
@@ -403,8 +411,8 @@ SELECT
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`orders_queue_rows` AS __cdc_row
-WHERE __cdc_row.route = 'inventory\x1Forders' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) OR isNull(tupleElement(__cdc_tuple, 3)) OR isNull(tupleElement(__cdc_tuple, 4)) OR isNull(tupleElement(__cdc_tuple, 5))))
-COMMENT 'cdc materialized-view 89085195bcdf7518';
+WHERE __cdc_row.route = 'inventory\x1Forders' AND ((__cdc_row.op = 'd') * (isNull(tupleElement(__cdc_tuple, 1))) + (__cdc_row.op != 'd') * (isNull(tupleElement(__cdc_tuple, 1)) + isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) + isNull(tupleElement(__cdc_tuple, 3)) + isNull(tupleElement(__cdc_tuple, 4)) + isNull(tupleElement(__cdc_tuple, 5)))) = 0
+COMMENT 'cdc materialized-view dbf3e29c23b466e0';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_truncate_mv` TO `cdc`.`truncates` AS
 SELECT
@@ -497,18 +505,25 @@ COMMENT 'cdc queue 9e975ea86617367f';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_check_mv` TO `cdc`.`dead_letters` AS
 SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
-    multiIf(
-        problem != '', problem,
-        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'), '',
-        route = 'inventory\x1Forders', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) OR isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple_0, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) OR isNull(tupleElement(__cdc_tuple_0, 3)) OR isNull(tupleElement(__cdc_tuple_0, 4)) OR isNull(tupleElement(__cdc_tuple_0, 5))), 'a value does not fit its column', ''),
-        'no such table') AS reason
+    [problem, '', 'no such table', 'a value does not fit its column', ''][indexOf([
+        problem != '',
+        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'),
+        nth = 0,
+        lost != 0,
+        1], 1)] AS reason
 FROM
 (
     SELECT *,
-        JSONExtract(if(route = 'inventory\x1Forders', image, ''), 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple_0
+        indexOf(['inventory\x1Forders'], route) AS nth,
+        [
+            (op = 'd') * (isNull(tupleElement(__cdc_tuple_0, 1))) + (op != 'd') * (isNull(tupleElement(__cdc_tuple_0, 1)) + isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple_0, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) + isNull(tupleElement(__cdc_tuple_0, 3)) + isNull(tupleElement(__cdc_tuple_0, 4)) + isNull(tupleElement(__cdc_tuple_0, 5)))][nth] AS lost
     FROM
     (
-        WITH
+        SELECT *,
+            JSONExtract(if(route = 'inventory\x1Forders', image, ''), 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple_0
+        FROM
+        (
+            WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
     -- Rows of a snapshot are older than any change since the slot was made.
@@ -522,23 +537,24 @@ FROM
     -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
     -- looked up: then its delete follows.
     if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
-        SELECT
-            _topic AS topic,
-            _partition AS partition,
-            _offset AS offset,
-            source.schema AS schema_name,
-            source.table AS table_name,
-            op,
-            the_image AS image,
-            if(_error != '', _raw_message, '') AS raw,
-            row_version AS version,
-            problem,
-            the_route AS route
-        FROM `inventory`.`orders_check`
+            SELECT
+                _topic AS topic,
+                _partition AS partition,
+                _offset AS offset,
+                source.schema AS schema_name,
+                source.table AS table_name,
+                op,
+                the_image AS image,
+                if(_error != '', _raw_message, '') AS raw,
+                row_version AS version,
+                problem,
+                the_route AS route
+            FROM `inventory`.`orders_check`
+        )
     )
 )
 WHERE reason != ''
-COMMENT 'cdc materialized-view 8e3bafe036fcee1b';
+COMMENT 'cdc materialized-view 53c01a203f430561';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_queue_rows`
 (
@@ -564,8 +580,8 @@ SELECT
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`products_queue_rows` AS __cdc_row
-WHERE __cdc_row.route = 'inventory\x1Fproducts' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2)) + isNull(tupleElement(__cdc_tuple, 3)) + isNull(tupleElement(__cdc_tuple, 4)) != arrayCount(p -> p.2 = 'null' AND has(['description', 'weight'], p.1), JSONExtractKeysAndValuesRaw(__cdc_row.image))))
-COMMENT 'cdc materialized-view fc5c6178e1679c8b';
+WHERE __cdc_row.route = 'inventory\x1Fproducts' AND ((__cdc_row.op = 'd') * (isNull(tupleElement(__cdc_tuple, 1))) + (__cdc_row.op != 'd') * ((((isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2)) + isNull(tupleElement(__cdc_tuple, 3)) + isNull(tupleElement(__cdc_tuple, 4))) AS __cdc_nulls) != 0 AND __cdc_nulls != arrayCount(p -> p.2 = 'null' AND has(['description', 'weight'], p.1), JSONExtractKeysAndValuesRaw(__cdc_row.image))))) = 0
+COMMENT 'cdc materialized-view 305a1f1607d93d17';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_truncate_mv` TO `cdc`.`truncates` AS
 SELECT
@@ -658,18 +674,25 @@ COMMENT 'cdc queue 62d4375f93b2e32a';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_check_mv` TO `cdc`.`dead_letters` AS
 SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
-    multiIf(
-        problem != '', problem,
-        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'), '',
-        route = 'inventory\x1Fproducts', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) + isNull(tupleElement(__cdc_tuple_0, 2)) + isNull(tupleElement(__cdc_tuple_0, 3)) + isNull(tupleElement(__cdc_tuple_0, 4)) != arrayCount(p -> p.2 = 'null' AND has(['description', 'weight'], p.1), JSONExtractKeysAndValuesRaw(image))), 'a value does not fit its column', ''),
-        'no such table') AS reason
+    [problem, '', 'no such table', 'a value does not fit its column', ''][indexOf([
+        problem != '',
+        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'),
+        nth = 0,
+        lost != 0,
+        1], 1)] AS reason
 FROM
 (
     SELECT *,
-        JSONExtract(if(route = 'inventory\x1Fproducts', image, ''), 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))') AS __cdc_tuple_0
+        indexOf(['inventory\x1Fproducts'], route) AS nth,
+        [
+            (op = 'd') * (isNull(tupleElement(__cdc_tuple_0, 1))) + (op != 'd') * ((((isNull(tupleElement(__cdc_tuple_0, 1)) + isNull(tupleElement(__cdc_tuple_0, 2)) + isNull(tupleElement(__cdc_tuple_0, 3)) + isNull(tupleElement(__cdc_tuple_0, 4))) AS __cdc_nulls_0) != 0 AND __cdc_nulls_0 != arrayCount(p -> p.2 = 'null' AND has(['description', 'weight'], p.1), JSONExtractKeysAndValuesRaw(if(route = 'inventory\x1Fproducts', image, '')))))][nth] AS lost
     FROM
     (
-        WITH
+        SELECT *,
+            JSONExtract(if(route = 'inventory\x1Fproducts', image, ''), 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))') AS __cdc_tuple_0
+        FROM
+        (
+            WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
     -- Rows of a snapshot are older than any change since the slot was made.
@@ -683,23 +706,24 @@ FROM
     -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
     -- looked up: then its delete follows.
     if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
-        SELECT
-            _topic AS topic,
-            _partition AS partition,
-            _offset AS offset,
-            source.schema AS schema_name,
-            source.table AS table_name,
-            op,
-            the_image AS image,
-            if(_error != '', _raw_message, '') AS raw,
-            row_version AS version,
-            problem,
-            the_route AS route
-        FROM `inventory`.`products_check`
+            SELECT
+                _topic AS topic,
+                _partition AS partition,
+                _offset AS offset,
+                source.schema AS schema_name,
+                source.table AS table_name,
+                op,
+                the_image AS image,
+                if(_error != '', _raw_message, '') AS raw,
+                row_version AS version,
+                problem,
+                the_route AS route
+            FROM `inventory`.`products_check`
+        )
     )
 )
 WHERE reason != ''
-COMMENT 'cdc materialized-view d5c2e13ef254df5b';
+COMMENT 'cdc materialized-view 30f24043120650f5';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue_rows`
 (
@@ -723,8 +747,8 @@ SELECT
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`products_on_hand_queue_rows` AS __cdc_row
-WHERE __cdc_row.route = 'inventory\x1Fproducts_on_hand' AND NOT (if(__cdc_row.op = 'd', isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 1)) OR isNull(tupleElement(__cdc_tuple, 2))))
-COMMENT 'cdc materialized-view a6aca6e2d972de1a';
+WHERE __cdc_row.route = 'inventory\x1Fproducts_on_hand' AND ((__cdc_row.op = 'd') * (isNull(tupleElement(__cdc_tuple, 1))) + (__cdc_row.op != 'd') * (isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2)))) = 0
+COMMENT 'cdc materialized-view eddf43fdfada4950';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_truncate_mv` TO `cdc`.`truncates` AS
 SELECT
@@ -817,18 +841,25 @@ COMMENT 'cdc queue 809513faa28ae1c5';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_check_mv` TO `cdc`.`dead_letters` AS
 SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
-    multiIf(
-        problem != '', problem,
-        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'), '',
-        route = 'inventory\x1Fproducts_on_hand', if(if(op = 'd', isNull(tupleElement(__cdc_tuple_0, 1)), isNull(tupleElement(__cdc_tuple_0, 1)) OR isNull(tupleElement(__cdc_tuple_0, 2))), 'a value does not fit its column', ''),
-        'no such table') AS reason
+    [problem, '', 'no such table', 'a value does not fit its column', ''][indexOf([
+        problem != '',
+        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'),
+        nth = 0,
+        lost != 0,
+        1], 1)] AS reason
 FROM
 (
     SELECT *,
-        JSONExtract(if(route = 'inventory\x1Fproducts_on_hand', image, ''), 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))') AS __cdc_tuple_0
+        indexOf(['inventory\x1Fproducts_on_hand'], route) AS nth,
+        [
+            (op = 'd') * (isNull(tupleElement(__cdc_tuple_0, 1))) + (op != 'd') * (isNull(tupleElement(__cdc_tuple_0, 1)) + isNull(tupleElement(__cdc_tuple_0, 2)))][nth] AS lost
     FROM
     (
-        WITH
+        SELECT *,
+            JSONExtract(if(route = 'inventory\x1Fproducts_on_hand', image, ''), 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))') AS __cdc_tuple_0
+        FROM
+        (
+            WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
     -- Rows of a snapshot are older than any change since the slot was made.
@@ -842,20 +873,21 @@ FROM
     -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
     -- looked up: then its delete follows.
     if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
-        SELECT
-            _topic AS topic,
-            _partition AS partition,
-            _offset AS offset,
-            source.schema AS schema_name,
-            source.table AS table_name,
-            op,
-            the_image AS image,
-            if(_error != '', _raw_message, '') AS raw,
-            row_version AS version,
-            problem,
-            the_route AS route
-        FROM `inventory`.`products_on_hand_check`
+            SELECT
+                _topic AS topic,
+                _partition AS partition,
+                _offset AS offset,
+                source.schema AS schema_name,
+                source.table AS table_name,
+                op,
+                the_image AS image,
+                if(_error != '', _raw_message, '') AS raw,
+                row_version AS version,
+                problem,
+                the_route AS route
+            FROM `inventory`.`products_on_hand_check`
+        )
     )
 )
 WHERE reason != ''
-COMMENT 'cdc materialized-view 79d26f52fed18079';
+COMMENT 'cdc materialized-view 9aca2dac287726c4';

@@ -1,4 +1,4 @@
-import { canonicalRowTarget, misfitOf } from '../../core/columns.ts';
+import { canonicalRowTarget } from '../../core/columns.ts';
 import { extraction, type TablePlan } from '../../core/ddl.ts';
 import { CH_CDC } from '../../core/names.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
@@ -46,15 +46,16 @@ export async function keysOfLetters(
   ids: readonly string[],
 ): Promise<Map<string, string>> {
   // Key columns become aliases below: what they are made of is named as no column is.
-  const { element, image } = extraction(plan, '__cdc_');
+  const { tuple, element, keyMisfit } = extraction(plan, '__cdc_');
   const key = plan.key.map((c) => `${c.fromWire(element(c))} AS ${chIdent(c.name)}`);
   const rows = await clickhouse.rows<{ __cdc_id: string; __cdc_key: string }>(
     `SELECT __cdc_id, ${canonicalRowTarget(plan.key)} AS __cdc_key
-       FROM (SELECT __cdc_id, ${key.join(', ')}
+       FROM (WITH ${tuple}
+             SELECT __cdc_id, ${key.join(', ')}
                FROM (SELECT ${ID} AS __cdc_id, image AS __cdc_image FROM ${TABLE} FINAL
                       WHERE schema_name = ${chLiteral(plan.schema)} AND table_name = ${chLiteral(plan.table)}
                         AND image != '' AND __cdc_id IN (${ids.map(chLiteral).join(', ')}))
-              WHERE NOT (${misfitOf(plan.key, element, image)}))`,
+              WHERE (${keyMisfit}) = 0)`,
   );
   return new Map(rows.map((row) => [row.__cdc_id, row.__cdc_key]));
 }
