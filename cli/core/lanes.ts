@@ -21,7 +21,7 @@ export interface Lane {
  */
 export const OWN_QUEUE_LIMIT = 5;
 /** Topics in one shared lane, on average: its latency grows with the views behind it (docs/performance.md). */
-export const LANE_SIZE = 24;
+export const LANE_SIZE = 12;
 
 /**
  * Which tables share a queue. Tables whose topics have the same name must share one: two queues
