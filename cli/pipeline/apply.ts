@@ -111,7 +111,7 @@ async function changeLanes(
       for (const { group, topics } of moved) {
         const isSibling = (other: string) =>
           other.startsWith(prefix) && isCheckGroup(other) === isCheckGroup(group);
-        await carryOffsets(admin, group, isSibling, topics);
+        await carryOffsets(stack.endpoints.kafka, admin, group, isSibling, topics);
       }
     });
   }
