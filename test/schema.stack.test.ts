@@ -11,6 +11,8 @@ const ROWS = 2000;
 
 let schema: string;
 let dropSchema: () => Promise<void>;
+/** Tables of the present test. */
+const made: string[] = [];
 let file: string;
 let before: string;
 
@@ -22,15 +24,17 @@ beforeAll(async () => {
   file = join(inject('stackDirectory'), 'cdc.yaml');
   before = readFileSync(file, 'utf8');
   await using client = await source();
-  const made = await freshSchema(client, 'schema');
-  schema = made.name;
-  dropSchema = made.drop;
+  const fresh = await freshSchema(client, 'schema');
+  schema = fresh.name;
+  dropSchema = fresh.drop;
   await cdcJson('apply');
   configure('apply');
 });
 
-afterEach(() => {
+afterEach(async () => {
   configure('apply');
+  await using client = await source();
+  for (const table of made.splice(0)) await client.query(`DROP TABLE IF EXISTS ${table}`);
 });
 
 afterAll(async () => {
@@ -41,6 +45,7 @@ afterAll(async () => {
 
 async function createTable(name: string, columns: string, select: string): Promise<string> {
   await using client = await source();
+  made.push(`${schema}.${name}`);
   await client.query(`CREATE TABLE ${schema}.${name} (${columns})`);
   await client.query(`INSERT INTO ${schema}.${name} ${select}`);
   await copied(name);
@@ -239,6 +244,7 @@ describe('while rows are written, the agent follows', { timeout: TIMEOUT_MS }, (
   it('a table that is renamed: the new name is copied, the copy of the old one stays', async () => {
     const table = await createTable('old_name', COLUMNS, SELECT);
     const renamed = `${schema}.new_name`;
+    made.push(renamed);
     let now = table;
     const writer = writing((client, i) => churn(now)(client, i));
     await writer.passes(30);

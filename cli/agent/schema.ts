@@ -11,7 +11,7 @@ import { applyPlan } from '../pipeline/apply.ts';
 import { makePlan } from '../pipeline/plan.ts';
 import type { Stack } from '../pipeline/stack.ts';
 
-const LOOK_MS = 1000;
+const LOOK_MS = 500;
 /** What could not be done is tried again, since what is in the way need not be in the catalog. */
 const RETRY_MS = 5000;
 
@@ -26,7 +26,7 @@ const DONE: Outcome = { trouble: undefined, again: false };
 const LATER: Outcome = { trouble: undefined, again: true };
 
 /**
- * Follows changes of the source's tables: a digest of the catalog is read every second, and when it
+ * Follows changes of the source's tables: a digest of the catalog is read twice a second, and when it
  * is another one, what `cdc plan` would show is applied, or only reported. It leaves alone what was
  * never applied, and a lost slot: those are for somebody to decide.
  */

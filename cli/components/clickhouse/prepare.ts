@@ -45,7 +45,7 @@ export function targetChanges(
     const found = reshaped.includes(table.plan) && observed.get(objectKey(table.storage));
     if (found) changes.push(reshapeChange(table.storage, found));
     else changes.push(...storageChanges(table.storage, observed));
-    changes.push(...replaceable(table.view, observed));
+    changes.push(...viewChanges(table, observed, reshaped.includes(table.plan)));
   }
   const views = new Set(reshaped.map(({ names }) => objectKey({ ...names, name: names.mv })));
   for (const lane of desired.lanes) changes.push(...laneChanges(lane, observed, views));
@@ -69,9 +69,18 @@ function reshapeChange(storage: StorageObject, found: ObservedObject): Change {
   };
 }
 
-function replaceable(object: TargetObject, observed: Observed): Change[] {
+/** A view converts to the types that its storage had when the view was made. */
+function viewChanges(
+  { storage, view: object }: DesiredTarget['tables'][number],
+  observed: Observed,
+  reshaped: boolean,
+): Change[] {
   const found = observed.get(objectKey(object));
-  if (found?.digest === digestOf(object)) return [];
+  const stored = new Map(
+    observed.get(objectKey(storage))?.columns.map(({ name, type }) => [name, type]),
+  );
+  const hasTypes = found?.columns.every(({ name, type }) => stored.get(name) === type);
+  if (!reshaped && hasTypes && found?.digest === digestOf(object)) return [];
   return [
     {
       component: 'clickhouse',

@@ -147,7 +147,7 @@ function columnOf(row: ColumnRow): SourceColumn {
 
 /**
  * A digest of everything in the catalog on which the copy's form depends, of the tables that the
- * patterns choose and of those in the publication: cheap enough to be asked every second.
+ * patterns choose and of those in the publication: cheap enough to be asked twice a second.
  */
 export async function catalogFingerprint(
   client: pg.ClientBase,
