@@ -322,10 +322,16 @@ describe('the agent', { timeout: TIMEOUT_MS }, () => {
       await eventually('the agent to say so', true, async () =>
         /keyless is left out/.test(await agentSays()),
       );
-      await changed(table, [`ALTER TABLE ${table} ADD COLUMN extra int`], churn(table));
+      const atMs = Date.now();
+      await client.query(`ALTER TABLE ${table} ADD COLUMN extra int DEFAULT 3`);
+      await eventually('the agent to follow', 'applied', async () => {
+        const [entry] = await entries(table, atMs);
+        return entry?.result ?? 'nothing';
+      });
     } finally {
       await client.query(`DROP TABLE ${schema}.keyless`);
     }
+    await equal(table);
     await eventually('nothing to be left to say', false, async () =>
       /schema:/.test(await agentSays()),
     );
