@@ -6,6 +6,7 @@ import { Problem } from '../core/problems.ts';
 import { tryLock } from '../lib/lock.ts';
 import { findMarked, isAlive, isSameProcess, processStart } from '../lib/processes.ts';
 import { waitFor } from '../lib/wait.ts';
+import { stackOf } from '../pipeline/stack.ts';
 import { requireRoom } from '../runtimes/embedded/check.ts';
 import { ensureJars } from '../runtimes/embedded/jars.ts';
 import {
@@ -24,6 +25,7 @@ import { findJava } from '../runtimes/embedded/toolchain.ts';
 import { chooseRuntime, resolveEndpoints } from '../runtimes/resolve.ts';
 import { ControlLoops } from './loops.ts';
 import { choosePorts } from './ports.ts';
+import { SchemaWatch } from './schema.ts';
 import { type AgentPhase, type AgentState, readState, stackMarker, writeState } from './state.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -45,11 +47,12 @@ function withoutPassword(url: string): string {
  * restarts failed connector tasks. Ends when the signal fires; returns the exit code.
  */
 export async function runAgent(
-  loaded: LoadedConfig,
+  load: () => LoadedConfig,
   env: Env,
   signal: AbortSignal,
   log: Logger,
 ): Promise<number> {
+  const loaded = load();
   const layout = layoutOf(loaded.directory);
   createLayout(layout);
   const lock = tryLock(layout.lockFile);
@@ -57,7 +60,7 @@ export async function runAgent(
     log.info({ pid: lock.heldBy }, 'another agent supervises this stack');
     return 0;
   }
-  const agent = new Agent(loaded, layout, env, log);
+  const agent = new Agent(loaded, load, layout, env, log);
   try {
     return await agent.run(signal);
   } finally {
@@ -67,6 +70,7 @@ export async function runAgent(
 
 class Agent {
   private readonly loaded: LoadedConfig;
+  private readonly load: () => LoadedConfig;
   private readonly layout: Layout;
   private readonly env: Env;
   private readonly log: Logger;
@@ -77,8 +81,15 @@ class Agent {
   private supervisor: Supervisor | undefined;
   private problem: Problem | undefined;
 
-  constructor(loaded: LoadedConfig, layout: Layout, env: Env, log: Logger) {
+  constructor(
+    loaded: LoadedConfig,
+    load: () => LoadedConfig,
+    layout: Layout,
+    env: Env,
+    log: Logger,
+  ) {
     this.loaded = loaded;
+    this.load = load;
     this.layout = layout;
     this.env = env;
     this.log = log;
@@ -99,14 +110,21 @@ class Agent {
         ports: this.ports,
         secrets,
       });
-      const loops = new ControlLoops(this.loaded.config, endpoints, this.log, (name, trouble) => {
+      const report = (name: string, trouble: string | undefined) => {
         if (this.loops[name] === trouble) return;
         if (trouble === undefined) delete this.loops[name];
         else this.loops[name] = trouble;
         this.publish();
-      });
+      };
+      const loops = new ControlLoops(this.loaded.config, endpoints, this.log, report);
+      const schema = new SchemaWatch(
+        () => stackOf(this.load(), { env: this.env }),
+        this.log,
+        (trouble) => report('schema', trouble),
+      );
       await Promise.all([
         loops.run(signal),
+        schema.run(signal),
         ...(this.supervisor ? [spreadParts(this.layout.data('clickhouse'), signal)] : []),
       ]);
     } catch (error) {

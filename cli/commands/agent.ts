@@ -15,16 +15,17 @@ export const agent: CommandSpec = {
   ],
   async run(session, _args, options) {
     const { context } = session;
-    const loaded = loadConfig({
-      cwd: context.cwd,
-      env: context.env,
-      file: session.configFile,
-      flags: { runtime: options.runtime, profile: options.profile },
-    });
+    const load = () =>
+      loadConfig({
+        cwd: context.cwd,
+        env: context.env,
+        file: session.configFile,
+        flags: { runtime: options.runtime, profile: options.profile },
+      });
     const log = pino(
       { name: 'agent', base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
       context.stdout,
     );
-    return runAgent(loaded, context.env, context.signal, log);
+    return runAgent(load, context.env, context.signal, log);
   },
 };

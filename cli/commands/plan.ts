@@ -1,7 +1,10 @@
+import { withClickHouse } from '../components/clickhouse/client.ts';
 import { type Change, describeChange } from '../core/plan.ts';
 import { plural } from '../core/problems.ts';
 import type { CommandSpec } from '../kernel/program.ts';
+import { formatSeconds } from '../lib/format.ts';
 import { applyPlan } from '../pipeline/apply.ts';
+import { type HistoryEntry, readHistory } from '../pipeline/history.ts';
 import { makePlan } from '../pipeline/plan.ts';
 import { attach } from '../pipeline/stack.ts';
 import { applyEvents } from './progress.ts';
@@ -9,11 +12,27 @@ import { applyEvents } from './progress.ts';
 export const plan: CommandSpec = {
   usage: 'plan',
   summary: 'show what apply would change in source, Kafka, ClickHouse and Connect',
-  examples: ['cdc plan', 'cdc plan --sql'],
-  options: [{ flags: '--sql', description: 'print the statements too' }],
+  examples: ['cdc plan', 'cdc plan --sql', 'cdc plan --history'],
+  options: [
+    { flags: '--sql', description: 'print the statements too' },
+    {
+      flags: '--history',
+      description: 'print what was changed before, by a command or by the agent, the latest first',
+    },
+  ],
   async run(session, _args, options) {
     const { printer } = session;
-    const made = await makePlan(attach(session.context, { file: session.configFile }));
+    const stack = attach(session.context, { file: session.configFile });
+    if (options.history === true) {
+      const history = await withClickHouse(stack.endpoints.clickhouse, readHistory);
+      printer.result({ history }, () =>
+        history.length === 0
+          ? 'nothing was changed yet'
+          : history.map((entry) => historyLines(entry, options.sql === true)).join('\n'),
+      );
+      return undefined;
+    }
+    const made = await makePlan(stack);
     const result = {
       result: made.changes.length === 0 ? 'unchanged' : 'changes',
       changes: made.changes,
@@ -28,11 +47,19 @@ export const plan: CommandSpec = {
 };
 
 function changeLines(change: Change, withSql: boolean): string {
-  const head = `+ ${describeChange(change)}`;
-  if (!withSql || change.sql.length === 0) return head;
-  return [head, ...change.sql.map((statement) => `${statement};`.replaceAll(/^/gm, '    '))].join(
-    '\n',
-  );
+  return [`+ ${describeChange(change)}`, ...(withSql ? sqlLines(change.sql) : [])].join('\n');
+}
+
+function sqlLines(statements: readonly string[]): string[] {
+  return statements.map((statement) => `${statement};`.replaceAll(/^/gm, '    '));
+}
+
+function historyLines(entry: HistoryEntry, withSql: boolean): string {
+  return [
+    `${entry.at} ${entry.by}: ${entry.result}, ${formatSeconds(entry.seconds)}`,
+    ...entry.changes.map((change) => `  + ${change}`),
+    ...(withSql ? sqlLines(entry.statements) : []),
+  ].join('\n');
 }
 
 export const apply: CommandSpec = {

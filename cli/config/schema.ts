@@ -110,6 +110,15 @@ const table = z.strictObject({
   columns: z.record(z.string(), columnRule).default({}),
 });
 
+const agent = z.strictObject({
+  schema_changes: z
+    .enum(['apply', 'report'])
+    .default('apply')
+    .describe(
+      'What the agent does when tables of the source change their columns, types or keys, join or leave: cdc apply by itself, or only say so in cdc status.',
+    ),
+});
+
 const portNames = z.strictObject({
   postgres: port.default(5432),
   kafka: port.default(9092),
@@ -147,6 +156,7 @@ export const configSchema = z.strictObject({
     .describe(
       'What to do otherwise for single tables: { "shop.users": { columns: { password: exclude, email: mask, born: text } } }. exclude: the column never leaves PostgreSQL. mask: only the SHA-256 of its text does. text: as PostgreSQL prints it, whatever its type. Names of tables may have the wildcards * and ?.',
     ),
+  agent: agent.prefault({}).describe('The process that cdc up leaves running.'),
   ports: z
     .union([z.literal('auto'), portNames])
     .prefault({})

@@ -48,6 +48,13 @@ export interface TargetObject {
   readonly create: string;
 }
 
+/** A table's storage: what it is compared by with the one that stands there. */
+export interface StorageObject extends TargetObject {
+  /** The source's columns, and `_nulls`; those of ours never change. */
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly key: readonly string[];
+}
+
 /** Columns that every storage table has beside the source's. */
 const SYSTEM_COLUMNS = [
   // The change's WAL position: a later change of a row always has a higher one.
@@ -64,17 +71,24 @@ export const OWN_COLUMNS: ReadonlySet<string> = new Set([
   ...SYSTEM_COLUMNS.map((definition) => definition.slice(0, definition.indexOf(' '))),
 ]);
 
-export function storageObject(plan: TablePlan): TargetObject {
+const NULLS = { name: '_nulls', type: 'Array(LowCardinality(String))' };
+
+export function storageObject(plan: TablePlan): StorageObject {
   const { database, final } = plan.names;
   const columns = [
     ...plan.columns.map((c) => `${chIdent(c.name)} ${c.type}`),
-    ...(plan.hasNullArrays ? ['_nulls Array(LowCardinality(String))'] : []),
+    ...(plan.hasNullArrays ? [`${NULLS.name} ${NULLS.type}`] : []),
     ...SYSTEM_COLUMNS,
   ];
   return {
     database,
     name: final,
     kind: 'storage',
+    columns: [
+      ...plan.columns.map(({ name, type }) => ({ name, type })),
+      ...(plan.hasNullArrays ? [NULLS] : []),
+    ],
+    key: plan.key.map((c) => c.name),
     create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, final)}
 (
 ${columns.map((c) => `    ${c}`).join(',\n')}
@@ -113,7 +127,7 @@ WHERE _deleted = 0 AND _version > ${truncatePosition(plan)}`,
  */
 const ROW = '__cdc_row';
 const TUPLE = '__cdc_tuple';
-const NULLS = '__cdc_nulls';
+const NULL_COUNT = '__cdc_nulls';
 
 /**
  * Expressions shared by a table's view and its dead letters. `row` qualifies the lane's columns;
@@ -132,7 +146,7 @@ export function extraction(
   const element = (column: ColumnPlan) =>
     `tupleElement(${alias}, ${plan.columns.indexOf(column) + 1})`;
   const lost = (columns: readonly ColumnPlan[], of: string) =>
-    misfitOf(columns, element, image, `${NULLS}${of}${suffix}`);
+    misfitOf(columns, element, image, `${NULL_COUNT}${of}${suffix}`);
   return {
     tuple: `${tuple} AS ${alias}`,
     element,
@@ -195,7 +209,7 @@ WHERE ${belongs}${condition ? ` AND ${condition}` : ''} AND (${misfit}) = 0`,
   };
 }
 
-/** Tables of our own: dead letters, progress of loads, last truncates, heartbeats that arrived. */
+/** Tables of our own: dead letters, progress of loads, last truncates, history, heartbeats that arrived. */
 export function ownTables(): TargetObject[] {
   const object = (name: string, body: string): TargetObject => ({
     database: CH_CDC.database,
@@ -246,6 +260,19 @@ ORDER BY (schema_name, table_name, floor, chunk)`,
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (schema_name, table_name)`,
+    ),
+    object(
+      CH_CDC.history,
+      `(
+    at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
+    by LowCardinality(String),
+    changes Array(String),
+    statements Array(String),
+    seconds Float64,
+    result String
+)
+ENGINE = MergeTree
+ORDER BY at`,
     ),
     object(
       CH_CDC.heartbeats,

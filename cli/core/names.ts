@@ -66,6 +66,7 @@ export const CH_CDC = {
   loads: 'loads',
   heartbeats: 'heartbeats',
   truncates: 'truncates',
+  history: 'history',
 } as const;
 
 /** Stems of the objects in `cdc` that exist while Debezium reads a table's rows. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { TablePlan, TargetObject } from './ddl.ts';
+import type { StorageObject, TablePlan, TargetObject } from './ddl.ts';
 import { OWN_TABLES, type TableId, tableLabel, tableLabelKey } from './names.ts';
 
 /** One thing that `apply` does; `plan` prints them. */
@@ -19,7 +19,15 @@ export interface ObservedObject {
   readonly engine: string;
   /** Digest of the statement that made it; absent when cdc did not make it. */
   readonly digest: string | undefined;
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly columns: readonly ObservedColumn[];
+}
+
+export interface ObservedColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly isKey: boolean;
+  /** Computed from others (MATERIALIZED, ALIAS): somebody else's. */
+  readonly isComputed: boolean;
 }
 
 /** All objects of the target, ordered so that what a statement names exists by then. */
@@ -28,7 +36,7 @@ export interface DesiredTarget {
   readonly own: readonly TargetObject[];
   readonly tables: readonly {
     readonly plan: TablePlan;
-    readonly storage: TargetObject;
+    readonly storage: StorageObject;
     readonly view: TargetObject;
   }[];
   readonly lanes: readonly DesiredLane[];

@@ -50,4 +50,28 @@ export interface SourceTable extends TableId {
   readonly estimatedRows: number;
   readonly bytes: number;
   readonly unlogged: boolean;
+  /** Digests, to tell whether values may have changed without a change of rows. */
+  readonly shape: TableShape;
+}
+
+export interface TableShape {
+  /** Numbers, names and types of the columns. */
+  readonly columns: string;
+  /** Changes with every ALTER TABLE of a column. */
+  readonly touched: string;
+  /** Changes when the table is rewritten: ALTER TABLE … USING, but VACUUM FULL, too. */
+  readonly files: string;
+}
+
+export function shapeText({ columns, touched, files }: TableShape): string {
+  return [columns, touched, files].join(' ');
+}
+
+/**
+ * Whether rows may have got other values since the copy was loaded, of which PostgreSQL sends no
+ * change: columns were added or renamed, changed their type, or a rewrite gave them other values.
+ */
+export function mayDiffer(shape: TableShape, loaded: string): boolean {
+  const [columns, touched, files] = loaded.split(' ');
+  return columns !== shape.columns || (touched !== shape.touched && files !== shape.files);
 }

@@ -10,11 +10,13 @@ import { isUsable, observeSlot, walPosition } from '../components/postgres/obser
 import {
   createSlot,
   dropSlotStatement,
+  loadVersion,
   waitForRunningTransactions,
 } from '../components/postgres/prepare.ts';
 import { isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
 import { type Change, publicationDiff } from '../core/plan.ts';
 import { Problem } from '../core/problems.ts';
+import type { SourceTable } from '../core/source.ts';
 import { tryLock } from '../lib/lock.ts';
 import { WaitTimeout, waitFor } from '../lib/wait.ts';
 import { type ExistingEvents, type ExistingLoad, loadExisting } from './existing.ts';
@@ -25,8 +27,10 @@ import {
   slotFloor,
   tableFloor,
 } from './floor.ts';
-import { makePlan, type Plan } from './plan.ts';
+import { type Author, withHistory } from './history.ts';
+import { makePlan, type Plan, type PlanOptions } from './plan.ts';
 import { type RegisterResult, registerConnector } from './register.ts';
+import { type ReloadOptions, recordShape, reloadTable, requireReload } from './reload.ts';
 import type { Stack } from './stack.ts';
 
 export interface ApplyResult {
@@ -47,58 +51,144 @@ export async function applyPlan(
   stack: Stack,
   signal: AbortSignal,
   events: ApplyEvents,
+  options: ApplyOptions = { by: 'cli' },
 ): Promise<ApplyResult> {
   return withApplyLock(stack, signal, async () => {
-    const plan = await makePlan(stack);
+    const plan = await makePlan(stack, options);
     const tables = plan.source.tables.length;
-    if (plan.changes.length === 0)
-      return { tables, changes: [], connector: 'unchanged', loads: [] };
     const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
     try {
-      const of = (component: Change['component']) =>
-        plan.changes.filter((c) => c.component === component && c.sql.length > 0);
-      // The target's tables first: floors and progress are recorded in them.
-      const [reading, storing] = partition(of('clickhouse'), (c) => c.object.startsWith('queue '));
-      events.step('creating ClickHouse tables');
-      for (const change of storing) await runStatements(clickhouse, change.sql);
-      events.step('preparing the source');
-      const { floor, renewed } = await prepareSource(stack, clickhouse, plan, signal);
-      await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
-        createTopics(admin, plan.desired.topics, stack.endpoints.kafka.managed ? 1 : -1),
-      );
-      events.step('creating ClickHouse queues and views');
-      await changeLanes(stack, clickhouse, plan, reading);
-      if (renewed) await readToEnd(stack, plan, signal);
-      signal.throwIfAborted();
-      events.step('registering the connector');
-      const connector = (await registerConnector(stack, plan.desired.connector)).result;
-      const loads: ExistingLoad[] = [];
-      for (const table of plan.desired.tables) {
-        if (!plan.toLoad.includes(tableLabel(table))) continue;
-        const own = await tableFloor(clickhouse, table.source, floor);
-        if (own === undefined) await recordTableFloor(clickhouse, table.source, floor);
-        const options = { method: 'pull', signal, events } as const;
-        loads.push(await loadExisting(stack, table, plan.desired.lanes, own ?? floor, options));
+      if (plan.changes.length === 0) {
+        await recordShapes(clickhouse, plan);
+        return { tables, changes: [], connector: 'unchanged', loads: [] };
       }
-      return { tables, changes: plan.changes, connector, loads };
+      return await withHistory(clickhouse, options.by, plan.changes, async () => {
+        const { connector, floor, renewed } = await changeServers(
+          stack,
+          clickhouse,
+          plan,
+          signal,
+          events,
+        );
+        const loads = await loadTables(stack, clickhouse, plan, floor, renewed, {
+          method: 'pull',
+          signal,
+          events,
+        });
+        await recordShapes(clickhouse, plan);
+        return { tables, changes: plan.changes, connector, loads };
+      });
     } finally {
       await clickhouse.close();
     }
   });
 }
 
+export interface ApplyOptions extends PlanOptions {
+  readonly by: Author;
+}
+
+/** Everything but the rows. */
+async function changeServers(
+  stack: Stack,
+  clickhouse: ClickHouse,
+  plan: Plan,
+  signal: AbortSignal,
+  events: ApplyEvents,
+): Promise<{ connector: RegisterResult; floor: bigint; renewed: boolean }> {
+  const ofTarget = plan.changes.filter((c) => c.component === 'clickhouse' && c.sql.length > 0);
+  const [reading, others] = partition(ofTarget, (c) => c.object.startsWith('queue '));
+  const reshaped = plan.desired.tables.filter((t) => plan.reshaped.includes(tableLabel(t)));
+  const objects = reshaped.flatMap(({ names: { database, final, view } }) => [
+    `table ${database}.${final}`,
+    `view ${database}.${view}`,
+  ]);
+  const [reshaping, storing] = partition(others, (c) => objects.includes(c.object));
+  // The target's tables first: floors and progress are recorded in them.
+  events.step('creating ClickHouse tables');
+  for (const change of storing) await runStatements(clickhouse, change.sql);
+  events.step('preparing the source');
+  const { floor, renewed } = await prepareSource(stack, clickhouse, plan, signal);
+  await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
+    createTopics(admin, plan.desired.topics, stack.endpoints.kafka.managed ? 1 : -1),
+  );
+  events.step('creating ClickHouse queues and views');
+  for (const { source } of reshaped) await requireReload(clickhouse, source);
+  await changeLanes(stack, clickhouse, plan, reading, reshaping);
+  if (renewed) await readToEnd(stack, plan, signal);
+  signal.throwIfAborted();
+  events.step('registering the connector');
+  const connector = (await registerConnector(stack, plan.desired.connector)).result;
+  return { connector, floor, renewed };
+}
+
+async function loadTables(
+  stack: Stack,
+  clickhouse: ClickHouse,
+  plan: Plan,
+  floor: bigint,
+  renewed: boolean,
+  options: ReloadOptions,
+): Promise<ExistingLoad[]> {
+  const loads: ExistingLoad[] = [];
+  const { lanes } = plan.desired;
+  for (const table of plan.desired.tables) {
+    const label = tableLabel(table);
+    if (plan.toLoad.includes(label)) {
+      const version =
+        (await tableFloor(clickhouse, table.source, floor)) ??
+        (await firstFloor(stack, clickhouse, table.source, renewed ? floor : undefined, options));
+      loads.push(await loadExisting(stack, table, lanes, version, options));
+      if (!plan.toReload.includes(label)) await recordShape(clickhouse, table.source);
+    }
+    if (plan.toReload.includes(label)) {
+      const own = (await tableFloor(clickhouse, table.source, floor)) ?? floor;
+      loads.push(await reloadTable(stack, clickhouse, table, lanes, own, options));
+    }
+  }
+  return loads;
+}
+
+/**
+ * A table that was in the publication under another name: what the copy may have of an earlier
+ * table of this name must not outrank its rows, so they get a position of now.
+ */
+async function firstFloor(
+  stack: Stack,
+  clickhouse: ClickHouse,
+  table: SourceTable,
+  ofSlot: bigint | undefined,
+  { signal }: ReloadOptions,
+): Promise<bigint> {
+  const floor =
+    ofSlot ??
+    (await withPostgres(stack.endpoints.postgres, (client) => loadVersion(client, signal)));
+  await recordTableFloor(clickhouse, table, floor);
+  return floor;
+}
+
+async function recordShapes(clickhouse: ClickHouse, plan: Plan): Promise<void> {
+  for (const { source } of plan.desired.tables) {
+    if (plan.unknownShape.includes(tableLabel(source))) await recordShape(clickhouse, source);
+  }
+}
+
 /**
  * Changed lanes stop reading, all of them, before any starts again: a table may move from one to
- * another, and the new queue's group begins where the old one's has come to.
+ * another, and the new queue's group begins where the old one's has come to. Storage changes its
+ * form in between: no view may write the old one, and none may write the new one before the reader
+ * is made anew (ClickHouse uses what it has prepared for a while).
  */
 async function changeLanes(
   stack: Stack,
   clickhouse: ClickHouse,
   plan: Plan,
   reading: readonly Change[],
+  reshaping: readonly Change[],
 ): Promise<void> {
   const isDrop = (statement: string) => statement.startsWith('DROP ');
   for (const change of reading) await runStatements(clickhouse, change.sql.filter(isDrop));
+  for (const change of reshaping) await runStatements(clickhouse, change.sql);
   const changed = new Set(reading.map((c) => c.object));
   const groups = plan.desired.lanes.flatMap(({ names, topics }) => [
     { queue: names.queue, database: names.database, group: names.group, topics },
@@ -111,7 +201,7 @@ async function changeLanes(
       for (const { group, topics } of moved) {
         const isSibling = (other: string) =>
           other.startsWith(prefix) && isCheckGroup(other) === isCheckGroup(group);
-        await carryOffsets(admin, group, isSibling, topics);
+        await carryOffsets(stack.endpoints.kafka, admin, group, isSibling, topics);
       }
     });
   }

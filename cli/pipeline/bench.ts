@@ -8,6 +8,7 @@ import { pause, waitFor } from '../lib/wait.ts';
 import { type ApplyEvents, applyPlan } from './apply.ts';
 import { crossPipeline } from './heartbeat.ts';
 import { memoryByProcess, totalBytes } from './memory.ts';
+import { snapshotTables } from './snapshot.ts';
 import type { Stack } from './stack.ts';
 
 /** Tables of the benchmark's own, in a schema of its own that is dropped afterwards. */
@@ -132,8 +133,12 @@ class Bench {
       );
       await client.query(`ANALYZE ${SCHEMA}.orders`);
     });
+    const table = `${SCHEMA}.orders`;
     const applied = await applyPlan(this.stack, this.signal, this.events);
-    const load = applied.loads.find((l) => l.table === `${SCHEMA}.orders`);
+    // The agent may have come first: then it is loaded once more.
+    const load =
+      applied.loads.find((l) => l.table === table) ??
+      (await snapshotTables(this.stack, [table], 'pull', this.signal, this.events))[0];
     if (!load) throw new RangeError('the benchmark table was not loaded');
     return {
       rows: load.rows,

@@ -153,7 +153,7 @@ async function begin(
   const topic = notificationTopic(stack.names.topicPrefix);
   const offset = await withKafkaAdmin(kafka, async (admin) => {
     // What is in the topic by now is an earlier reading's, at most.
-    await startAt(admin, lane.names.group, await endOffsets(admin, lane.topics));
+    await startAt(kafka, lane.names.group, await endOffsets(admin, lane.topics));
     return (await endOffsets(admin, [topic])).get(topic)?.get(0) ?? 0n;
   });
   // Of readings that nobody went on with, too: there are none any more.

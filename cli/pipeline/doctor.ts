@@ -65,8 +65,8 @@ function agentFindings(watched: Watched): Finding[] {
   const { agent } = watched;
   if (!agent) return [];
   const loops = Object.entries(agent.loops)
-    // The slot is looked at directly.
-    .filter(([loop]) => loop !== 'slot')
+    // These are looked at directly.
+    .filter(([loop]) => loop !== 'slot' && loop !== 'schema')
     .map(
       ([loop, trouble]): Finding => ({
         id: `agent-${loop}`,

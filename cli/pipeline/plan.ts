@@ -1,6 +1,6 @@
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import { loadRecords, observeTarget } from '../components/clickhouse/observe.ts';
-import { databasesOf, targetChanges } from '../components/clickhouse/prepare.ts';
+import { databasesOf, reshapedTables, targetChanges } from '../components/clickhouse/prepare.ts';
 import { Connect } from '../components/connect/client.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { readCatalog } from '../components/postgres/catalog.ts';
@@ -24,6 +24,7 @@ import {
   CH_CDC,
   OWN_TABLES,
   tableLabel,
+  tableLabelKey,
   topicCollision,
   topicName,
 } from '../core/names.ts';
@@ -41,6 +42,7 @@ import type { SourceTable } from '../core/source.ts';
 import { pgLiteral } from '../lib/sql.ts';
 import { type Desired, desiredOf } from './desired.ts';
 import { slotFloor, tableFloor } from './floor.ts';
+import { reloadState } from './reload.ts';
 import type { Stack } from './stack.ts';
 
 export interface SourceReport {
@@ -50,6 +52,8 @@ export interface SourceReport {
   readonly findings: readonly Finding[];
   /** Those that are about one table. */
   readonly ofTable: ReadonlyMap<SourceTable, readonly Finding[]>;
+  /** What is wrong with tables that are left out for it. */
+  readonly leftOut?: readonly Finding[];
 }
 
 /** What reading the source takes; a source can be looked at before any stack runs. */
@@ -105,18 +109,52 @@ export interface Plan {
   readonly changes: readonly Change[];
   /** Tables whose existing rows are not loaded, or not completely. */
   readonly toLoad: readonly string[];
+  /** Tables whose storage has to change its columns or its key. */
+  readonly reshaped: readonly string[];
+  /** Tables whose rows are to be loaded again, since their form has changed. */
+  readonly toReload: readonly string[];
+  /** Tables of which is not known which form they had when they were loaded. */
+  readonly unknownShape: readonly string[];
+}
+
+export interface PlanOptions {
+  /** Go on without new tables that cannot be copied, instead of refusing all. */
+  readonly leaveOut?: boolean;
+}
+
+/** Tables that are not copied yet and have errors are left out; their findings turn to warnings. */
+function withoutRefused(source: SourceReport): SourceReport {
+  const copied = new Set((source.observed.publication ?? []).map(tableLabelKey));
+  const refused = source.tables.filter(
+    (table) =>
+      !copied.has(tableLabelKey(table)) &&
+      source.ofTable.get(table)?.some((finding) => finding.severity === 'error'),
+  );
+  const theirs = refused.flatMap((table) => source.ofTable.get(table) ?? []);
+  const key = (finding: Finding) => JSON.stringify([finding.id, finding.subject]);
+  const keys = new Set(theirs.map(key));
+  return {
+    ...source,
+    tables: source.tables.filter((table) => !refused.includes(table)),
+    findings: source.findings.filter((finding) => !keys.has(key(finding))),
+    leftOut: theirs.filter((finding) => finding.severity === 'error'),
+  };
 }
 
 /** What `apply` would do. Servers that are empty yet are fine; none is changed. */
-export async function makePlan(stack: Stack): Promise<Plan> {
-  const source = await inspectSource(stack);
+export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise<Plan> {
+  const inspected = await inspectSource(stack);
+  const source = options.leaveOut ? withoutRefused(inspected) : inspected;
   refuseOnErrors(source.findings);
   const desired = desiredOf(stack, source.tables);
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
   try {
     const databases = await databasesOf(clickhouse);
     const observed = await observeTarget(clickhouse, desired.target.databases);
+    const reshaped = reshapedTables(desired.target, observed).map(tableLabel);
     const toLoad: string[] = [];
+    const toReload: string[] = [];
+    const unknownShape: string[] = [];
     const hasLoads = observed.has(objectKey({ database: CH_CDC.database, name: CH_CDC.loads }));
     const floor =
       hasLoads && isUsable(source.observed.slot)
@@ -126,15 +164,21 @@ export async function makePlan(stack: Stack): Promise<Plan> {
       const own =
         floor === undefined ? undefined : await tableFloor(clickhouse, table.source, floor);
       const records = own === undefined ? undefined : await loadRecords(clickhouse, table, own);
-      if (records?.get('')?.state !== 'done') toLoad.push(tableLabel(table));
+      const label = tableLabel(table);
+      if (records?.get('')?.state !== 'done') toLoad.push(label);
+      if (own === undefined) continue;
+      const { needed, shapeKnown } = await reloadState(clickhouse, table.source);
+      if (needed || reshaped.includes(label)) toReload.push(label);
+      else if (!shapeKnown) unknownShape.push(label);
     }
+    const loads = [...new Set([...toLoad, ...toReload])];
     const changes = [
       ...targetChanges(desired.target, observed, databases),
       ...sourceChanges(stack, source),
       ...(await topicChanges(stack, desired)),
       ...(await connectorChanges(stack, desired)),
       ...desired.tables
-        .filter((table) => toLoad.includes(tableLabel(table)))
+        .filter((table) => loads.includes(tableLabel(table)))
         .map(
           (table): Change => ({
             component: 'clickhouse',
@@ -144,7 +188,7 @@ export async function makePlan(stack: Stack): Promise<Plan> {
           }),
         ),
     ];
-    return { source, desired, changes, toLoad };
+    return { source, desired, changes, toLoad, reshaped, toReload, unknownShape };
   } finally {
     await clickhouse.close();
   }

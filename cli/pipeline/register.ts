@@ -1,5 +1,7 @@
 import { firstLines } from '../components/connect/check.ts';
 import { Connect } from '../components/connect/client.ts';
+import { withPostgres } from '../components/postgres/client.ts';
+import { slotReader } from '../components/postgres/observe.ts';
 import { connectorDiff } from '../core/plan.ts';
 import { Problem } from '../core/problems.ts';
 import { StopWaiting, WaitTimeout, waitFor } from '../lib/wait.ts';
@@ -34,12 +36,31 @@ export async function registerConnector(
       throw new Problem('CONNECTOR_INVALID', { detail: complaints.join('\n') });
   }
   if (options.dryRun) return { result, different };
-  if (result !== 'unchanged') await connect.put(connector, config);
-  await waitUntilRunning(connect, connector);
-  return { result, different };
+  if (result === 'unchanged') {
+    await waitUntilRunning(connect, connector);
+    return { result, different };
+  }
+  return withPostgres(stack.endpoints.postgres, async (client) => {
+    const before = await slotReader(client, stack.names.slot);
+    await connect.put(connector, config);
+    await waitUntilRunning(connect, connector, async () => {
+      const reader = await slotReader(client, stack.names.slot);
+      return reader !== undefined && reader !== before;
+    });
+    return { result, different };
+  });
 }
 
-async function waitUntilRunning(connect: Connect, name: string): Promise<void> {
+/**
+ * @param reads whether the task that runs is one with the new configuration. Connect says RUNNING of
+ *   the old one for a while, and that one passes over the changes of a table it does not know: what
+ *   is read from the source before the new one reads the slot could be outdated for good.
+ */
+async function waitUntilRunning(
+  connect: Connect,
+  name: string,
+  reads: () => Promise<boolean> = async () => true,
+): Promise<void> {
   try {
     await waitFor(`connector ${name}`, { timeoutMs: 60_000, everyMs: 100 }, async () => {
       const status = await connect.status(name);
@@ -55,6 +76,7 @@ async function waitUntilRunning(connect: Connect, name: string): Promise<void> {
         return { ready: true };
       const running =
         status.tasks.length > 0 && status.tasks.every((task) => task.state === 'RUNNING');
+      if (running && !(await reads())) return { seen: 'the slot has no new reader yet' };
       return running
         ? { ready: true }
         : {

@@ -1,15 +1,14 @@
 import { ClickHouse } from '../components/clickhouse/client.ts';
-import { loadRecords, recordLoad } from '../components/clickhouse/observe.ts';
-import { withPostgres } from '../components/postgres/client.ts';
-import { loadVersion } from '../components/postgres/prepare.ts';
+import { loadRecords } from '../components/clickhouse/observe.ts';
 import type { TablePlan } from '../core/ddl.ts';
 import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
 import { withApplyLock } from './apply.ts';
 import { desiredOf } from './desired.ts';
-import { type ExistingEvents, type ExistingLoad, loadExisting, type Method } from './existing.ts';
+import type { ExistingEvents, ExistingLoad, Method } from './existing.ts';
 import { slotFloor, tableFloor } from './floor.ts';
 import { inspectSource, refuseOnErrors } from './plan.ts';
+import { loadAgain, recordDone } from './reload.ts';
 import type { Stack } from './stack.ts';
 import { chooseTables } from './verify.ts';
 
@@ -17,9 +16,6 @@ export interface TableSnapshot extends ExistingLoad {
   /** It went on with what an earlier command had begun. */
   readonly resumed: boolean;
 }
-
-/** Kept among the loads, as a record of floor 0, like the floors. */
-const RECORD = 'snapshot';
 
 /**
  * Loads tables again while changes flow, and ends rows that the source does not have. A snapshot
@@ -45,12 +41,10 @@ export async function snapshotTables(
       for (const plan of chosen) {
         signal.throwIfAborted();
         const floor = await floorOf(stack, clickhouse, plan);
-        const begun = await unfinished(clickhouse, plan, floor);
-        const version = begun ?? (await begin(stack, clickhouse, plan, signal, events));
         const options = { method, signal, events };
-        const loaded = await loadExisting(stack, plan, desired.lanes, version, options);
-        await record(clickhouse, plan, 'done');
-        results.push({ ...loaded, resumed: begun !== undefined });
+        const again = await loadAgain(stack, clickhouse, plan, desired.lanes, floor, options);
+        await recordDone(clickhouse, plan.source);
+        results.push({ ...again.loaded, resumed: again.resumed });
       }
       return results;
     } finally {
@@ -67,36 +61,4 @@ async function floorOf(stack: Stack, clickhouse: ClickHouse, plan: TablePlan): P
   if (own === undefined || records?.get('')?.state !== 'done')
     throw new Problem('TABLE_NOT_APPLIED', { table: tableLabel(plan) });
   return own;
-}
-
-/** Version of a snapshot of this very table that was begun and not finished. */
-async function unfinished(
-  clickhouse: ClickHouse,
-  plan: TablePlan,
-  floor: bigint,
-): Promise<bigint | undefined> {
-  const found = (await loadRecords(clickhouse, plan, 0n)).get(RECORD);
-  const [version, oid] = found?.state.split(':') ?? [];
-  if (version === undefined || Number(oid) !== plan.source.oid || BigInt(version) <= floor)
-    return undefined;
-  return BigInt(version);
-}
-
-async function begin(
-  stack: Stack,
-  clickhouse: ClickHouse,
-  plan: TablePlan,
-  signal: AbortSignal,
-  events: ExistingEvents,
-): Promise<bigint> {
-  events.step(`waiting for transactions that have written to end`);
-  const version = await withPostgres(stack.endpoints.postgres, (client) =>
-    loadVersion(client, signal),
-  );
-  await record(clickhouse, plan, `${version}:${plan.source.oid}`);
-  return version;
-}
-
-async function record(clickhouse: ClickHouse, plan: TablePlan, state: string): Promise<void> {
-  await recordLoad(clickhouse, plan, 0n, { chunk: RECORD, state, rows: 0 });
 }

@@ -52,7 +52,7 @@ export function attach(context: Context, options: { file?: string | undefined })
   return stackOf(loaded, context);
 }
 
-export function stackOf(loaded: LoadedConfig, context: Context): Stack {
+export function stackOf(loaded: LoadedConfig, context: Pick<Context, 'env'>): Stack {
   const layout = layoutOf(loaded.directory);
   const agent = liveState(layout);
   if (

@@ -48,6 +48,19 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY (schema_name, table_name)
 COMMENT 'cdc storage 62051ce1a86372c2';
 
+CREATE TABLE IF NOT EXISTS `cdc`.`history`
+(
+    at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
+    by LowCardinality(String),
+    changes Array(String),
+    statements Array(String),
+    seconds Float64,
+    result String
+)
+ENGINE = MergeTree
+ORDER BY at
+COMMENT 'cdc storage 5fd2f0dc3cf8ee2a';
+
 CREATE TABLE IF NOT EXISTS `cdc`.`heartbeats`
 (
     beat Int64,

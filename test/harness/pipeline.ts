@@ -94,6 +94,7 @@ export function table(
     estimatedRows: 0,
     bytes: 0,
     unlogged: false,
+    shape: { columns: '', touched: '', files: '' },
     ...options,
   };
 }

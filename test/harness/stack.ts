@@ -43,7 +43,8 @@ export async function setup(project: TestProject): Promise<(() => Promise<void>)
     timeout: 600_000,
   });
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'cdc-stack-')));
-  writeFileSync(join(directory, 'cdc.yaml'), 'ports: auto\n');
+  // Tests that say `cdc apply` mean to be the ones who do it.
+  writeFileSync(join(directory, 'cdc.yaml'), 'ports: auto\nagent: { schema_changes: report }\n');
   const tearDown = async () => {
     await cdc(directory, 'down', '--delete-data');
     const left = findMarked(`CDC_STACK=${join(directory, '.cdc')}`);

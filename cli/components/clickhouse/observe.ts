@@ -25,8 +25,10 @@ export async function observeTarget(
     table: string;
     name: string;
     type: string;
+    is_in_sorting_key: number;
+    default_kind: string;
   }>(
-    `SELECT database, table, name, type FROM system.columns
+    `SELECT database, table, name, type, is_in_sorting_key, default_kind FROM system.columns
       WHERE database IN ({databases:Array(String)}) ORDER BY database, table, position`,
     { databases },
   );
@@ -41,7 +43,12 @@ export async function observeTarget(
       kind: mark?.kind,
       columns: columns
         .filter((c) => c.database === row.database && c.table === row.name)
-        .map(({ name, type }) => ({ name, type })),
+        .map(({ name, type, is_in_sorting_key, default_kind }) => ({
+          name,
+          type,
+          isKey: is_in_sorting_key === 1,
+          isComputed: !['', 'DEFAULT'].includes(default_kind),
+        })),
     });
   }
   return found;

@@ -1,4 +1,4 @@
-import type { TargetObject } from '../../core/ddl.ts';
+import type { StorageObject, TablePlan, TargetObject } from '../../core/ddl.ts';
 import { CH_CDC } from '../../core/names.ts';
 import {
   type Change,
@@ -10,6 +10,7 @@ import {
   type ObservedObject,
   objectKey,
 } from '../../core/plan.ts';
+import { isReshaped, reshapeStatements } from '../../core/reshape.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
 
@@ -39,17 +40,47 @@ export function targetChanges(
   // What reads goes first, so that nothing passes through a half-changed lane.
   changes.push(...stale.map(dropChange));
   for (const object of desired.own) changes.push(...storageChanges(object, observed));
+  const reshaped = reshapedTables(desired, observed);
   for (const table of desired.tables) {
-    changes.push(...storageChanges(table.storage, observed));
-    changes.push(...replaceable(table.view, observed));
+    const found = reshaped.includes(table.plan) && observed.get(objectKey(table.storage));
+    if (found) changes.push(reshapeChange(table.storage, found));
+    else changes.push(...storageChanges(table.storage, observed));
+    changes.push(...viewChanges(table, observed, reshaped.includes(table.plan)));
   }
-  for (const lane of desired.lanes) changes.push(...laneChanges(lane, observed));
+  const views = new Set(reshaped.map(({ names }) => objectKey({ ...names, name: names.mv })));
+  for (const lane of desired.lanes) changes.push(...laneChanges(lane, observed, views));
   return changes;
 }
 
-function replaceable(object: TargetObject, observed: Observed): Change[] {
+/** Tables whose storage has to change its columns or its key. */
+export function reshapedTables(desired: DesiredTarget, observed: Observed): TablePlan[] {
+  return desired.tables
+    .filter(({ storage }) => isReshaped(storage, observed.get(objectKey(storage))))
+    .map(({ plan }) => plan);
+}
+
+function reshapeChange(storage: StorageObject, found: ObservedObject): Change {
+  const sql = reshapeStatements(storage, found);
+  return {
+    component: 'clickhouse',
+    action: sql.some((statement) => statement.startsWith('DROP TABLE')) ? 'replace' : 'alter',
+    object: `table ${label(storage)}`,
+    sql,
+  };
+}
+
+/** A view converts to the types that its storage had when the view was made. */
+function viewChanges(
+  { storage, view: object }: DesiredTarget['tables'][number],
+  observed: Observed,
+  reshaped: boolean,
+): Change[] {
   const found = observed.get(objectKey(object));
-  if (found?.digest === digestOf(object)) return [];
+  const stored = new Map(
+    observed.get(objectKey(storage))?.columns.map(({ name, type }) => [name, type]),
+  );
+  const hasTypes = found?.columns.every(({ name, type }) => stored.get(name) === type);
+  if (!reshaped && hasTypes && found?.digest === digestOf(object)) return [];
   return [
     {
       component: 'clickhouse',
@@ -104,10 +135,15 @@ function missingColumns(object: TargetObject, found: ObservedObject): string[] {
 }
 
 /** A lane is changed as a whole: reading stops, its parts are made anew, reading starts. */
-function laneChanges(lane: DesiredLane, observed: Observed): Change[] {
+function laneChanges(
+  lane: DesiredLane,
+  observed: Observed,
+  reshaped: ReadonlySet<string>,
+): Change[] {
   const parts = [lane.queue, ...lane.behind, lane.reader];
   const different = parts.filter(
-    (part) => observed.get(objectKey(part))?.digest !== digestOf(part),
+    (part) =>
+      observed.get(objectKey(part))?.digest !== digestOf(part) || reshaped.has(objectKey(part)),
   );
   if (different.length === 0) return [];
   const sql: string[] = [`DROP VIEW IF EXISTS ${sqlName(lane.reader)} SYNC`];

@@ -8,7 +8,10 @@ SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS "table", c.relkind 
        pg_table_size(c.oid) AS bytes, c.relpersistence AS persistence,
        coalesce(k.columns, '[]'::json) AS key, coalesce(k.is_primary, false) AS key_is_primary,
        EXISTS (SELECT 1 FROM pg_index p
-                WHERE p.indrelid = c.oid AND p.indisprimary AND NOT p.indimmediate) AS key_is_deferrable
+                WHERE p.indrelid = c.oid AND p.indisprimary AND NOT p.indimmediate) AS key_is_deferrable,
+       s.columns AS shape_columns, s.touched AS shape_touched,
+       coalesce((SELECT md5(string_agg(pg_relation_filenode(p.relid)::text, ',' ORDER BY p.relid::oid))
+                   FROM pg_partition_tree(c.oid) p), pg_relation_filenode(c.oid)::text, '') AS shape_files
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN LATERAL (
     SELECT i.indisprimary AS is_primary, i.columns
@@ -22,6 +25,10 @@ SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS "table", c.relkind 
        AND (i.indisreplident OR c.relreplident <> 'i') AND (i.indisprimary OR c.relreplident <> 'd')
      ORDER BY i.indisreplident DESC, i.indisprimary DESC, i.indexrelid
      LIMIT 1) k ON true
+ CROSS JOIN LATERAL (
+    SELECT md5(string_agg(concat_ws(' ', a.attnum, a.atttypid, a.atttypmod, a.attname), e'\\n' ORDER BY a.attnum)) AS columns,
+           md5(string_agg(a.xmin::text, ',' ORDER BY a.attnum)) AS touched
+      FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) s
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'
    AND n.nspname NOT LIKE 'pg\\_temp%'
@@ -71,6 +78,9 @@ interface TableRow {
   key: string;
   key_is_primary: string;
   key_is_deferrable: string;
+  shape_columns: string | null;
+  shape_touched: string | null;
+  shape_files: string;
 }
 
 interface ColumnRow {
@@ -118,6 +128,11 @@ export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]>
     estimatedRows: Number(row.rows),
     bytes: Number(row.bytes),
     unlogged: row.persistence === 'u',
+    shape: {
+      columns: row.shape_columns ?? '',
+      touched: row.shape_touched ?? '',
+      files: row.shape_files,
+    },
   }));
 }
 
@@ -146,4 +161,51 @@ function columnOf(row: ColumnRow): SourceColumn {
     length: !isNumeric && sized ? typmod - 4 : undefined,
     notNull: row.notnull === 't',
   };
+}
+
+/**
+ * A digest of everything in the catalog on which the copy's form depends, of the tables that the
+ * patterns choose and of those in the publication: cheap enough to be asked twice a second.
+ */
+export async function catalogFingerprint(
+  client: pg.ClientBase,
+  options: {
+    publication: string;
+    include: readonly string[];
+    exclude: readonly string[];
+  },
+): Promise<string> {
+  const patterns = [options.include, options.exclude].map((list) => list.map(likePattern));
+  const found = await client.query<{ digest: string }>(FINGERPRINT, [
+    options.publication,
+    ...patterns,
+  ]);
+  return found.rows[0]?.digest ?? '';
+}
+
+const FINGERPRINT = `
+WITH chosen AS (
+  SELECT c.oid, concat_ws(' ', c.oid, c.relkind, c.relreplident, c.relpersistence, c.relispartition, n.nspname, c.relname, r.oid) AS line
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_publication p ON p.pubname = $1
+    LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = c.oid
+   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT c.relispartition
+     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+     AND (r.oid IS NOT NULL OR n.nspname || '.' || c.relname LIKE ANY ($2::text[])
+          AND NOT n.nspname || '.' || c.relname LIKE ANY ($3::text[]))
+)
+SELECT md5(concat_ws(e'\\n',
+  (SELECT string_agg(line, e'\\n' ORDER BY oid) FROM chosen),
+  (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.xmin, a.attname), e'\\n' ORDER BY a.attrelid, a.attnum)
+     FROM pg_attribute a JOIN chosen ON a.attrelid = chosen.oid WHERE a.attnum > 0),
+  (SELECT string_agg(concat_ws(' ', i.indexrelid, i.xmin, i.indisvalid), e'\\n' ORDER BY i.indexrelid)
+     FROM pg_index i JOIN chosen ON i.indrelid = chosen.oid))) AS digest`;
+
+/** As in core/select.ts, for LIKE. */
+function likePattern(pattern: string): string {
+  const full = pattern.includes('.') ? pattern : `public.${pattern}`;
+  return full
+    .replace(/[\\%_]/g, '\\$&')
+    .replaceAll('*', '%')
+    .replaceAll('?', '_');
 }

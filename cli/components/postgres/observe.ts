@@ -78,6 +78,16 @@ export async function observeSource(
   };
 }
 
+/** Process of the server that sends a slot's changes to its reader; undefined while nobody reads. */
+export async function slotReader(client: pg.ClientBase, name: string): Promise<number | undefined> {
+  const found = await client.query<{ pid: string | null }>(
+    'SELECT active_pid AS pid FROM pg_replication_slots WHERE slot_name = $1',
+    [name],
+  );
+  const pid = found.rows[0]?.pid;
+  return pid ? Number(pid) : undefined;
+}
+
 export async function observeSlot(
   client: pg.ClientBase,
   name: string,

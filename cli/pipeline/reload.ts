@@ -1,0 +1,157 @@
+import type { ClickHouse } from '../components/clickhouse/client.ts';
+import { forgetDeadLetters } from '../components/clickhouse/load.ts';
+import { loadRecords, recordLoad } from '../components/clickhouse/observe.ts';
+import { withKafkaAdmin } from '../components/kafka/client.ts';
+import { readThrough } from '../components/kafka/topics.ts';
+import { withPostgres } from '../components/postgres/client.ts';
+import { loadVersion } from '../components/postgres/prepare.ts';
+import type { TablePlan } from '../core/ddl.ts';
+import type { Lane } from '../core/lanes.ts';
+import { mayDiffer, type SourceTable, shapeText } from '../core/source.ts';
+import { passBarrier } from './barrier.ts';
+import { type ExistingEvents, type ExistingLoad, loadExisting, type Method } from './existing.ts';
+import type { Stack } from './stack.ts';
+import { laneOf } from './verify.ts';
+
+/**
+ * Loading a table again while changes flow. Both kinds are kept among the loads, as records of floor
+ * 0: what is to be done, and the form that the table had when the copy was last loaded.
+ */
+const RECORD = 'snapshot';
+const SHAPE = 'shape';
+/** To be loaded again; at which version is decided when nothing stores the old form any more. */
+const NEEDED = 'needed';
+/** A loading that `apply` began, after a change of the table's form. */
+const OF_APPLY = 'apply';
+const FLOW_MS = 600_000;
+
+export interface ReloadOptions {
+  readonly method: Method;
+  readonly signal: AbortSignal;
+  readonly events: ExistingEvents;
+}
+
+/** What the copy lacks of a table that was loaded before; the shape is absent in older copies. */
+export async function reloadState(
+  clickhouse: ClickHouse,
+  table: SourceTable,
+): Promise<{ needed: boolean; shapeKnown: boolean }> {
+  const records = await loadRecords(clickhouse, table, 0n);
+  const loaded = records.get(SHAPE)?.state;
+  const [begun, oid, by] = records.get(RECORD)?.state.split(':') ?? [];
+  const pending = Number(oid) === table.oid && (begun === NEEDED || by === OF_APPLY);
+  const [shape = '', ofOid] = loaded?.split(':') ?? [];
+  // Another table's of the same name, which was dropped: this one is loaded for the first time.
+  const shapeKnown = Number(ofOid) === table.oid;
+  return { needed: pending || (shapeKnown && mayDiffer(table.shape, shape)), shapeKnown };
+}
+
+/** The form of the table as it was before its rows were read. */
+export async function recordShape(clickhouse: ClickHouse, table: SourceTable): Promise<void> {
+  const state = `${shapeText(table.shape)}:${table.oid}`;
+  await recordLoad(clickhouse, table, 0n, { chunk: SHAPE, state, rows: 0 });
+}
+
+/** Before storage changes its form: should this command end, the next one loads the table again. */
+export async function requireReload(clickhouse: ClickHouse, table: SourceTable): Promise<void> {
+  await record(clickhouse, table, `${NEEDED}:${table.oid}`);
+}
+
+/** Loads a table again after its form has changed; goes on with what an earlier command began. */
+export async function reloadTable(
+  stack: Stack,
+  clickhouse: ClickHouse,
+  plan: TablePlan,
+  lanes: readonly Lane[],
+  floor: bigint,
+  options: ReloadOptions,
+): Promise<ExistingLoad> {
+  const { loaded, version } = await loadAgain(stack, clickhouse, plan, lanes, floor, {
+    ...options,
+    by: OF_APPLY,
+  });
+  await forgetOldForm(stack, clickhouse, plan, laneOf(lanes, plan), version, options.signal);
+  await recordShape(clickhouse, plan.source);
+  await recordDone(clickhouse, plan.source);
+  return loaded;
+}
+
+/**
+ * Loads a table's rows with a version that outranks what was stored before. One that was begun and
+ * not finished is gone on with: what it has read stays right, since every change since then
+ * outranks it.
+ */
+export async function loadAgain(
+  stack: Stack,
+  clickhouse: ClickHouse,
+  plan: TablePlan,
+  lanes: readonly Lane[],
+  floor: bigint,
+  options: ReloadOptions & { by?: string },
+): Promise<{ loaded: ExistingLoad; version: bigint; resumed: boolean }> {
+  const begun = await unfinished(clickhouse, plan, floor);
+  const version = begun ?? (await begin(stack, clickhouse, plan, options));
+  const loaded = await loadExisting(stack, plan, lanes, version, options);
+  return { loaded, version, resumed: begun !== undefined };
+}
+
+export async function recordDone(clickhouse: ClickHouse, table: SourceTable): Promise<void> {
+  await record(clickhouse, table, 'done');
+}
+
+/** Version of a loading of this very table that was begun and not finished. */
+async function unfinished(
+  clickhouse: ClickHouse,
+  plan: TablePlan,
+  floor: bigint,
+): Promise<bigint | undefined> {
+  const found = (await loadRecords(clickhouse, plan, 0n)).get(RECORD);
+  const [version, oid] = found?.state.split(':') ?? [];
+  if (version === undefined || version === NEEDED || Number(oid) !== plan.source.oid)
+    return undefined;
+  return BigInt(version) > floor ? BigInt(version) : undefined;
+}
+
+async function begin(
+  stack: Stack,
+  clickhouse: ClickHouse,
+  plan: TablePlan,
+  { signal, events, by }: ReloadOptions & { by?: string },
+): Promise<bigint> {
+  events.step('waiting for transactions that have written to end');
+  const version = await withPostgres(stack.endpoints.postgres, (client) =>
+    loadVersion(client, signal),
+  );
+  const parts = [version, plan.source.oid, ...(by === undefined ? [] : [by])];
+  await record(clickhouse, plan.source, parts.join(':'));
+  return version;
+}
+
+/**
+ * Changes of the old form that met the new views, and the other way round, are dead letters: the
+ * load has put right what they were about.
+ */
+async function forgetOldForm(
+  stack: Stack,
+  clickhouse: ClickHouse,
+  plan: TablePlan,
+  lane: Lane,
+  version: bigint,
+  signal: AbortSignal,
+): Promise<void> {
+  await withPostgres(stack.endpoints.postgres, (source) =>
+    passBarrier(stack, lane, source, clickhouse, { timeoutMs: FLOW_MS, signal }),
+  );
+  await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
+    readThrough(admin, lane.names.checkGroup, lane.topics, {
+      timeoutMs: FLOW_MS,
+      signal,
+      whileMoving: true,
+    }),
+  );
+  await forgetDeadLetters(clickhouse, plan, version);
+}
+
+async function record(clickhouse: ClickHouse, table: SourceTable, state: string): Promise<void> {
+  await recordLoad(clickhouse, table, 0n, { chunk: RECORD, state, rows: 0 });
+}
