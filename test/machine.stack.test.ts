@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -14,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
-import { freePort } from '../cli/lib/ports.ts';
+import { claimPort, freePort, isPortFree } from '../cli/lib/ports.ts';
 import { cleanEnvironment, type Ran, runCommand } from './harness/cli.ts';
 import { foreignPostgres } from './harness/postgres.ts';
 
@@ -100,6 +101,23 @@ test('without the jars and without a network, up says that, and leaves nothing h
   expect(error.cause).toContain(dead);
   expect(error.cause).toMatch(/refused/i);
   expect(readdirSync(cache)).toEqual([]);
+});
+
+test('a port that a stack took and does not listen on yet is no other stack’s, until it is killed', async () => {
+  const port = await freePort();
+  const module = join(packageRoot(), 'dist', 'lib', 'ports.js');
+  const script = `const { claimPort } = await import(${JSON.stringify(module)});
+    console.log((await claimPort(${port})) !== undefined); setInterval(() => {}, 1000);`;
+  const other = spawn(process.execPath, ['--input-type=module', '-e', script]);
+  const [said] = await once(other.stdout, 'data');
+  expect(String(said)).toBe('true\n');
+  expect(await isPortFree(port)).toBe(true);
+  expect(await claimPort(port)).toBeUndefined();
+  other.kill('SIGKILL');
+  await once(other, 'exit');
+  const claimed = await claimPort(port);
+  expect(claimed).toBeDefined();
+  claimed?.release();
 });
 
 test('where user namespaces are closed, PostgreSQL runs as an ordinary user and leaves nothing', async () => {

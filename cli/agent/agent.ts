@@ -24,7 +24,7 @@ import { Supervisor } from '../runtimes/embedded/supervisor.ts';
 import { findJava } from '../runtimes/embedded/toolchain.ts';
 import { chooseRuntime, resolveEndpoints } from '../runtimes/resolve.ts';
 import { ControlLoops } from './loops.ts';
-import { choosePorts } from './ports.ts';
+import { type ClaimedPorts, choosePorts } from './ports.ts';
 import { SchemaWatch } from './schema.ts';
 import { type AgentPhase, type AgentState, readState, stackMarker, writeState } from './state.ts';
 
@@ -79,6 +79,7 @@ class Agent {
   private phase: AgentPhase = 'starting';
   private ports: EmbeddedPorts | undefined;
   private supervisor: Supervisor | undefined;
+  private claimed: ClaimedPorts | undefined;
   private problem: Problem | undefined;
 
   constructor(
@@ -157,7 +158,8 @@ class Agent {
     const choice = chooseRuntime(config);
     if (choice.servers.length === 0) return;
     requireRoom(this.layout.root, false);
-    this.ports = await choosePorts(config, choice.servers, previous);
+    this.claimed = await choosePorts(config, choice.servers, previous);
+    this.ports = this.claimed.ports;
     this.publish();
     const java = needsJava(choice.servers) ? findJava(this.env) : '';
     const setting: ServerSetting = {
@@ -187,6 +189,7 @@ class Agent {
   private async stop(): Promise<void> {
     if (this.phase !== 'failed') this.setPhase('stopping');
     await this.supervisor?.stop();
+    this.claimed?.release();
     if (this.phase !== 'failed') this.setPhase('stopped');
     this.publish();
   }

@@ -1,9 +1,16 @@
 import { type Config, DEFAULT_PORTS, type PortName } from '../config/schema.ts';
 import { Problem } from '../core/problems.ts';
-import { freePort, isPortFree, portOwner } from '../lib/ports.ts';
+import type { FileLock } from '../lib/lock.ts';
+import { claimPort, freePort, isPortFree, portOwner } from '../lib/ports.ts';
 import type { EmbeddedPorts } from '../runtimes/embedded/layout.ts';
 import { EMBEDDED_SERVERS } from '../runtimes/embedded/registry.ts';
 import type { ServerName } from '../runtimes/endpoints.ts';
+
+/** Ports that this process has for itself, until it releases them or ends. */
+export interface ClaimedPorts {
+  readonly ports: EmbeddedPorts;
+  release(): void;
+}
 
 /**
  * Ports for the servers that run here. With `ports: auto` those of the last start are kept where
@@ -13,16 +20,32 @@ export async function choosePorts(
   config: Config,
   servers: readonly ServerName[],
   previous: EmbeddedPorts | undefined,
-): Promise<EmbeddedPorts> {
+): Promise<ClaimedPorts> {
   const auto = config.ports === 'auto';
-  const wanted: Record<PortName, number> = config.ports === 'auto' ? DEFAULT_PORTS : config.ports;
-  const chosen: Record<string, number> = { ...wanted, kafka_controller: 0 };
-  for (const server of servers) {
-    for (const name of EMBEDDED_SERVERS[server].ports) {
-      chosen[name] = await choosePort(name, auto, previous?.[name], wanted, server, chosen);
+  const ports: Record<string, number> = { ...wantedPorts(config), kafka_controller: 0 };
+  const claims: FileLock[] = [];
+  const release = () => {
+    for (const claim of claims) claim.release();
+  };
+  const claim = async (port: number | undefined): Promise<number | undefined> => {
+    const lock = port ? await claimPort(port) : undefined;
+    if (lock) claims.push(lock);
+    return lock && port;
+  };
+  try {
+    for (const { server, name } of portsOf(servers)) {
+      if (auto || name === 'kafka_controller') {
+        ports[name] =
+          (await claim(previous?.[name])) ?? (await claim(ports[name])) ?? (await claimAny(claim));
+      } else if ((await claim(ports[name])) === undefined) {
+        throw inUse(server, ports[name] ?? 0);
+      }
     }
+  } catch (error) {
+    release();
+    throw error;
   }
-  return chosen as EmbeddedPorts;
+  return { ports: ports as EmbeddedPorts, release };
 }
 
 /** Names the first wanted port that is taken; with `ports: auto` there is none. */
@@ -30,26 +53,31 @@ export async function checkPortsFree(
   config: Config,
   servers: readonly ServerName[],
 ): Promise<void> {
-  await choosePorts(config, servers, undefined);
+  if (config.ports === 'auto') return;
+  const wanted: Record<string, number> = wantedPorts(config);
+  for (const { server, name } of portsOf(servers)) {
+    const port = wanted[name];
+    if (port && !(await isPortFree(port))) throw inUse(server, port);
+  }
 }
 
-async function choosePort(
-  name: keyof EmbeddedPorts,
-  auto: boolean,
-  previous: number | undefined,
-  wanted: Record<PortName, number>,
-  server: ServerName,
-  chosen: Readonly<Record<string, number>>,
-): Promise<number> {
-  const isTaken = (port: number) =>
-    Object.entries(chosen).some(([other, p]) => other !== name && p === port);
-  if (auto || name === 'kafka_controller') {
-    if (previous && !isTaken(previous) && (await isPortFree(previous))) return previous;
-    if (name !== 'kafka_controller' && (await isPortFree(wanted[name]))) return wanted[name];
-    return freePort();
+function wantedPorts(config: Config): Record<PortName, number> {
+  return config.ports === 'auto' ? DEFAULT_PORTS : config.ports;
+}
+
+function portsOf(servers: readonly ServerName[]) {
+  return servers.flatMap((server) =>
+    EMBEDDED_SERVERS[server].ports.map((name) => ({ server, name })),
+  );
+}
+
+async function claimAny(claim: (port: number) => Promise<number | undefined>): Promise<number> {
+  for (;;) {
+    const port = await claim(await freePort());
+    if (port !== undefined) return port;
   }
-  const port = wanted[name];
-  if (!(await isPortFree(port)))
-    throw new Problem('PORT_IN_USE', { port, server, owner: portOwner(port) });
-  return port;
+}
+
+function inUse(server: ServerName, port: number): Problem {
+  return new Problem('PORT_IN_USE', { port, server, owner: portOwner(port) });
 }

@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type FileLock, tryLock } from './lock.ts';
 
 const LOOPBACK = '127.0.0.1';
 
@@ -29,6 +32,20 @@ export function freePort(): Promise<number> {
       );
     });
   });
+}
+
+/**
+ * Takes a free port for this process, or returns undefined. Its server listens only later: without
+ * this, two stacks that start at the same moment would both find the port free.
+ */
+export async function claimPort(port: number): Promise<FileLock | undefined> {
+  const folder = join(tmpdir(), `cdc-ports-${process.getuid?.() ?? 'user'}`);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const lock = tryLock(join(folder, String(port)));
+  if ('heldBy' in lock) return undefined;
+  if (await isPortFree(port)) return lock;
+  lock.release();
+  return undefined;
 }
 
 /** Who listens on a port, as people say it: `postgres (pid 4711)`; "another program" if unknown. */
