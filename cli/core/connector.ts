@@ -1,4 +1,4 @@
-import { notificationTopic, SIGNAL, type TableId, tableLabel } from './names.ts';
+import { HEARTBEAT, notificationTopic, SIGNAL, type TableId, tableLabel } from './names.ts';
 import type { Profile } from './profiles.ts';
 
 export interface CapturedTable extends TableId {
@@ -11,6 +11,8 @@ export interface ConnectorInput {
   readonly slot: string;
   readonly publication: string;
   readonly tables: readonly CapturedTable[];
+  /** Wildcards that choose them, and later ones. */
+  readonly include: readonly string[];
   readonly profile: Profile;
   readonly toastPlaceholder: string;
   readonly maxMessageBytes: number;
@@ -47,6 +49,14 @@ export function literalPattern(name: string): string {
   return name.replace(/[\\^$.|?*+()[\]{},]/g, '\\$&');
 }
 
+/** A pattern of cdc.yaml, as selectTables takes it. */
+export function wildcardPattern(pattern: string): string {
+  const full = pattern.includes('.') ? pattern : `public.${pattern}`;
+  return full.replace(/[^*?]+|[*?]/g, (part) =>
+    part === '*' ? '[\\s\\S]*' : part === '?' ? '[\\s\\S]' : literalPattern(part),
+  );
+}
+
 /**
  * Debezium tells a change of a key from another change by the message's key, and looks TOASTed
  * values up by it: it must be the key that the copy has.
@@ -79,7 +89,12 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'publication.name': input.publication,
     'publication.autocreate.mode': 'disabled',
     'publish.via.partition.root': 'true',
-    'table.include.list': input.tables.map((id) => literalPattern(tableLabel(id))).join(','),
+    // The publication has exactly the copied tables. Were they listed here, a new one would restart
+    // the connector, and what its old task still read of a new table would be left out for good.
+    'table.include.list': [
+      ...input.include.map(wildcardPattern),
+      literalPattern(tableLabel(HEARTBEAT)),
+    ].join(','),
     ...messageKeys(input.tables),
     ...(input.columns.excluded.length > 0
       ? { 'column.exclude.list': input.columns.excluded.map(literalPattern).join(',') }

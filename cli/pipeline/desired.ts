@@ -73,8 +73,8 @@ export function desiredOf(stack: Stack, captured: readonly SourceTable[]): Desir
         ...tables.map(({ schema, table, source }) =>
           source.keyIsPrimary ? { schema, table } : { schema, table, messageKey: source.key },
         ),
-        HEARTBEAT,
       ],
+      include: stack.config.source.include,
       profile: stack.profile,
       toastPlaceholder: stack.secrets.toastPlaceholder,
       maxMessageBytes: MAX_MESSAGE_BYTES,
