@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { Connect } from '../cli/components/connect/client.ts';
+import { isReadingTables } from '../cli/components/connect/control.ts';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
 import { chIdent } from '../cli/lib/sql.ts';
 import { cleanEnvironment, runCommand } from './harness/cli.ts';
@@ -269,6 +271,38 @@ test.each([
     expect(await cdcJson('verify', `${schema}.Far*`)).toMatchObject({ ok: true });
   },
 );
+
+test('a reading that Debezium cannot take up again is forgotten, and nothing else is', async () => {
+  const table = await made('goes_on', COLUMNS, `VALUES (1, 0, 'v')`);
+  const connect = new Connect(stack().endpoints.connect);
+  const { connector } = stack().names;
+  const state = async () => (await connect.status(connector))?.connector.state;
+  await connect.stop(connector);
+  await eventually('the connector to stop', 'STOPPED', state);
+  // As Debezium stores it when it is killed while it reads a table of such a name.
+  const collections = [
+    {
+      incremental_snapshot_collections_id: `${schema}.Far. of reach`,
+      incremental_snapshot_collections_additional_condition: null,
+      incremental_snapshot_collections_surrogate_key: null,
+    },
+  ];
+  const before = await connect.offsets(connector);
+  await connect.setOffsets(
+    connector,
+    before.map(({ partition, offset }) => ({
+      partition,
+      offset: { ...offset, incremental_snapshot_collections: JSON.stringify(collections) },
+    })),
+  );
+  expect(await isReadingTables(connect, connector)).toBe(true);
+  await using client = await source();
+  await client.query(`UPDATE ${table} SET n = 1`);
+  await connect.resume(connector);
+  await eventually('the reading to be forgotten', false, () => isReadingTables(connect, connector));
+  await eventually('the connector to run', 'RUNNING', state);
+  expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 1 });
+});
 
 test('a table that is not copied yet is a problem that says what to do', async () => {
   await using client = await source();

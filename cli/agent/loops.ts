@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import { Connect } from '../components/connect/client.ts';
+import { forgetReading, isReadingTables } from '../components/connect/control.ts';
 import { SLOT_WARNING_BYTES } from '../components/postgres/check.ts';
 import { connectPostgres } from '../components/postgres/client.ts';
 import { observeSlot } from '../components/postgres/observe.ts';
@@ -100,7 +101,13 @@ export class ControlLoops {
             'restarting a failed task',
           );
           await pause(wait, signal);
-          await connect.restart(name, true);
+          // Failed again at its start: what it cannot take up is a reading of tables, if there is one.
+          if (restarts > 0 && (await isReadingTables(connect, name))) {
+            this.log.warn({ connector: name }, 'forgetting the tables that it was reading');
+            await forgetReading(connect, name);
+          } else {
+            await connect.restart(name, true);
+          }
           restarts += 1;
           healthySinceMs = performance.now();
         } else {

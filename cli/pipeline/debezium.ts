@@ -4,7 +4,7 @@ import { ClickHouse } from '../components/clickhouse/client.ts';
 import { loadRecords, recordLoad } from '../components/clickhouse/observe.ts';
 import { dropReadingLane, readingLanes, runStatements } from '../components/clickhouse/prepare.ts';
 import { Connect } from '../components/connect/client.ts';
-import { statusOf } from '../components/connect/control.ts';
+import { isReadingTables, statusOf } from '../components/connect/control.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { followTopic, Silence } from '../components/kafka/notifications.ts';
 import { endOffsets, readThrough, startAt } from '../components/kafka/topics.ts';
@@ -188,12 +188,12 @@ async function endReadings(
   const connect = new Connect(stack.endpoints.connect);
   const { connector } = stack.names;
   await storedInKafka(stack, source, signal);
-  if (!(await connect.isReadingTables(connector))) return;
+  if (!(await isReadingTables(connect, connector))) return;
   const id = randomUUID();
   await sendSignal(source, stopSignal(id));
   await storedInKafka(stack, source, signal);
   await waitFor('Debezium to stop reading', { timeoutMs: STORED_MS, signal }, async () =>
-    (await connect.isReadingTables(connector)) ? { seen: 'it reads' } : { ready: true },
+    (await isReadingTables(connect, connector)) ? { seen: 'it reads' } : { ready: true },
   );
   await removeSignal(source, id);
 }

@@ -17,6 +17,12 @@ export interface ConnectorStatus {
   readonly tasks: readonly TaskStatus[];
 }
 
+/** A position in the source, by what Debezium calls a partition: one per connector. */
+export interface StoredOffset {
+  readonly partition: Readonly<Record<string, unknown>>;
+  readonly offset: Readonly<Record<string, unknown>> | null;
+}
+
 interface ValidationAnswer {
   error_count: number;
   configs: { value: { name: string; errors: string[] } }[];
@@ -115,16 +121,15 @@ export class Connect {
     await this.known(name, 'delete', '');
   }
 
-  /** Whether Debezium reads tables beside the stream, as of the last offsets that it stored. */
-  async isReadingTables(name: string): Promise<boolean> {
-    const answer = await this.call<{ offsets: { offset: Record<string, unknown> | null }[] }>(
-      'get',
-      `${path(name)}/offsets`,
-    );
-    return answer.data.offsets.some(({ offset }) => {
-      const tables = offset?.incremental_snapshot_collections;
-      return typeof tables === 'string' && tables !== '' && tables !== '[]';
-    });
+  /** How far a connector has come, as it stored it last. */
+  async offsets(name: string): Promise<readonly StoredOffset[]> {
+    const answer = await this.call<{ offsets: StoredOffset[] }>('get', `${path(name)}/offsets`);
+    return answer.data.offsets;
+  }
+
+  /** Of a stopped connector. */
+  async setOffsets(name: string, offsets: readonly StoredOffset[]): Promise<void> {
+    await this.known(name, 'patch', '/offsets', { offsets });
   }
 
   /** Forgets how far a stopped connector has read. */
@@ -134,10 +139,11 @@ export class Connect {
 
   private async known(
     name: string,
-    method: 'put' | 'post' | 'delete',
+    method: 'put' | 'post' | 'patch' | 'delete',
     suffix: string,
+    data?: unknown,
   ): Promise<void> {
-    const answer = await this.call(method, `${path(name)}${suffix}`, undefined, [404]);
+    const answer = await this.call(method, `${path(name)}${suffix}`, data, [404]);
     if (answer.status === 404) throw await this.missing(name);
   }
 
@@ -148,7 +154,7 @@ export class Connect {
   }
 
   private async call<T>(
-    method: 'get' | 'put' | 'post' | 'delete',
+    method: 'get' | 'put' | 'post' | 'patch' | 'delete',
     url: string,
     data?: unknown,
     accepted: readonly number[] = [],

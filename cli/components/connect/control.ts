@@ -77,6 +77,36 @@ export async function deleteConnector(
   return 'deleted';
 }
 
+const OF_READING = 'incremental_snapshot_';
+
+/** Whether Debezium reads tables beside the stream, as of the last offsets that it stored. */
+export async function isReadingTables(connect: Connect, name: string): Promise<boolean> {
+  return (await connect.offsets(name)).some(({ offset }) => {
+    const tables = offset?.[`${OF_READING}collections`];
+    return typeof tables === 'string' && tables !== '' && tables !== '[]';
+  });
+}
+
+/**
+ * Lets Debezium forget the tables that it reads beside the stream, and nothing else. It stores them
+ * in a form in which it cannot read back every name and key, and then fails at every start.
+ */
+export async function forgetReading(connect: Connect, name: string): Promise<void> {
+  const offsets = (await connect.offsets(name)).map(({ partition, offset }) => {
+    const kept = Object.entries(offset ?? {}).filter(([key]) => !key.startsWith(OF_READING));
+    return { partition, offset: Object.fromEntries(kept) };
+  });
+  await connect.stop(name);
+  await settle(name, async () => {
+    const status = await statusOf(connect, name);
+    return status.connector.state === 'STOPPED' && status.tasks.length === 0
+      ? { ready: true }
+      : { seen: stateLine(status) };
+  });
+  await connect.setOffsets(name, offsets);
+  await connect.resume(name);
+}
+
 async function reach(connect: Connect, name: string, state: 'RUNNING' | 'PAUSED'): Promise<void> {
   await settle(name, async () => {
     const status = await statusOf(connect, name);
