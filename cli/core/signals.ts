@@ -38,6 +38,8 @@ export function stopSignal(id: string): DebeziumSignal {
 export type ReadingNews =
   | { readonly kind: 'progress'; readonly done: number; readonly totalRows: number }
   | { readonly kind: 'done'; readonly rows: number }
+  /** It joined after Debezium read the catalog, and has not changed since. */
+  | { readonly kind: 'unknown'; readonly detail: string }
   | { readonly kind: 'failed'; readonly detail: string };
 
 interface Notification {
@@ -53,16 +55,17 @@ export function readingNews(message: string, table: TableId): ReadingNews | unde
   const label = tableLabel(table);
   if (aggregate_type !== 'Incremental Snapshot') return undefined;
   if (type === 'DATA_COLLECTIONS_RESOLVED' && !data.data_collections?.includes(label))
-    return { kind: 'failed', detail: 'Debezium does not find it by its name' };
+    return { kind: 'unknown', detail: 'Debezium does not find it by its name' };
   if (type === 'IN_PROGRESS' && data.current_collection_in_progress === label) {
     const of = Math.max(1, Number(data.total_chunks ?? 1));
     const done = Math.min(1, Number(data.chunk_index ?? 0) / of);
     return { kind: 'progress', done, totalRows: Number(data.total_rows ?? 0) };
   }
   if (type === 'TABLE_SCAN_COMPLETED' && data.scanned_collection === label) {
-    return data.status === 'SUCCEEDED' || data.status === 'EMPTY'
-      ? { kind: 'done', rows: Number(data.total_rows_scanned ?? 0) }
-      : { kind: 'failed', detail: `Debezium says ${data.status ?? 'nothing'}` };
+    if (data.status === 'SUCCEEDED' || data.status === 'EMPTY')
+      return { kind: 'done', rows: Number(data.total_rows_scanned ?? 0) };
+    const detail = `Debezium says ${data.status ?? 'nothing'}`;
+    return { kind: data.status === 'UNKNOWN_SCHEMA' ? 'unknown' : 'failed', detail };
   }
   return type === 'ABORTED'
     ? { kind: 'failed', detail: 'Debezium was told to stop reading' }

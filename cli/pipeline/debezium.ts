@@ -26,6 +26,7 @@ import { Problem } from '../core/problems.ts';
 import { readingNews, readSignal, stopSignal } from '../core/signals.ts';
 import { waitFor } from '../lib/wait.ts';
 import type { LoadProgress, LoadResult } from './load.ts';
+import { restartReader } from './register.ts';
 import type { Stack } from './stack.ts';
 
 /** Debezium stores its offsets every minute at the latest, unless the worker says otherwise. */
@@ -48,6 +49,29 @@ const RECORD = 'debezium';
 /** Its state instead of a reading that Debezium gave up. */
 const FAILED = 'failed';
 
+/** Has Debezium read a table, after a restart where it does not know the table yet. */
+export async function loadByDebezium(
+  stack: Stack,
+  plan: TablePlan,
+  version: bigint,
+  signal: AbortSignal,
+  onProgress: (progress: LoadProgress) => void,
+): Promise<LoadResult> {
+  const read = () => readOnce(stack, plan, version, signal, onProgress);
+  try {
+    return await read().catch(async (error) => {
+      if (!(error instanceof UnknownTable)) throw error;
+      // It would take up what it has stored of the reading, and cannot read every name back.
+      await withPostgres(stack.endpoints.postgres, (source) => endReadings(stack, source, signal));
+      await restartReader(stack);
+      return read();
+    });
+  } catch (error) {
+    if (!(error instanceof GivenUp)) throw error;
+    throw new Problem('LOAD_FAILED', { table: tableLabel(plan), detail: error.message });
+  }
+}
+
 /**
  * Has Debezium read a table beside the stream, for a ClickHouse that cannot reach the source. Its
  * rows go through the table's topic. A lane of this reading's own takes them from there, from an
@@ -55,7 +79,7 @@ const FAILED = 'failed';
  * that Debezium gives them will not do: a transaction that was open when they were read has earlier
  * positions, and they must not outrank its changes.)
  */
-export async function loadByDebezium(
+async function readOnce(
   stack: Stack,
   plan: TablePlan,
   version: bigint,
@@ -91,7 +115,10 @@ export async function loadByDebezium(
             seconds: seconds(),
             done,
           }),
-        );
+        ).catch(async (error) => {
+          if (error instanceof GivenUp) await removeSignal(source, reading.id);
+          throw error;
+        });
         await storedInKafka(stack, source, signal);
         await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
           readThrough(admin, lane.names.group, lane.topics, { timeoutMs: ARRIVAL_MS, signal }),
@@ -107,9 +134,9 @@ export async function loadByDebezium(
       return { table, rows, seconds: seconds(), misfits: undefined, resumedChunks: found ? 1 : 0 };
     });
   } catch (error) {
-    if (!(error instanceof GivenUp)) throw error;
-    await recordLoad(clickhouse, plan, version, { chunk: RECORD, state: FAILED, rows: 0 });
-    throw new Problem('LOAD_FAILED', { table, detail: error.message });
+    if (error instanceof GivenUp)
+      await recordLoad(clickhouse, plan, version, { chunk: RECORD, state: FAILED, rows: 0 });
+    throw error;
   } finally {
     await clickhouse.close();
   }
@@ -217,6 +244,7 @@ async function storedInKafka(
 
 /** Debezium has ended a reading without its rows; the next attempt is another reading. */
 class GivenUp extends Error {}
+class UnknownTable extends GivenUp {}
 
 async function follow(
   stack: Stack,
@@ -237,6 +265,7 @@ async function follow(
     await followTopic(stack.endpoints.kafka, options, (message) => {
       const news = readingNews(message, plan);
       if (news?.kind === 'progress') onProgress(news.done, news.totalRows);
+      if (news?.kind === 'unknown') throw new UnknownTable(news.detail);
       if (news?.kind === 'failed') throw new GivenUp(news.detail);
       if (news?.kind === 'done') rows = news.rows;
       return news?.kind === 'done';

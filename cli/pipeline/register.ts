@@ -40,14 +40,30 @@ export async function registerConnector(
     await waitUntilRunning(connect, connector);
     return { result, different };
   }
-  return withPostgres(stack.endpoints.postgres, async (client) => {
-    const before = await slotReader(client, stack.names.slot);
-    await connect.put(connector, config);
+  await withNewReader(stack, connect, () => connect.put(connector, config));
+  return { result, different };
+}
+
+/** Has Debezium read the catalog again, where it knows a table's columns only from its changes. */
+export async function restartReader(stack: Stack): Promise<void> {
+  const connect = new Connect(stack.endpoints.connect);
+  await withNewReader(stack, connect, () => connect.restart(stack.names.connector));
+}
+
+/** Does what ends the connector's task, and waits until a new one reads the slot. */
+async function withNewReader(
+  stack: Stack,
+  connect: Connect,
+  change: () => Promise<void>,
+): Promise<void> {
+  const { connector, slot } = stack.names;
+  await withPostgres(stack.endpoints.postgres, async (client) => {
+    const before = await slotReader(client, slot);
+    await change();
     await waitUntilRunning(connect, connector, async () => {
-      const reader = await slotReader(client, stack.names.slot);
+      const reader = await slotReader(client, slot);
       return reader !== undefined && reader !== before;
     });
-    return { result, different };
   });
 }
 

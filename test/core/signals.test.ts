@@ -35,10 +35,13 @@ describe('readingNews', () => {
     const done = { kind: 'done', rows: 7 };
     expect(news('TABLE_SCAN_COMPLETED', { ...scanned, status: 'SUCCEEDED' })).toEqual(done);
     expect(news('TABLE_SCAN_COMPLETED', { ...scanned, status: 'EMPTY' })).toEqual(done);
-    for (const status of ['SQL_EXCEPTION', 'NO_PRIMARY_KEY', 'UNKNOWN_SCHEMA'])
+    expect(news('TABLE_SCAN_COMPLETED', { ...scanned, status: 'UNKNOWN_SCHEMA' })?.kind).toBe(
+      'unknown',
+    );
+    for (const status of ['SQL_EXCEPTION', 'NO_PRIMARY_KEY'])
       expect(news('TABLE_SCAN_COMPLETED', { ...scanned, status })?.kind).toBe('failed');
     expect(news('ABORTED', {})?.kind).toBe('failed');
-    expect(news('DATA_COLLECTIONS_RESOLVED', { data_collections: '' })?.kind).toBe('failed');
+    expect(news('DATA_COLLECTIONS_RESOLVED', { data_collections: '' })?.kind).toBe('unknown');
   });
 
   it('leaves alone what is about other tables and other snapshots', () => {
