@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { stringify } from 'yaml';
 import { chIdent } from '../cli/lib/sql.ts';
 import { cdc, cdcJson, eventually, freshSchema, source, target } from './harness/database.ts';
-import { type TypeCase, typeCases } from './harness/types.ts';
+import { type TypeCase, typeCases, typesSql } from './harness/types.ts';
 
 let schema = '';
 let cases: readonly TypeCase[] = [];
@@ -13,19 +13,7 @@ let cases: readonly TypeCase[] = [];
 beforeAll(async () => {
   await using client = await source();
   schema = (await freshSchema(client, 'types')).name;
-  await client.query(
-    ['citext', 'hstore', 'ltree', 'cube']
-      .map((e) => `CREATE EXTENSION IF NOT EXISTS ${e};`)
-      .join(' '),
-  );
-  await client.query(`
-    CREATE TYPE ${schema}.mood AS ENUM ('sad', 'it''s ok', '');
-    CREATE TYPE ${schema}."Pair" AS (a int, b text, c timestamptz[]);
-    CREATE TYPE ${schema}.spans AS RANGE (subtype = float8);
-    CREATE DOMAIN ${schema}.cents AS numeric(10, 2) CHECK (value >= 0);
-    CREATE DOMAIN ${schema}.moods AS ${schema}.mood[];
-    CREATE DOMAIN ${schema}.required AS text NOT NULL;
-  `);
+  await client.query(typesSql(schema));
   cases = typeCases(schema);
 });
 afterAll(async () => {
