@@ -1,11 +1,14 @@
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { chIdent } from '../cli/lib/sql.ts';
+import { sweep } from './fuzz/batch.ts';
 import { compareTable } from './fuzz/compare.ts';
 import { playRun, runOf, shrunk, summary, toldOf } from './fuzz/run.ts';
 import { cdc, cdcJson, freshSchema, source, target } from './harness/database.ts';
 
 const run = runOf(process.env);
 const say = (line: string) => process.stderr.write(`${line}\n`);
+
+afterAll(sweep);
 
 test(
   'after random programs on random tables, source and copy are equal, value for value',
@@ -62,6 +65,5 @@ test('a difference planted in the copy is found, by the oracle and by cdc verify
     expect(verified.tables[0]).toMatchObject({ different: 5, missing: 1, extra: 1 });
   } finally {
     await schema.drop();
-    await cdcJson('apply');
   }
 });

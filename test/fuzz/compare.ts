@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { ClickHouse } from '../../cli/components/clickhouse/client.ts';
+import { tableLabelKey, targetNames } from '../../cli/core/names.ts';
 import { chIdent, pgIdent } from '../../cli/lib/sql.ts';
 import {
   type Difference,
@@ -58,6 +59,13 @@ const LOST_KEY = '\u0000';
 
 const SHOWN = { output_format_json_quote_denormals: 1, output_format_json_quote_decimals: 1 };
 
+/** The view that people query: a long name is another one there. */
+function viewOf(schema: string, table: string): string {
+  const id = { schema, table };
+  const names = targetNames([id], undefined).get(tableLabelKey(id));
+  return chIdent(schema, names?.view ?? table);
+}
+
 /** Reads a table on both sides and compares every value by the oracle's own rules. */
 export async function compareTable(
   client: pg.ClientBase,
@@ -77,7 +85,7 @@ export async function compareTable(
   if (columns.some(({ column, nullable }) => nullable && column.array && !column.asText))
     selected.push('t._nulls AS __nulls');
   const copy = await clickhouse.rows<Record<string, unknown>>(
-    `SELECT ${selected.join(', ')} FROM ${chIdent(schema, table)} AS t`,
+    `SELECT ${selected.join(', ')} FROM ${viewOf(schema, table)} AS t`,
     {},
     SHOWN,
   );

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import { pgLiteral } from '../../cli/lib/sql.ts';
 import { source } from '../harness/database.ts';
-import type { Op, Program, Step } from './program.ts';
+import type { Op, Program, Step, TableSpec } from './program.ts';
 import { statementsOf, writesMisfit } from './statements.ts';
 import { columnsOf, createTable, type Types } from './tables.ts';
 
@@ -53,11 +53,20 @@ export class Player {
     }
     const [first] = this.connections;
     if (!first) throw new Error('no connection');
-    const name = `${this.base}_${this.program.table.name}`;
-    const [create = '', ...rest] = createTable(this.types, name, this.program.table);
-    if (!(await this.run(first, create))) throw new Error(`no table: ${this.log.at(-1)}`);
-    for (const sql of rest) await this.run(first, sql);
+    const { table } = this.program;
+    const name = `${this.base}_${table.name}`;
+    // A type that PostgreSQL cannot make a key of after all is not worth a batch.
+    const plain: TableSpec = { ...table, key: table.key.map((k) => ({ ...k, type: 0 })) };
+    if (!(await this.create(first, name, table)) && !(await this.create(first, name, plain)))
+      throw new Error(`no table: ${this.log.at(-1)}`);
     await this.remember(first, name);
+  }
+
+  private async create(connection: Connection, name: string, spec: TableSpec): Promise<boolean> {
+    const [create = '', ...rest] = createTable(this.types, name, spec);
+    if (!(await this.run(connection, create))) return false;
+    for (const sql of rest) await this.run(connection, sql);
+    return true;
   }
 
   async close(): Promise<void> {
