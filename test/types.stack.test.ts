@@ -142,6 +142,21 @@ test('a value that does not fit is named, loaded or streamed, and stops nothing'
   expect(verified.json().tables[0]).toMatchObject({ missing: 2 * MISFITS.length, different: 0 });
 });
 
+test('rows whose keys do not fit are named one by one', async () => {
+  await using client = await source();
+  await client.query(`CREATE TABLE ${schema}.days (day date PRIMARY KEY, n int)`);
+  await client.query(
+    `INSERT INTO ${schema}.days VALUES ('infinity', 1), ('-infinity', 2), ('2024-01-01', 3)`,
+  );
+  await cdcJson('apply');
+  await client.query(`INSERT INTO ${schema}.days VALUES ('0044-03-15 BC', 4)`);
+  const [days] = (await cdc('verify', `${schema}.days`, '--json')).json().tables;
+  expect(days).toMatchObject({ source_rows: 4, target_rows: 1, missing: 3, different: 0 });
+  expect(days.examples.map((row: { key: string }) => row.key).sort()).toEqual(
+    ['-infinity', '0044-03-15 BC', 'infinity'].map((day) => `out of range: ${day}`),
+  );
+});
+
 test('an array of several dimensions keeps its shape where the column is declared with them', async () => {
   await using client = await source();
   await using clickhouse = target();
