@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * What `npm start` and `npm test` run: installs and builds what is missing or stale, then hands
+ * What `npm start`, `npm test` and `npm run fuzz` run: installs and builds what is missing or stale, then hands
  * over to the product. Plain JavaScript without dependencies, since it runs before there are any.
  */
 import { spawn } from 'node:child_process';
@@ -18,6 +18,7 @@ import {
 import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const DIST = join(ROOT, 'dist');
@@ -438,7 +439,53 @@ async function test(args) {
   return total.failed === 0 ? 0 : 1;
 }
 
-const VERBS = { start, test, build };
+const FUZZ_OPTIONS = {
+  programs: { type: 'string', default: '200' },
+  seed: { type: 'string' },
+  only: { type: 'string' },
+  shrink: { type: 'string' },
+};
+
+/** The differential fuzzer for longer than in `npm test`: docs/testing.md. */
+async function fuzz(args) {
+  const { values } = fuzzOptions(args);
+  // Bounded, so that it is short enough to be typed again.
+  const seed = values.seed ?? String(Math.floor(Math.random() * 1e6));
+  const told = { PROGRAMS: values.programs, SEED: seed, ONLY: values.only, SHRINK: values.shrink };
+  const env = Object.entries(told).flatMap(([key, value]) =>
+    value === undefined ? [] : [[`CDC_FUZZ_${key}`, value]],
+  );
+  await prepare();
+  await setUp();
+  const vitest = [tool('vitest', 'vitest'), 'run', '--project', 'stack', 'test/fuzz.stack.test.ts'];
+  const done = await run(process.execPath, [...vitest, '-t', 'after random programs'], {
+    stdio: 'inherit',
+    env: Object.fromEntries(env),
+  });
+  return done.code;
+}
+
+function fuzzOptions(args) {
+  const example =
+    'npm run fuzz -- --programs 1000 --seed 7   # or: --seed 7 --only 123 --shrink 600';
+  try {
+    const parsed = parseArgs({ args, options: FUZZ_OPTIONS });
+    for (const [name, value] of Object.entries(parsed.values)) {
+      const form = name === 'only' ? /^\d+(-\d+)?$/ : /^\d+$/;
+      if (!form.test(value)) throw new TypeError(`--${name} takes a number, not "${value}".`);
+    }
+    return parsed;
+  } catch (error) {
+    throw new Stop(
+      EXIT.usage,
+      error.message,
+      'It takes --programs, --seed, --only, --shrink.',
+      example,
+    );
+  }
+}
+
+const VERBS = { start, test, fuzz, build };
 
 async function main() {
   const major = Number(process.versions.node.split('.')[0]);
@@ -455,7 +502,7 @@ async function main() {
     throw new Stop(
       EXIT.usage,
       `There is no "${verb}" here.`,
-      'It is start, test or build.',
+      'It is start, test, fuzz or build.',
       'npm start',
     );
   }

@@ -315,3 +315,14 @@ test('a table that is not copied yet is a problem that says what to do', async (
   expect(ran.stderr).toContain('TABLE_NOT_APPLIED');
   expect(ran.stderr).toContain('cdc apply');
 });
+
+test('a key by which Debezium cannot read is refused before it is asked: it would stop for good', async () => {
+  const table = await made('by_array', 'tags text[] PRIMARY KEY, v int', `VALUES ('{a}', 1)`);
+  const ran = await cdc('snapshot', table, '--method', 'debezium');
+  expect(ran.exit).toBe(5);
+  expect(ran.stderr).toContain('KEY_NOT_READABLE');
+  await using client = await source();
+  await client.query(`UPDATE ${table} SET v = 2`);
+  expect(await cdcJson('snapshot', table)).toMatchObject({ tables: [{ rows: 1, method: 'pull' }] });
+  expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 1 });
+});

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { stringify } from 'yaml';
 import { chIdent } from '../cli/lib/sql.ts';
 import { cdc, cdcJson, eventually, freshSchema, source, target } from './harness/database.ts';
-import { type TypeCase, typeCases } from './harness/types.ts';
+import { type TypeCase, typeCases, typesSql } from './harness/types.ts';
 
 let schema = '';
 let cases: readonly TypeCase[] = [];
@@ -13,19 +13,7 @@ let cases: readonly TypeCase[] = [];
 beforeAll(async () => {
   await using client = await source();
   schema = (await freshSchema(client, 'types')).name;
-  await client.query(
-    ['citext', 'hstore', 'ltree', 'cube']
-      .map((e) => `CREATE EXTENSION IF NOT EXISTS ${e};`)
-      .join(' '),
-  );
-  await client.query(`
-    CREATE TYPE ${schema}.mood AS ENUM ('sad', 'it''s ok', '');
-    CREATE TYPE ${schema}."Pair" AS (a int, b text, c timestamptz[]);
-    CREATE TYPE ${schema}.spans AS RANGE (subtype = float8);
-    CREATE DOMAIN ${schema}.cents AS numeric(10, 2) CHECK (value >= 0);
-    CREATE DOMAIN ${schema}.moods AS ${schema}.mood[];
-    CREATE DOMAIN ${schema}.required AS text NOT NULL;
-  `);
+  await client.query(typesSql(schema));
   cases = typeCases(schema);
 });
 afterAll(async () => {
@@ -152,6 +140,21 @@ test('a value that does not fit is named, loaded or streamed, and stops nothing'
   const verified = await cdc('verify', `${schema}.odd`, '--json');
   expect(verified.exit).toBe(6);
   expect(verified.json().tables[0]).toMatchObject({ missing: 2 * MISFITS.length, different: 0 });
+});
+
+test('rows whose keys do not fit are named one by one', async () => {
+  await using client = await source();
+  await client.query(`CREATE TABLE ${schema}.days (day date PRIMARY KEY, n int)`);
+  await client.query(
+    `INSERT INTO ${schema}.days VALUES ('infinity', 1), ('-infinity', 2), ('2024-01-01', 3)`,
+  );
+  await cdcJson('apply');
+  await client.query(`INSERT INTO ${schema}.days VALUES ('0044-03-15 BC', 4)`);
+  const [days] = (await cdc('verify', `${schema}.days`, '--json')).json().tables;
+  expect(days).toMatchObject({ source_rows: 4, target_rows: 1, missing: 3, different: 0 });
+  expect(days.examples.map((row: { key: string }) => row.key).sort()).toEqual(
+    ['-infinity', '0044-03-15 BC', 'infinity'].map((day) => `out of range: ${day}`),
+  );
 });
 
 test('an array of several dimensions keeps its shape where the column is declared with them', async () => {

@@ -131,6 +131,20 @@ test('a composite key of texts is compared and named as such', async () => {
   expect(ran.json().tables[0].examples[0].key).toContain('61f0c404-5cb3-11e7-907b-a6006ad3dba0');
 });
 
+test('keys from one end of bigint to the other are compared', async () => {
+  const ends = "('-9223372036854775808', 1), (-1, 2), (0, 3), (9223372036854775807, 4)";
+  const schema = await schemaWith(
+    (s) => `CREATE TABLE ${s}.t (id bigint PRIMARY KEY, v int); INSERT INTO ${s}.t VALUES ${ends}`,
+  );
+  expect(await cdcJson('verify', `${schema}.t`)).toMatchObject({ ok: true, rows: 4 });
+  await using clickhouse = target();
+  await clickhouse.command(
+    `INSERT INTO ${chIdent(schema, 't_final')} (id, v, _version) VALUES (-9223372036854775808, 7, 18446744073709551615), (9223372036854775807, 7, 18446744073709551615)`,
+  );
+  const ran = await cdc('verify', `${schema}.t`, '--json');
+  expect(ran.json().tables[0]).toMatchObject({ extra: 0, missing: 0, different: 2 });
+});
+
 test('an empty table is equal', async () => {
   const schema = await schemaWith((s) => `CREATE TABLE ${s}.t (id int PRIMARY KEY)`);
   expect(await cdcJson('verify', `${schema}.t`)).toMatchObject({ ok: true, rows: 0 });

@@ -20,6 +20,8 @@ const INTEGER_KEYS = new Set(['int2', 'int4', 'int8']);
 /** Rows that one bucket should have: small enough to list, large enough to be few. */
 export const ROWS_PER_BUCKET = 10_000;
 
+const LAST_BIGINT = 2n ** 63n - 1n;
+
 export function integerKey(plan: TablePlan): ColumnPlan | undefined {
   const first = plan.key[0];
   const { array, carry, type } = first?.source ?? {};
@@ -34,8 +36,9 @@ export function chooseBucketing(
   const column = integerKey(plan);
   if (column && stats.minKey !== undefined && stats.maxKey !== undefined) {
     const span = stats.maxKey - stats.minKey + 1n;
+    // By a divisor that is no bigint, PostgreSQL would divide as numeric.
     const width = span / BigInt(buckets) + 1n;
-    return { kind: 'range', column, width };
+    return { kind: 'range', column, width: width > LAST_BIGINT ? LAST_BIGINT : width };
   }
   return { kind: 'hash', buckets };
 }

@@ -10,6 +10,17 @@ function one(type: string, values: readonly string[], printed?: unknown): TypeCa
   return { type, values, ...(printed === undefined ? {} : { printed }) };
 }
 
+/** The extensions and the types of users that `typeCases` needs. */
+export function typesSql(schema: string): string {
+  return `
+    ${['citext', 'hstore', 'ltree', 'cube'].map((e) => `CREATE EXTENSION IF NOT EXISTS ${e};`).join(' ')}
+    CREATE TYPE ${schema}.mood AS ENUM ('sad', 'it''s ok', '');
+    CREATE TYPE ${schema}."Pair" AS (a int, b text, c timestamptz[]);
+    CREATE TYPE ${schema}.spans AS RANGE (subtype = float8);
+    CREATE DOMAIN ${schema}.cents AS numeric(10, 2) CHECK (value >= 0);
+    CREATE DOMAIN ${schema}.moods AS ${schema}.mood[];`;
+}
+
 /** Every built-in type, those of common extensions, and what users make in `schema`. */
 export function typeCases(schema: string): TypeCase[] {
   return [

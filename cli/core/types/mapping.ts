@@ -156,10 +156,10 @@ function money(column: SourceColumn): TypeMapping {
 
 /**
  * Canonical text of a date or timestamp. to_char has no text for infinity, shows a year before Christ
- * like one after it, and fails for a date that no timestamp can be: none fits, and all are named.
+ * like one after it, and fails for a date that no timestamp can be: none fits, and each is named.
  */
 function charOf(column: string, shown: string, format: string): string {
-  return `CASE WHEN ${column} >= '0001-01-02' AND ${column} < '10000-01-01' THEN to_char(${shown}, '${format}') WHEN ${column} IS NOT NULL THEN 'out of range' END`;
+  return `CASE WHEN ${column} >= '0001-01-02' AND ${column} < '10000-01-01' THEN to_char(${shown}, '${format}') ELSE 'out of range: ' || ${column}::text END`;
 }
 
 const YEARS = 'infinity, years before 1900 or after 2299';

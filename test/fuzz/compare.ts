@@ -1,0 +1,109 @@
+import type pg from 'pg';
+import type { ClickHouse } from '../../cli/components/clickhouse/client.ts';
+import { tableLabelKey, targetNames } from '../../cli/core/names.ts';
+import { chIdent, pgIdent } from '../../cli/lib/sql.ts';
+import {
+  type Difference,
+  differencesOf,
+  NO_FIT,
+  type OracleColumn,
+  type OracleRow,
+  ofCopy,
+  ofSource,
+  selectOf,
+} from './oracle.ts';
+
+/** What the oracle found out about one table. */
+export interface Compared {
+  readonly rows: number;
+  readonly values: number;
+  /** Rows of which the copy is without by a rule of docs/types.md. */
+  readonly misfits: number;
+  readonly differences: readonly Difference[];
+}
+
+/** The source's columns, and which of them are its key: of the replica identity index, else primary. */
+async function describe(client: pg.ClientBase, schema: string, table: string) {
+  const found = await client.query<Record<string, string>>(
+    `SELECT a.attname AS name, coalesce(e.typname, b.typname) AS base, (e.oid IS NOT NULL)::int AS array,
+            greatest(a.attndims, t.typndims) AS dimensions,
+            CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS modifier,
+            coalesce(e.typdelim, b.typdelim) AS delimiter,
+            (NOT a.attnotnull AND NOT t.typnotnull)::int AS nullable,
+            (a.attnum = ANY ((SELECT indkey FROM pg_index WHERE indrelid = a.attrelid AND (indisreplident OR indisprimary)
+               ORDER BY indisreplident DESC LIMIT 1)::int2[]))::int AS key
+       FROM pg_attribute a
+       JOIN pg_type t ON t.oid = a.atttypid
+       JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+       LEFT JOIN pg_type e ON e.oid = b.typelem AND e.typarray = b.oid
+      WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
+    [pgIdent(schema, table)],
+  );
+  return found.rows.map((row) => ({
+    isKey: row.key === '1',
+    nullable: row.nullable === '1',
+    column: {
+      name: row.name ?? '',
+      base: row.base ?? '',
+      array: row.array === '1',
+      asText: Number(row.dimensions) > 1 || row.key === '1',
+      modifier: Number(row.modifier),
+      delimiter: row.delimiter ?? ',',
+    } satisfies OracleColumn,
+  }));
+}
+
+const SHOWN = { output_format_json_quote_denormals: 1, output_format_json_quote_decimals: 1 };
+
+/** The view that people query: a long name is another one there. */
+function viewOf(schema: string, table: string): string {
+  const id = { schema, table };
+  const names = targetNames([id], undefined).get(tableLabelKey(id));
+  return chIdent(schema, names?.view ?? table);
+}
+
+/** Reads a table on both sides and compares every value by the oracle's own rules. */
+export async function compareTable(
+  client: pg.ClientBase,
+  clickhouse: ClickHouse,
+  schema: string,
+  table: string,
+): Promise<Compared> {
+  const columns = await describe(client, schema, table);
+  const names = columns.map(({ column }) => pgIdent(column.name)).join(', ');
+  const source = await client.query<(string | null)[]>({
+    text: `SELECT ${names} FROM ${pgIdent(schema, table)}`,
+    rowMode: 'array',
+  });
+  const selected = columns.map(
+    ({ column }, i) => `${selectOf(column, `t.${chIdent(column.name)}`)} AS __${i}`,
+  );
+  if (columns.some(({ column, nullable }) => nullable && column.array && !column.asText))
+    selected.push('t._nulls AS __nulls');
+  const copy = await clickhouse.rows<Record<string, unknown>>(
+    `SELECT ${selected.join(', ')} FROM ${viewOf(schema, table)} AS t`,
+    {},
+    SHOWN,
+  );
+  const rowOf = (values: readonly ReturnType<typeof ofSource>[]): OracleRow => ({
+    key: JSON.stringify(
+      values.filter((_, i) => columns[i]?.isKey).map((v) => (v === NO_FIT ? '?' : v)),
+    ),
+    text: values.includes(NO_FIT) ? NO_FIT : JSON.stringify(values),
+  });
+  const ours = source.rows.map((row) =>
+    rowOf(columns.map(({ column }, i) => ofSource(column, row[i] ?? null))),
+  );
+  const theirs = copy.map((row) => {
+    const nulls = (row.__nulls ?? []) as readonly string[];
+    return rowOf(
+      columns.map(({ column }, i) => ofCopy(column, row[`__${i}`], nulls.includes(column.name))),
+    );
+  });
+  return {
+    rows: ours.length,
+    values: ours.length * columns.length,
+    misfits: ours.filter((row) => row.text === NO_FIT).length,
+    differences: differencesOf(ours, theirs),
+  };
+}
