@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { StorageObject, TablePlan, TargetObject } from './ddl.ts';
+import type { HistoryObjects } from './history-ddl.ts';
 import { OWN_TABLES, type TableId, tableLabel, tableLabelKey } from './names.ts';
 
 /** One thing that `apply` does; `plan` prints them. */
@@ -38,6 +39,7 @@ export interface DesiredTarget {
     readonly plan: TablePlan;
     readonly storage: StorageObject;
     readonly view: TargetObject;
+    readonly history: HistoryObjects | undefined;
   }[];
   readonly lanes: readonly DesiredLane[];
 }

@@ -13,7 +13,7 @@ import {
   loadVersion,
   waitForRunningTransactions,
 } from '../components/postgres/prepare.ts';
-import { isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
+import { historyNames, isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
 import { type Change, publicationDiff } from '../core/plan.ts';
 import { Problem } from '../core/problems.ts';
 import type { SourceTable } from '../core/source.ts';
@@ -31,6 +31,7 @@ import { type Author, withHistory } from './history.ts';
 import { makePlan, type Plan, type PlanOptions } from './plan.ts';
 import { type RegisterResult, registerConnector } from './register.ts';
 import { type ReloadOptions, recordShape, reloadTable, requireReload } from './reload.ts';
+import { beginHistory, completeHistory, endHistory } from './rowHistory.ts';
 import type { Stack } from './stack.ts';
 
 export interface ApplyResult {
@@ -99,10 +100,12 @@ async function changeServers(
   const ofTarget = plan.changes.filter((c) => c.component === 'clickhouse' && c.sql.length > 0);
   const [reading, others] = partition(ofTarget, (c) => c.object.startsWith('queue '));
   const reshaped = plan.desired.tables.filter((t) => plan.reshaped.includes(tableLabel(t)));
-  const objects = reshaped.flatMap(({ names: { database, final, view } }) => [
-    `table ${database}.${final}`,
-    `view ${database}.${view}`,
-  ]);
+  const objects = reshaped.flatMap(({ names }) => {
+    const { database, final, view } = names;
+    const { versions, asOf } = historyNames(names);
+    const tables = [final, versions].map((name) => `table ${database}.${name}`);
+    return [...tables, ...[view, asOf].map((name) => `view ${database}.${name}`)];
+  });
   const [reshaping, storing] = partition(others, (c) => objects.includes(c.object));
   // The target's tables first: floors and progress are recorded in them.
   events.step('creating ClickHouse tables');
@@ -114,12 +117,24 @@ async function changeServers(
   );
   events.step('creating ClickHouse queues and views');
   for (const { source } of reshaped) await requireReload(clickhouse, source);
+  await changeHistories(clickhouse, plan);
   await changeLanes(stack, clickhouse, plan, reading, reshaping);
   if (renewed) await readToEnd(stack, plan, signal);
   signal.throwIfAborted();
   events.step('registering the connector');
   const connector = (await registerConnector(stack, plan.desired.connector)).result;
   return { connector, floor, renewed };
+}
+
+/** Recorded before the views that fill a history come and go. */
+async function changeHistories(clickhouse: ClickHouse, plan: Plan): Promise<void> {
+  const { begin, end } = plan.history;
+  for (const { source } of plan.desired.tables) {
+    const label = tableLabel(source);
+    if (end.includes(label)) await endHistory(clickhouse, source);
+    if (begin.includes(label))
+      await beginHistory(clickhouse, source, { reload: plan.toReload.includes(label) });
+  }
 }
 
 async function loadTables(
@@ -134,8 +149,9 @@ async function loadTables(
   const { lanes } = plan.desired;
   for (const table of plan.desired.tables) {
     const label = tableLabel(table);
+    let version: bigint | undefined;
     if (plan.toLoad.includes(label)) {
-      const version =
+      version =
         (await tableFloor(clickhouse, table.source, floor)) ??
         (await firstFloor(stack, clickhouse, table.source, renewed ? floor : undefined, options));
       loads.push(await loadExisting(stack, table, lanes, version, options));
@@ -143,8 +159,12 @@ async function loadTables(
     }
     if (plan.toReload.includes(label)) {
       const own = (await tableFloor(clickhouse, table.source, floor)) ?? floor;
-      loads.push(await reloadTable(stack, clickhouse, table, lanes, own, options));
+      const again = await reloadTable(stack, clickhouse, table, lanes, own, options);
+      loads.push(again.loaded);
+      version = again.version;
     }
+    if (version !== undefined && plan.history.complete.includes(label))
+      await completeHistory(clickhouse, table.source, version);
   }
   return loads;
 }
