@@ -21,6 +21,7 @@ test('every link and every test that a document names exists', () => {
     'CHANGELOG.md',
     'docs/performance.md',
     'docs/history.md',
+    'docs/aggregates.md',
   ]) {
     const text = readFileSync(join(packageRoot(), file), 'utf8');
     const links = [...text.matchAll(/\]\(([^)#:]+)\)/g)].map((m) =>

@@ -97,6 +97,13 @@ const clickhouse = z.strictObject({
     .describe(
       'host:port under which ClickHouse reaches the source, where that differs from source.url. Where it cannot reach it at all, Debezium loads the rows.',
     ),
+  views: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Folder of files (*.sql) that declare views over the copy, which cdc makes and keeps (docs/aggregates.md). Default: sql/clickhouse/views beside cdc.yaml, where there is one, and the views of the e-commerce example.',
+    ),
   consumer_group: z
     .string()
     .min(1)

@@ -47,7 +47,7 @@ export function planTable(source: SourceTable, names: TargetNames): TablePlan {
 export interface TargetObject {
   readonly database: string;
   readonly name: string;
-  readonly kind: 'queue' | 'fanout' | 'storage' | 'view' | 'materialized-view';
+  readonly kind: 'queue' | 'fanout' | 'storage' | 'view' | 'materialized-view' | 'aggregate';
   readonly create: string;
 }
 

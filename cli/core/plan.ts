@@ -70,7 +70,9 @@ export function commentOf(object: TargetObject): string {
 
 /** `{kind, digest}` from a comment of ours. */
 export function parseComment(comment: string): { kind: string; digest: string } | undefined {
-  const match = /^cdc (queue|fanout|storage|view|materialized-view) ([0-9a-f]{16})$/.exec(comment);
+  const match = /^cdc (queue|fanout|storage|view|materialized-view|aggregate) ([0-9a-f]{16})$/.exec(
+    comment,
+  );
   return match?.[1] && match[2] ? { kind: match[1], digest: match[2] } : undefined;
 }
 

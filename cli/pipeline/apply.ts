@@ -19,6 +19,7 @@ import { Problem } from '../core/problems.ts';
 import type { SourceTable } from '../core/source.ts';
 import { tryLock } from '../lib/lock.ts';
 import { WaitTimeout, waitFor } from '../lib/wait.ts';
+import { makeViews, type WaitingView } from './aggregates.ts';
 import { type ExistingEvents, type ExistingLoad, loadExisting } from './existing.ts';
 import {
   forgetSlotFloor,
@@ -40,6 +41,10 @@ export interface ApplyResult {
   readonly changes: readonly Change[];
   readonly connector: RegisterResult;
   readonly loads: readonly ExistingLoad[];
+  /** Views that wait for tables to be copied. */
+  readonly waiting: readonly WaitingView[];
+  /** Views that ClickHouse refused, or that could not be read; everything else is applied. */
+  readonly refused: readonly Problem[];
 }
 
 export type ApplyEvents = ExistingEvents;
@@ -57,11 +62,13 @@ export async function applyPlan(
   return withApplyLock(stack, signal, async () => {
     const plan = await makePlan(stack, options);
     const tables = plan.source.tables.length;
+    const { waiting, faults } = plan.views;
+    const refused = faults.map((fault) => new Problem('VIEW_INVALID', { ...fault }));
     const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
     try {
       if (plan.changes.length === 0) {
         await recordShapes(clickhouse, plan);
-        return { tables, changes: [], connector: 'unchanged', loads: [] };
+        return { tables, changes: [], connector: 'unchanged', loads: [], waiting, refused };
       }
       return await withHistory(clickhouse, options.by, plan.changes, async () => {
         const { connector, floor, renewed } = await changeServers(
@@ -77,7 +84,11 @@ export async function applyPlan(
           events,
         });
         await recordShapes(clickhouse, plan);
-        return { tables, changes: plan.changes, connector, loads };
+        events.step('making views');
+        refused.push(...(await makeViews(clickhouse, plan.views)));
+        // A command says so; the agent goes on following the schema.
+        if (refused[0] && options.by === 'cli') throw refused[0];
+        return { tables, changes: plan.changes, connector, loads, waiting, refused };
       });
     } finally {
       await clickhouse.close();
@@ -97,7 +108,10 @@ async function changeServers(
   signal: AbortSignal,
   events: ApplyEvents,
 ): Promise<{ connector: RegisterResult; floor: bigint; renewed: boolean }> {
-  const ofTarget = plan.changes.filter((c) => c.component === 'clickhouse' && c.sql.length > 0);
+  const isView = new Set<Change>(plan.views.changes);
+  const ofTarget = plan.changes.filter(
+    (c) => c.component === 'clickhouse' && c.sql.length > 0 && !isView.has(c),
+  );
   const [reading, others] = partition(ofTarget, (c) => c.object.startsWith('queue '));
   const reshaped = plan.desired.tables.filter((t) => plan.reshaped.includes(tableLabel(t)));
   const objects = reshaped.flatMap(({ names }) => {

@@ -40,6 +40,7 @@ import { type Finding, Problem, plural } from '../core/problems.ts';
 import { selectTables } from '../core/select.ts';
 import type { SourceTable } from '../core/source.ts';
 import { pgLiteral } from '../lib/sql.ts';
+import { type AggregatePlan, planAggregates } from './aggregates.ts';
 import { type Desired, desiredOf } from './desired.ts';
 import { slotFloor, tableFloor } from './floor.ts';
 import { reloadState } from './reload.ts';
@@ -118,6 +119,8 @@ export interface Plan {
   readonly unknownShape: readonly string[];
   /** Tables whose history has to begin, is to be answered for once rows are loaded, or has to end. */
   readonly history: HistoryPlan;
+  /** Views that files declare. */
+  readonly views: AggregatePlan;
 }
 
 interface HistoryPlan {
@@ -192,6 +195,9 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
       else if (!state?.shapeKnown) unknownShape.push(label);
     }
     const loads = [...new Set([...toLoad, ...toReload])];
+    const views = await planAggregates(stack, clickhouse, desired, observed);
+    const [fault] = views.faults;
+    if (fault && !options.leaveOut) throw new Problem('VIEW_INVALID', { ...fault });
     const changes = [
       ...targetChanges(desired.target, observed, databases),
       ...sourceChanges(stack, source),
@@ -207,8 +213,9 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
             sql: [],
           }),
         ),
+      ...views.changes,
     ];
-    return { source, desired, changes, toLoad, reshaped, toReload, unknownShape, history };
+    return { source, desired, changes, toLoad, reshaped, toReload, unknownShape, history, views };
   } finally {
     await clickhouse.close();
   }
