@@ -15,7 +15,14 @@ test.each(Object.entries(generatedDocs()))(
 );
 
 test('every link and every test that a document names exists', () => {
-  for (const file of ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'docs/performance.md']) {
+  for (const file of [
+    'README.md',
+    'ARCHITECTURE.md',
+    'CHANGELOG.md',
+    'docs/performance.md',
+    'docs/history.md',
+    'docs/aggregates.md',
+  ]) {
     const text = readFileSync(join(packageRoot(), file), 'utf8');
     const links = [...text.matchAll(/\]\(([^)#:]+)\)/g)].map((m) =>
       join(dirname(file), m[1] ?? ''),

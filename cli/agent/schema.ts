@@ -95,6 +95,9 @@ export class SchemaWatch {
     const silent = { step: () => {}, loading: () => {} };
     const applied = await applyPlan(stack, signal, silent, { by: 'agent', leaveOut: true });
     this.log.info({ changes: applied.changes.length }, 'the schema is applied');
+    // Only somebody can mend them, and cdc doctor and cdc plan go on showing them.
+    for (const problem of applied.refused)
+      this.log.warn({ error: textOf(problem) }, 'making views');
     return outcome(leftOut);
   }
 }

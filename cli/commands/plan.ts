@@ -3,6 +3,7 @@ import { type Change, describeChange } from '../core/plan.ts';
 import { plural } from '../core/problems.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { formatSeconds } from '../lib/format.ts';
+import type { WaitingView } from '../pipeline/aggregates.ts';
 import { applyPlan } from '../pipeline/apply.ts';
 import { type HistoryEntry, readHistory } from '../pipeline/history.ts';
 import { makePlan } from '../pipeline/plan.ts';
@@ -36,15 +37,25 @@ export const plan: CommandSpec = {
     const result = {
       result: made.changes.length === 0 ? 'unchanged' : 'changes',
       changes: made.changes,
+      waiting: made.views.waiting,
     };
     printer.result(result, () => {
-      if (made.changes.length === 0) return 'unchanged';
+      const waiting = waitingLines(made.views.waiting);
+      if (made.changes.length === 0) return ['unchanged', ...waiting].join('\n');
       const lines = made.changes.map((change) => changeLines(change, options.sql === true));
-      return `${lines.join('\n')}\n${plural(made.changes.length, 'change')}; cdc apply makes them`;
+      const sum = `${plural(made.changes.length, 'change')}; cdc apply makes them`;
+      return [...lines, ...waiting, sum].join('\n');
     });
     return undefined;
   },
 };
+
+function waitingLines(waiting: readonly WaitingView[]): string[] {
+  return waiting.map(
+    ({ view, file, missing }) =>
+      `· view ${view} of ${file} waits for ${missing.join(', ')}, which ${missing.length > 1 ? 'are' : 'is'} not copied`,
+  );
+}
 
 function changeLines(change: Change, withSql: boolean): string {
   return [`+ ${describeChange(change)}`, ...(withSql ? sqlLines(change.sql) : [])].join('\n');
@@ -84,12 +95,15 @@ export const apply: CommandSpec = {
       })),
       connector: applied.connector,
       loads: applied.loads,
+      waiting: applied.waiting,
     };
-    printer.result(result, () =>
-      applied.changes.length === 0
-        ? 'unchanged'
-        : applied.changes.map((c) => `+ ${describeChange(c)}`).join('\n'),
-    );
+    printer.result(result, () => {
+      const lines = applied.changes.map((c) => `+ ${describeChange(c)}`);
+      return [
+        ...(lines.length === 0 ? ['unchanged'] : lines),
+        ...waitingLines(applied.waiting),
+      ].join('\n');
+    });
     return undefined;
   },
 };

@@ -37,7 +37,10 @@ export function loadEvents(
   };
   current = printer.progress(beginning);
   return {
-    step: (text) => current?.update(text),
+    step: (text) => {
+      if (endLoad()) current = printer.progress(text);
+      else current?.update(text);
+    },
     loading: (progress) => {
       if (last && last.table !== progress.table) {
         endLoad();

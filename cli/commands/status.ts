@@ -55,15 +55,16 @@ function statusText(printer: Printer, seen: StackStatus): string {
   ].join('\n');
 }
 
-/** The connector's detail is its name unless something is wrong with it. */
+/** The connector's detail is its name, and that of views their age, unless something is wrong. */
 function isNews(part: ComponentStatus): boolean {
-  return part.name !== 'connector' || /failed|missing|unknown/.test(part.state);
+  const isWrong = /failed|failing|missing|unknown/.test(part.state);
+  return isWrong || !['connector', 'views'].includes(part.name);
 }
 
 function paintState(printer: Printer, state: string): string {
   const { paint } = printer;
   if (state === 'ready' || state === 'running') return paint.green(state);
-  return /failed|unreachable|missing/.test(state) ? paint.red(state) : paint.yellow(state);
+  return /failed|failing|unreachable|missing/.test(state) ? paint.red(state) : paint.yellow(state);
 }
 
 /** `127.0.0.1:5432`: what a table has room for; `--json` and `cdc env` have the whole address. */

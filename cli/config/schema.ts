@@ -97,6 +97,13 @@ const clickhouse = z.strictObject({
     .describe(
       'host:port under which ClickHouse reaches the source, where that differs from source.url. Where it cannot reach it at all, Debezium loads the rows.',
     ),
+  views: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Folder of files (*.sql) that declare views over the copy, which cdc makes and keeps (docs/aggregates.md). Default: sql/clickhouse/views beside cdc.yaml, where there is one, and the views of the e-commerce example.',
+    ),
   consumer_group: z
     .string()
     .min(1)
@@ -108,6 +115,7 @@ const columnRule = z.enum(['exclude', 'text', 'mask']);
 
 const table = z.strictObject({
   columns: z.record(z.string(), columnRule).default({}),
+  history: z.boolean().optional(),
 });
 
 const agent = z.strictObject({
@@ -154,7 +162,7 @@ export const configSchema = z.strictObject({
     .record(pattern, table)
     .default({})
     .describe(
-      'What to do otherwise for single tables: { "shop.users": { columns: { password: exclude, email: mask, born: text } } }. exclude: the column never leaves PostgreSQL. mask: only the SHA-256 of its text does. text: as PostgreSQL prints it, whatever its type. Names of tables may have the wildcards * and ?.',
+      'What to do otherwise for single tables: { "shop.users": { columns: { password: exclude, email: mask, born: text } } }. exclude: the column never leaves PostgreSQL. mask: only the SHA-256 of its text does. text: as PostgreSQL prints it, whatever its type. { history: true } keeps every change and every version of a row (docs/history.md). Names of tables may have the wildcards * and ?; the last entry that fits counts.',
     ),
   agent: agent.prefault({}).describe('The process that cdc up leaves running.'),
   ports: z

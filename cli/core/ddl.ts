@@ -12,6 +12,8 @@ export interface TablePlan extends TableId {
   /** Key columns, in the order of the key. */
   readonly key: readonly ColumnPlan[];
   readonly hasNullArrays: boolean;
+  /** Whether its changes and all versions of its rows are kept. */
+  readonly history: boolean;
 }
 
 /** Throws a RangeError when a type is not carried or there is no key; checks find those before. */
@@ -37,6 +39,7 @@ export function planTable(source: SourceTable, names: TargetNames): TablePlan {
     columns,
     key,
     hasNullArrays: columns.some((c) => c.nullArray),
+    history: source.history === true,
   };
 }
 
@@ -44,7 +47,7 @@ export function planTable(source: SourceTable, names: TargetNames): TablePlan {
 export interface TargetObject {
   readonly database: string;
   readonly name: string;
-  readonly kind: 'queue' | 'fanout' | 'storage' | 'view' | 'materialized-view';
+  readonly kind: 'queue' | 'fanout' | 'storage' | 'view' | 'materialized-view' | 'aggregate';
   readonly create: string;
 }
 

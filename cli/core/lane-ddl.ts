@@ -69,7 +69,7 @@ function kafkaTable(
     before Nullable(String),
     after Nullable(String),
     op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
     ts_us Int64
 )
 ENGINE = Kafka
@@ -90,6 +90,9 @@ export function fanoutObject(lane: Lane): TargetObject {
     route String,
     op String,
     image String,
+    before Nullable(String),
+    message_key String,
+    transaction_id Nullable(UInt64),
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
@@ -111,9 +114,11 @@ function messageAliases(toastPlaceholder: string): string {
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, ${chLiteral(`"${toastPlaceholder}"`)}) > 0), '', concat(source.schema, '\\x1F', source.table)) AS the_route`;
+    concat(source.schema, '\\x1F', source.table) AS table_route,
+    -- The row was gone as its unchanged value was looked up: its delete follows.
+    op != 'd' AND position(the_image, ${chLiteral(`"${toastPlaceholder}"`)}) > 0 AS is_incomplete,
+    -- No table's, when there is a problem.
+    multiIf(problem != '', '', is_incomplete, concat('\\x1F', table_route), table_route) AS the_route`;
 }
 
 /**
@@ -134,6 +139,9 @@ SELECT
     the_route AS route,
     op,
     the_image AS image,
+    before,
+    _key AS message_key,
+    source.txId AS transaction_id,
     row_version AS version,
     ${micros('source.ts_us')} AS committed_at,
     ${micros('ts_us')} AS captured_at,
@@ -195,7 +203,7 @@ ${messageAliases(toastPlaceholder)}
                 if(_error != '', _raw_message, '') AS raw,
                 row_version AS version,
                 problem,
-                the_route AS route
+                if(is_incomplete, '', the_route) AS route
             FROM ${chIdent(database, check)}
         )
     )

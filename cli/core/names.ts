@@ -72,7 +72,7 @@ export const CH_CDC = {
 /** Stems of the objects in `cdc` that exist while Debezium reads a table's rows. */
 export function snapshotNames(id: TableId): TargetNames {
   const view = `snapshot_${digest(tableLabelKey(id))}`;
-  return { database: CH_CDC.database, view, final: '', mv: `${view}_mv` };
+  return { database: CH_CDC.database, view, final: '', mv: `${view}_mv`, historyStem: '' };
 }
 
 /** Databases of ClickHouse's and of our own; a schema of that name gets an underscore. */
@@ -130,6 +130,32 @@ export interface TargetNames {
   readonly final: string;
   /** From the lane's Null table into storage. */
   readonly mv: string;
+  /** How names of the table's history begin. */
+  readonly historyStem: string;
+}
+
+/** What stands in ClickHouse for the history of one table. */
+export interface HistoryNames {
+  /** The view of all changes, each once, and where they are stored. */
+  readonly changes: string;
+  readonly log: string;
+  readonly logMv: string;
+  /** The view of the rows at a time; it takes the time. */
+  readonly asOf: string;
+  /** Storage of every version of every row. */
+  readonly versions: string;
+  readonly versionsMv: string;
+}
+
+export function historyNames({ historyStem: stem }: TargetNames): HistoryNames {
+  return {
+    changes: `${stem}changes`,
+    log: `${stem}changes_log`,
+    logMv: `${stem}changes_mv`,
+    asOf: `${stem}as_of`,
+    versions: `${stem}versions`,
+    versionsMv: `${stem}versions_mv`,
+  };
 }
 
 /** What is appended to a view's name for the objects that belong to it. */
@@ -142,6 +168,15 @@ const SUFFIXES = [
   'truncate_mv',
   'check',
   'check_mv',
+] as const;
+
+const HISTORY_SUFFIXES = [
+  'changes',
+  'changes_log',
+  'changes_mv',
+  'as_of',
+  'versions',
+  'versions_mv',
 ] as const;
 
 /**
@@ -177,17 +212,24 @@ export function targetNames(
     taken.add(key(entry.database, view));
     return { ...entry, view };
   });
-  const names = new Map<string, TargetNames>();
-  for (const { label, database: db, view } of views) {
-    let joint = '_';
-    const own = () => SUFFIXES.map((suffix) => key(db, `${view}${joint}${suffix}`));
-    while (own().some((name) => taken.has(name))) joint += '_';
+  const stemOf = (db: string, view: string, suffixes: readonly string[]) => {
+    let stem = `${view}_`;
+    const own = () => suffixes.map((suffix) => key(db, `${stem}${suffix}`));
+    while (own().some((name) => taken.has(name))) stem += '_';
     for (const name of own()) taken.add(name);
+    return stem;
+  };
+  const stems = views.map((entry) => stemOf(entry.database, entry.view, SUFFIXES));
+  const names = new Map<string, TargetNames>();
+  for (const [i, { label, database: db, view }] of views.entries()) {
+    // After all others, and with a stem of its own: where history is off these names change none.
+    const historyStem = stemOf(db, view, HISTORY_SUFFIXES);
     names.set(label, {
       database: db,
       view,
-      final: `${view}${joint}final`,
-      mv: `${view}${joint}mv`,
+      final: `${stems[i]}final`,
+      mv: `${stems[i]}mv`,
+      historyStem,
     });
   }
   return names;

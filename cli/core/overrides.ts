@@ -5,9 +5,13 @@ import { matchesPattern } from './select.ts';
 import type { SourceTable } from './source.ts';
 
 /** `tables` of cdc.yaml: by table (wildcards as in source.include), then by column. */
-export type Overrides = Readonly<
-  Record<string, { readonly columns: Readonly<Record<string, ColumnRule>> }>
->;
+export type Overrides = Readonly<Record<string, TableRule>>;
+
+interface TableRule {
+  readonly columns: Readonly<Record<string, ColumnRule>>;
+  /** Keep its changes; absent: as another entry says. */
+  readonly history?: boolean | undefined;
+}
 
 /** Not copied at all; as the text that PostgreSQL prints; only the SHA-256 of that text. */
 export type ColumnRule = 'exclude' | 'text' | 'mask';
@@ -22,10 +26,15 @@ export function applyOverrides(
     tables: tables.map((table) =>
       entries
         .filter(([pattern]) => matchesPattern(table, pattern))
-        .reduce((changed, [, { columns }]) => applyRules(changed, columns), table),
+        .reduce((changed, [, rule]) => applyRule(changed, rule), table),
     ),
     findings: entries.flatMap(([pattern, { columns }]) => checkEntry(tables, pattern, columns)),
   };
+}
+
+function applyRule(table: SourceTable, { columns, history }: TableRule): SourceTable {
+  const changed = applyRules(table, columns);
+  return history === undefined ? changed : { ...changed, history };
 }
 
 function applyRules(table: SourceTable, rules: Readonly<Record<string, ColumnRule>>): SourceTable {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { StorageObject, TablePlan, TargetObject } from './ddl.ts';
+import type { HistoryObjects } from './history-ddl.ts';
 import { OWN_TABLES, type TableId, tableLabel, tableLabelKey } from './names.ts';
 
 /** One thing that `apply` does; `plan` prints them. */
@@ -38,6 +39,7 @@ export interface DesiredTarget {
     readonly plan: TablePlan;
     readonly storage: StorageObject;
     readonly view: TargetObject;
+    readonly history: HistoryObjects | undefined;
   }[];
   readonly lanes: readonly DesiredLane[];
 }
@@ -68,7 +70,9 @@ export function commentOf(object: TargetObject): string {
 
 /** `{kind, digest}` from a comment of ours. */
 export function parseComment(comment: string): { kind: string; digest: string } | undefined {
-  const match = /^cdc (queue|fanout|storage|view|materialized-view) ([0-9a-f]{16})$/.exec(comment);
+  const match = /^cdc (queue|fanout|storage|view|materialized-view|aggregate) ([0-9a-f]{16})$/.exec(
+    comment,
+  );
   return match?.[1] && match[2] ? { kind: match[1], digest: match[2] } : undefined;
 }
 

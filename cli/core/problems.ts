@@ -253,6 +253,18 @@ export const PROBLEMS = {
     'Statement: {statement}',
     'cdc logs clickhouse',
   ),
+  VIEW_INVALID: entry(
+    EXIT.configuration,
+    '{file} declares no view that cdc can keep: {detail}.',
+    'Files in clickhouse.views hold CREATE VIEW and CREATE MATERIALIZED VIEW … REFRESH EVERY … AS SELECT.',
+    'Edit {file}, then run the same command again; docs/aggregates.md has examples.',
+  ),
+  VIEW_REFUSED: entry(
+    EXIT.refused,
+    'ClickHouse refused {view} of {file}: {detail}',
+    'Everything else is applied.',
+    'Edit {file}, then: cdc apply',
+  ),
   // --- the pipeline
   HEARTBEAT_TIMEOUT: entry(
     EXIT.unreachable,

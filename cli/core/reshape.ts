@@ -20,11 +20,19 @@ export function isReshaped(storage: StorageObject, found: ObservedObject | undef
   );
 }
 
-/** Statements that give a storage its columns. Only a change of the key makes it anew, and empty. */
-export function reshapeStatements(storage: StorageObject, found: ObservedObject): string[] {
+/**
+ * Statements that give a storage its columns. Only a change of the key makes it anew, and empty; what
+ * cannot be loaded again is kept, with its digest in its name.
+ */
+export function reshapeStatements(
+  storage: StorageObject,
+  found: ObservedObject,
+  keep = false,
+): string[] {
   const name = chIdent(storage.database, storage.name);
-  if (hasOtherKey(storage, found))
-    return [`DROP TABLE IF EXISTS ${name} SYNC`, createStatement(storage)];
+  const old = chIdent(storage.database, `${storage.name}_${found.digest ?? 'old'}`);
+  const leave = keep ? `RENAME TABLE ${name} TO ${old}` : `DROP TABLE IF EXISTS ${name} SYNC`;
+  if (hasOtherKey(storage, found)) return [leave, createStatement(storage)];
   return [
     ...columnStatements(storage, found).map((change) => `ALTER TABLE ${name} ${change}`),
     `ALTER TABLE ${name} MODIFY COMMENT ${chLiteral(commentOf(storage))}`,
@@ -32,7 +40,7 @@ export function reshapeStatements(storage: StorageObject, found: ObservedObject)
 }
 
 /** ClickHouse cannot change columns of a sorting key. Their order is not compared: rows are told apart all the same. */
-function hasOtherKey(storage: StorageObject, found: ObservedObject): boolean {
+export function hasOtherKey(storage: StorageObject, found: ObservedObject): boolean {
   const describe = (columns: readonly { name: string; type: string }[]) =>
     JSON.stringify(columns.map((c) => [c.name, plain(c.type)]).sort());
   const wanted = storage.columns.filter((c) => storage.key.includes(c.name));

@@ -50,6 +50,8 @@ export interface SourceTable extends TableId {
   readonly estimatedRows: number;
   readonly bytes: number;
   readonly unlogged: boolean;
+  /** From cdc.yaml: its changes are kept. */
+  readonly history?: boolean;
   /** Digests, to tell whether values may have changed without a change of rows. */
   readonly shape: TableShape;
 }

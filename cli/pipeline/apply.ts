@@ -13,12 +13,13 @@ import {
   loadVersion,
   waitForRunningTransactions,
 } from '../components/postgres/prepare.ts';
-import { isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
+import { historyNames, isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
 import { type Change, publicationDiff } from '../core/plan.ts';
 import { Problem } from '../core/problems.ts';
 import type { SourceTable } from '../core/source.ts';
 import { tryLock } from '../lib/lock.ts';
 import { WaitTimeout, waitFor } from '../lib/wait.ts';
+import { makeViews, type WaitingView } from './aggregates.ts';
 import { type ExistingEvents, type ExistingLoad, loadExisting } from './existing.ts';
 import {
   forgetSlotFloor,
@@ -31,6 +32,7 @@ import { type Author, withHistory } from './history.ts';
 import { makePlan, type Plan, type PlanOptions } from './plan.ts';
 import { type RegisterResult, registerConnector } from './register.ts';
 import { type ReloadOptions, recordShape, reloadTable, requireReload } from './reload.ts';
+import { beginHistory, completeHistory, endHistory } from './rowHistory.ts';
 import type { Stack } from './stack.ts';
 
 export interface ApplyResult {
@@ -39,6 +41,10 @@ export interface ApplyResult {
   readonly changes: readonly Change[];
   readonly connector: RegisterResult;
   readonly loads: readonly ExistingLoad[];
+  /** Views that wait for tables to be copied. */
+  readonly waiting: readonly WaitingView[];
+  /** Views that ClickHouse refused, or that could not be read; everything else is applied. */
+  readonly refused: readonly Problem[];
 }
 
 export type ApplyEvents = ExistingEvents;
@@ -56,11 +62,13 @@ export async function applyPlan(
   return withApplyLock(stack, signal, async () => {
     const plan = await makePlan(stack, options);
     const tables = plan.source.tables.length;
+    const { waiting, faults } = plan.views;
+    const refused = faults.map((fault) => new Problem('VIEW_INVALID', { ...fault }));
     const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
     try {
       if (plan.changes.length === 0) {
         await recordShapes(clickhouse, plan);
-        return { tables, changes: [], connector: 'unchanged', loads: [] };
+        return { tables, changes: [], connector: 'unchanged', loads: [], waiting, refused };
       }
       return await withHistory(clickhouse, options.by, plan.changes, async () => {
         const { connector, floor, renewed } = await changeServers(
@@ -76,7 +84,11 @@ export async function applyPlan(
           events,
         });
         await recordShapes(clickhouse, plan);
-        return { tables, changes: plan.changes, connector, loads };
+        events.step('making views');
+        refused.push(...(await makeViews(clickhouse, plan.views)));
+        // A command says so; the agent goes on following the schema.
+        if (refused[0] && options.by === 'cli') throw refused[0];
+        return { tables, changes: plan.changes, connector, loads, waiting, refused };
       });
     } finally {
       await clickhouse.close();
@@ -96,13 +108,18 @@ async function changeServers(
   signal: AbortSignal,
   events: ApplyEvents,
 ): Promise<{ connector: RegisterResult; floor: bigint; renewed: boolean }> {
-  const ofTarget = plan.changes.filter((c) => c.component === 'clickhouse' && c.sql.length > 0);
+  const isView = new Set<Change>(plan.views.changes);
+  const ofTarget = plan.changes.filter(
+    (c) => c.component === 'clickhouse' && c.sql.length > 0 && !isView.has(c),
+  );
   const [reading, others] = partition(ofTarget, (c) => c.object.startsWith('queue '));
   const reshaped = plan.desired.tables.filter((t) => plan.reshaped.includes(tableLabel(t)));
-  const objects = reshaped.flatMap(({ names: { database, final, view } }) => [
-    `table ${database}.${final}`,
-    `view ${database}.${view}`,
-  ]);
+  const objects = reshaped.flatMap(({ names }) => {
+    const { database, final, view } = names;
+    const { versions, asOf } = historyNames(names);
+    const tables = [final, versions].map((name) => `table ${database}.${name}`);
+    return [...tables, ...[view, asOf].map((name) => `view ${database}.${name}`)];
+  });
   const [reshaping, storing] = partition(others, (c) => objects.includes(c.object));
   // The target's tables first: floors and progress are recorded in them.
   events.step('creating ClickHouse tables');
@@ -114,12 +131,24 @@ async function changeServers(
   );
   events.step('creating ClickHouse queues and views');
   for (const { source } of reshaped) await requireReload(clickhouse, source);
+  await changeHistories(clickhouse, plan);
   await changeLanes(stack, clickhouse, plan, reading, reshaping);
   if (renewed) await readToEnd(stack, plan, signal);
   signal.throwIfAborted();
   events.step('registering the connector');
   const connector = (await registerConnector(stack, plan.desired.connector)).result;
   return { connector, floor, renewed };
+}
+
+/** Recorded before the views that fill a history come and go. */
+async function changeHistories(clickhouse: ClickHouse, plan: Plan): Promise<void> {
+  const { begin, end } = plan.history;
+  for (const { source } of plan.desired.tables) {
+    const label = tableLabel(source);
+    if (end.includes(label)) await endHistory(clickhouse, source);
+    if (begin.includes(label))
+      await beginHistory(clickhouse, source, { reload: plan.toReload.includes(label) });
+  }
 }
 
 async function loadTables(
@@ -134,8 +163,9 @@ async function loadTables(
   const { lanes } = plan.desired;
   for (const table of plan.desired.tables) {
     const label = tableLabel(table);
+    let version: bigint | undefined;
     if (plan.toLoad.includes(label)) {
-      const version =
+      version =
         (await tableFloor(clickhouse, table.source, floor)) ??
         (await firstFloor(stack, clickhouse, table.source, renewed ? floor : undefined, options));
       loads.push(await loadExisting(stack, table, lanes, version, options));
@@ -143,8 +173,12 @@ async function loadTables(
     }
     if (plan.toReload.includes(label)) {
       const own = (await tableFloor(clickhouse, table.source, floor)) ?? floor;
-      loads.push(await reloadTable(stack, clickhouse, table, lanes, own, options));
+      const again = await reloadTable(stack, clickhouse, table, lanes, own, options);
+      loads.push(again.loaded);
+      version = again.version;
     }
+    if (version !== undefined && plan.history.complete.includes(label))
+      await completeHistory(clickhouse, table.source, version);
   }
   return loads;
 }

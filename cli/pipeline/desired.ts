@@ -8,6 +8,7 @@ import {
   tableView,
   viewObject,
 } from '../core/ddl.ts';
+import { historyObjects, historyViews } from '../core/history-ddl.ts';
 import {
   checkQueueObject,
   checkView,
@@ -108,6 +109,7 @@ const HEARTBEAT_NAMES: TargetNames = {
   view: HEARTBEAT.table,
   final: CH_CDC.heartbeats,
   mv: `${HEARTBEAT.table}_mv`,
+  historyStem: '',
 };
 
 function isHeartbeat(id: TableId): boolean {
@@ -132,6 +134,9 @@ function desiredTarget(
     behind: [
       fanoutObject(lane),
       ...own(lane).map((plan) => tableView(plan, lane)),
+      ...own(lane)
+        .filter((plan) => plan.history)
+        .flatMap((plan) => historyViews(plan, lane, stack.secrets.toastPlaceholder)),
       ...(own(lane).length > 0 ? [truncateView(lane)] : []),
       ...(lane.tables.some(isHeartbeat) ? [heartbeatView(lane)] : []),
     ],
@@ -153,7 +158,12 @@ function desiredTarget(
   return {
     databases: [...new Set([CH_CDC.database, ...tables.map((t) => t.names.database)])],
     own: ownTables(),
-    tables: tables.map((plan) => ({ plan, storage: storageObject(plan), view: viewObject(plan) })),
+    tables: tables.map((plan) => ({
+      plan,
+      storage: storageObject(plan),
+      view: viewObject(plan),
+      history: plan.history ? historyObjects(plan) : undefined,
+    })),
     lanes: lanes.flatMap((lane) =>
       own(lane).length > 0 ? [laneOf(lane), checkOf(lane)] : [laneOf(lane)],
     ),

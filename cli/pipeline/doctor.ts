@@ -1,6 +1,7 @@
 import { checkPortsFree } from '../agent/ports.ts';
 import { checkTarget } from '../components/clickhouse/check.ts';
 import { withClickHouse } from '../components/clickhouse/client.ts';
+import { checkRefreshes } from '../components/clickhouse/refreshes.ts';
 import { checkConnector } from '../components/connect/check.ts';
 import { lostSlot } from '../components/postgres/check.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -150,7 +151,12 @@ async function sourceFindings(watched: Watched, observed: Observation): Promise<
 async function targetFindings(watched: Watched, observed: Observation): Promise<Finding[]> {
   const { clickhouse } = watched.endpoints;
   if (!clickhouse || observed.troubles.has('clickhouse')) return [];
-  return attempt('clickhouse', () => withClickHouse(clickhouse, checkTarget));
+  return attempt('clickhouse', () =>
+    withClickHouse(clickhouse, async (client) => [
+      ...(await checkTarget(client)),
+      ...(await checkRefreshes(client)),
+    ]),
+  );
 }
 
 /** A heartbeat that does not cross is the one sign that something is wrong, whatever it is. */

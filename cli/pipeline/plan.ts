@@ -40,9 +40,11 @@ import { type Finding, Problem, plural } from '../core/problems.ts';
 import { selectTables } from '../core/select.ts';
 import type { SourceTable } from '../core/source.ts';
 import { pgLiteral } from '../lib/sql.ts';
+import { type AggregatePlan, planAggregates } from './aggregates.ts';
 import { type Desired, desiredOf } from './desired.ts';
 import { slotFloor, tableFloor } from './floor.ts';
 import { reloadState } from './reload.ts';
+import { historyState } from './rowHistory.ts';
 import type { Stack } from './stack.ts';
 
 export interface SourceReport {
@@ -115,6 +117,16 @@ export interface Plan {
   readonly toReload: readonly string[];
   /** Tables of which is not known which form they had when they were loaded. */
   readonly unknownShape: readonly string[];
+  /** Tables whose history has to begin, is to be answered for once rows are loaded, or has to end. */
+  readonly history: HistoryPlan;
+  /** Views that files declare. */
+  readonly views: AggregatePlan;
+}
+
+interface HistoryPlan {
+  readonly begin: readonly string[];
+  readonly complete: readonly string[];
+  readonly end: readonly string[];
 }
 
 export interface PlanOptions {
@@ -155,6 +167,7 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
     const toLoad: string[] = [];
     const toReload: string[] = [];
     const unknownShape: string[] = [];
+    const history = { begin: [] as string[], complete: [] as string[], end: [] as string[] };
     const hasLoads = observed.has(objectKey({ database: CH_CDC.database, name: CH_CDC.loads }));
     const floor =
       hasLoads && isUsable(source.observed.slot)
@@ -165,13 +178,26 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
         floor === undefined ? undefined : await tableFloor(clickhouse, table.source, floor);
       const records = own === undefined ? undefined : await loadRecords(clickhouse, table, own);
       const label = tableLabel(table);
-      if (records?.get('')?.state !== 'done') toLoad.push(label);
+      const isLoaded = records?.get('')?.state === 'done';
+      if (!isLoaded) toLoad.push(label);
+      const { isDue, isBegun, isToEnd } = hasLoads
+        ? await historyState(clickhouse, table, observed)
+        : { isDue: table.history, isBegun: false, isToEnd: false };
+      if (isDue) history.complete.push(label);
+      if (isToEnd) history.end.push(label);
+      const state = own === undefined ? undefined : await reloadState(clickhouse, table.source);
+      const isAgain = state?.needed === true || reshaped.includes(label);
+      // What an earlier command has loaded without it would be missing in the history.
+      const lacksRows = isDue && (records?.size ?? 0) > 0 && !(isBegun && (isAgain || !isLoaded));
+      if (isDue && (!isBegun || lacksRows)) history.begin.push(label);
       if (own === undefined) continue;
-      const { needed, shapeKnown } = await reloadState(clickhouse, table.source);
-      if (needed || reshaped.includes(label)) toReload.push(label);
-      else if (!shapeKnown) unknownShape.push(label);
+      if (isAgain || lacksRows) toReload.push(label);
+      else if (!state?.shapeKnown) unknownShape.push(label);
     }
     const loads = [...new Set([...toLoad, ...toReload])];
+    const views = await planAggregates(stack, clickhouse, desired, observed);
+    const [fault] = views.faults;
+    if (fault && !options.leaveOut) throw new Problem('VIEW_INVALID', { ...fault });
     const changes = [
       ...targetChanges(desired.target, observed, databases),
       ...sourceChanges(stack, source),
@@ -187,8 +213,9 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
             sql: [],
           }),
         ),
+      ...views.changes,
     ];
-    return { source, desired, changes, toLoad, reshaped, toReload, unknownShape };
+    return { source, desired, changes, toLoad, reshaped, toReload, unknownShape, history, views };
   } finally {
     await clickhouse.close();
   }

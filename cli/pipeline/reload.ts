@@ -65,7 +65,7 @@ export async function reloadTable(
   lanes: readonly Lane[],
   floor: bigint,
   options: ReloadOptions,
-): Promise<ExistingLoad> {
+): Promise<{ loaded: ExistingLoad; version: bigint }> {
   const { loaded, version } = await loadAgain(stack, clickhouse, plan, lanes, floor, {
     ...options,
     by: OF_APPLY,
@@ -73,7 +73,7 @@ export async function reloadTable(
   await forgetOldForm(stack, clickhouse, plan, laneOf(lanes, plan), version, options.signal);
   await recordShape(clickhouse, plan.source);
   await recordDone(clickhouse, plan.source);
-  return loaded;
+  return { loaded, version };
 }
 
 /**

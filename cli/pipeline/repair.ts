@@ -3,8 +3,9 @@ import {
   loadStatement,
   pulledSource,
   rowsOfKeys,
-  takeOutFutureStatement,
+  takeOutFutureStatements,
 } from '../components/clickhouse/load.ts';
+import { runStatements } from '../components/clickhouse/prepare.ts';
 import { walPosition } from '../components/postgres/observe.ts';
 import { loadVersion } from '../components/postgres/prepare.ts';
 import { sourceRowsByKey } from '../core/checksum.ts';
@@ -27,7 +28,8 @@ export async function repairRows(context: CheckContext, keys: readonly string[])
     signal.throwIfAborted();
     events.phase(`mending row ${i + 1} of ${keys.length}`);
     const some = keys.slice(i, i + BATCH);
-    await clickhouse.command(takeOutFutureStatement(plan, some, await walPosition(source)));
+    const future = takeOutFutureStatements(plan, some, await walPosition(source));
+    await runStatements(clickhouse, future);
     const there = await source.query<RowHash>(sourceRowsByKey(plan, some));
     const present = new Set(there.rows.map((row) => row.key));
     const absent = some.filter((key) => !present.has(key));

@@ -1,5 +1,10 @@
 import { type AgentState, liveState, readState } from '../agent/state.ts';
 import { type ClickHouse, withClickHouse } from '../components/clickhouse/client.ts';
+import {
+  observeRefreshes,
+  type Refresh,
+  troubleOfRefresh,
+} from '../components/clickhouse/refreshes.ts';
 import { firstLines } from '../components/connect/check.ts';
 import { Connect, type ConnectorStatus } from '../components/connect/client.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
@@ -120,7 +125,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
   const { postgres, kafka, connect: connectAt, clickhouse } = endpoints;
   const connect = connectAt && new Connect(connectAt);
   const memory = memoryByProcess(watched);
-  const [versions, connector, plugin, heartbeat] = await Promise.all([
+  const [versions, connector, plugin, heartbeat, refreshes] = await Promise.all([
     Promise.all([
       look(postgres && (() => withPostgres(postgres, postgresVersion))),
       look(
@@ -134,6 +139,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     look(connect && (() => connect.status(names.connector).then((status) => ({ status })))),
     look(connect && (() => connect.pluginVersion(CONNECTOR_CLASS))),
     look(postgres && clickhouse && (() => heartbeatAgeMs({ postgres, clickhouse }))),
+    look(clickhouse && (() => withClickHouse(clickhouse, observeRefreshes))),
   ]);
   const summary = endpointSummary(endpoints);
   const troubles = new Map<ServerName, Trouble>();
@@ -159,6 +165,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     ...agentPart(watched, memory.agent),
     ...servers,
     ...(connectAt ? connectorParts(names.connector, registered, version) : []),
+    ...viewPart(refreshes && 'value' in refreshes ? refreshes.value : []),
   ];
   const age = heartbeat && 'value' in heartbeat ? heartbeat.value : undefined;
   const good = parts.every((part) => GOOD_STATES.has(part.state));
@@ -220,6 +227,25 @@ function agentPart(
       memory_bytes: memory,
       restarts: undefined,
       detail: agent.problem?.message ?? (troubles.join('; ') || undefined),
+    },
+  ];
+}
+
+/** The views that cdc keeps, where there are any. */
+function viewPart(refreshes: readonly Refresh[]): ComponentStatus[] {
+  if (refreshes.length === 0) return [];
+  const troubles = refreshes.flatMap((refresh) => troubleOfRefresh(refresh) ?? []);
+  const ages = refreshes.flatMap((refresh) => refresh.age_s ?? []);
+  const oldest = ages.length > 0 ? `, the oldest ${Math.max(...ages)} s ago` : '';
+  return [
+    {
+      name: 'views',
+      state: troubles.length > 0 ? 'failing' : 'ready',
+      version: undefined,
+      endpoint: undefined,
+      memory_bytes: undefined,
+      restarts: undefined,
+      detail: troubles.join('; ') || `${refreshes.length} refreshed${oldest}`,
     },
   ];
 }

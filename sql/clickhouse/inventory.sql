@@ -163,13 +163,16 @@ CREATE TABLE IF NOT EXISTS `cdc`.`heartbeat_queue_rows`
     route String,
     op String,
     image String,
+    before Nullable(String),
+    message_key String,
+    transaction_id Nullable(UInt64),
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
     queued_at DateTime64(6, 'UTC')
 )
 ENGINE = Null
-COMMENT 'cdc fanout 389691384bb40eb0';
+COMMENT 'cdc fanout 37d74b5d34cc28fd';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`heartbeat_mv` TO `cdc`.`heartbeats` AS
 SELECT JSONExtractInt(image, 'beat') AS beat, version, committed_at, captured_at, queued_at
@@ -182,7 +185,7 @@ CREATE TABLE IF NOT EXISTS `cdc`.`heartbeat_queue`
     before Nullable(String),
     after Nullable(String),
     op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
     ts_us Int64
 )
 ENGINE = Kafka
@@ -201,7 +204,7 @@ SETTINGS
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 0344f36a0ee1f317';
+COMMENT 'cdc queue 1bca6bc8b86ecaf9';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`heartbeat_queue_mv` TO `cdc`.`heartbeat_queue_rows` AS
 WITH
@@ -215,33 +218,41 @@ WITH
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+    concat(source.schema, '\x1F', source.table) AS table_route,
+    -- The row was gone as its unchanged value was looked up: its delete follows.
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
+    -- No table's, when there is a problem.
+    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
 SELECT
     the_route AS route,
     op,
     the_image AS image,
+    before,
+    _key AS message_key,
+    source.txId AS transaction_id,
     row_version AS version,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
     ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
 FROM `cdc`.`heartbeat_queue`
 WHERE the_route != ''
-COMMENT 'cdc materialized-view 328a2799fab6ae60';
+COMMENT 'cdc materialized-view c87f8f0339013beb';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue_rows`
 (
     route String,
     op String,
     image String,
+    before Nullable(String),
+    message_key String,
+    transaction_id Nullable(UInt64),
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
     queued_at DateTime64(6, 'UTC')
 )
 ENGINE = Null
-COMMENT 'cdc fanout 3e54e1a716581dae';
+COMMENT 'cdc fanout fc3598726cccc3db';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_mv` TO `inventory`.`customers_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))') AS __cdc_tuple
@@ -272,7 +283,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue`
     before Nullable(String),
     after Nullable(String),
     op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
     ts_us Int64
 )
 ENGINE = Kafka
@@ -291,7 +302,7 @@ SETTINGS
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 0090e196e09cb960';
+COMMENT 'cdc queue 2e28a1cdbd647e12';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_queue_mv` TO `inventory`.`customers_queue_rows` AS
 WITH
@@ -305,27 +316,32 @@ WITH
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+    concat(source.schema, '\x1F', source.table) AS table_route,
+    -- The row was gone as its unchanged value was looked up: its delete follows.
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
+    -- No table's, when there is a problem.
+    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
 SELECT
     the_route AS route,
     op,
     the_image AS image,
+    before,
+    _key AS message_key,
+    source.txId AS transaction_id,
     row_version AS version,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
     ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
 FROM `inventory`.`customers_queue`
 WHERE the_route != ''
-COMMENT 'cdc materialized-view 0acb749174f47128';
+COMMENT 'cdc materialized-view 8dfadc3f2816ca18';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`customers_check`
 (
     before Nullable(String),
     after Nullable(String),
     op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
     ts_us Int64
 )
 ENGINE = Kafka
@@ -344,7 +360,7 @@ SETTINGS
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 4e51317cd627ccb4';
+COMMENT 'cdc queue 5ef27813130745dd';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_check_mv` TO `cdc`.`dead_letters` AS
 SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
@@ -377,9 +393,11 @@ FROM
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+    concat(source.schema, '\x1F', source.table) AS table_route,
+    -- The row was gone as its unchanged value was looked up: its delete follows.
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
+    -- No table's, when there is a problem.
+    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
             SELECT
                 _topic AS topic,
                 _partition AS partition,
@@ -391,26 +409,29 @@ FROM
                 if(_error != '', _raw_message, '') AS raw,
                 row_version AS version,
                 problem,
-                the_route AS route
+                if(is_incomplete, '', the_route) AS route
             FROM `inventory`.`customers_check`
         )
     )
 )
 WHERE reason != ''
-COMMENT 'cdc materialized-view 32c931e4316912c3';
+COMMENT 'cdc materialized-view af5689a5d034ea0b';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue_rows`
 (
     route String,
     op String,
     image String,
+    before Nullable(String),
+    message_key String,
+    transaction_id Nullable(UInt64),
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
     queued_at DateTime64(6, 'UTC')
 )
 ENGINE = Null
-COMMENT 'cdc fanout 0224b4831dfc583b';
+COMMENT 'cdc fanout ed4428d6998c07ed';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_mv` TO `inventory`.`orders_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple
@@ -442,7 +463,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue`
     before Nullable(String),
     after Nullable(String),
     op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
     ts_us Int64
 )
 ENGINE = Kafka
@@ -461,7 +482,7 @@ SETTINGS
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue c0a78be606ece9fe';
+COMMENT 'cdc queue 5e961b437b45ec55';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_queue_mv` TO `inventory`.`orders_queue_rows` AS
 WITH
@@ -475,27 +496,32 @@ WITH
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+    concat(source.schema, '\x1F', source.table) AS table_route,
+    -- The row was gone as its unchanged value was looked up: its delete follows.
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
+    -- No table's, when there is a problem.
+    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
 SELECT
     the_route AS route,
     op,
     the_image AS image,
+    before,
+    _key AS message_key,
+    source.txId AS transaction_id,
     row_version AS version,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
     ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
 FROM `inventory`.`orders_queue`
 WHERE the_route != ''
-COMMENT 'cdc materialized-view 57861cd3ad7798ca';
+COMMENT 'cdc materialized-view 68a519c82ef70287';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_check`
 (
     before Nullable(String),
     after Nullable(String),
     op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
     ts_us Int64
 )
 ENGINE = Kafka
@@ -514,7 +540,7 @@ SETTINGS
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 9e975ea86617367f';
+COMMENT 'cdc queue 07f4500d9943e5c2';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_check_mv` TO `cdc`.`dead_letters` AS
 SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
@@ -547,9 +573,11 @@ FROM
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+    concat(source.schema, '\x1F', source.table) AS table_route,
+    -- The row was gone as its unchanged value was looked up: its delete follows.
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
+    -- No table's, when there is a problem.
+    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
             SELECT
                 _topic AS topic,
                 _partition AS partition,
@@ -561,26 +589,29 @@ FROM
                 if(_error != '', _raw_message, '') AS raw,
                 row_version AS version,
                 problem,
-                the_route AS route
+                if(is_incomplete, '', the_route) AS route
             FROM `inventory`.`orders_check`
         )
     )
 )
 WHERE reason != ''
-COMMENT 'cdc materialized-view 53c01a203f430561';
+COMMENT 'cdc materialized-view 47c0383658d37900';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_queue_rows`
 (
     route String,
     op String,
     image String,
+    before Nullable(String),
+    message_key String,
+    transaction_id Nullable(UInt64),
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
     queued_at DateTime64(6, 'UTC')
 )
 ENGINE = Null
-COMMENT 'cdc fanout 3aac309cc2ece005';
+COMMENT 'cdc fanout 4c82600a648e5de9';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_mv` TO `inventory`.`products_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))') AS __cdc_tuple
@@ -611,7 +642,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`products_queue`
     before Nullable(String),
     after Nullable(String),
     op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
     ts_us Int64
 )
 ENGINE = Kafka
@@ -630,7 +661,7 @@ SETTINGS
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 55c75ae8fd88d731';
+COMMENT 'cdc queue 5d5d4b3fa1e6a4b0';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_queue_mv` TO `inventory`.`products_queue_rows` AS
 WITH
@@ -644,27 +675,32 @@ WITH
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+    concat(source.schema, '\x1F', source.table) AS table_route,
+    -- The row was gone as its unchanged value was looked up: its delete follows.
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
+    -- No table's, when there is a problem.
+    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
 SELECT
     the_route AS route,
     op,
     the_image AS image,
+    before,
+    _key AS message_key,
+    source.txId AS transaction_id,
     row_version AS version,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
     ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
 FROM `inventory`.`products_queue`
 WHERE the_route != ''
-COMMENT 'cdc materialized-view 8e05d8c098087ac1';
+COMMENT 'cdc materialized-view df69076ee87997d0';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_check`
 (
     before Nullable(String),
     after Nullable(String),
     op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
     ts_us Int64
 )
 ENGINE = Kafka
@@ -683,7 +719,7 @@ SETTINGS
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 62d4375f93b2e32a';
+COMMENT 'cdc queue 94162eee1ef411c0';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_check_mv` TO `cdc`.`dead_letters` AS
 SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
@@ -716,9 +752,11 @@ FROM
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+    concat(source.schema, '\x1F', source.table) AS table_route,
+    -- The row was gone as its unchanged value was looked up: its delete follows.
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
+    -- No table's, when there is a problem.
+    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
             SELECT
                 _topic AS topic,
                 _partition AS partition,
@@ -730,26 +768,29 @@ FROM
                 if(_error != '', _raw_message, '') AS raw,
                 row_version AS version,
                 problem,
-                the_route AS route
+                if(is_incomplete, '', the_route) AS route
             FROM `inventory`.`products_check`
         )
     )
 )
 WHERE reason != ''
-COMMENT 'cdc materialized-view 30f24043120650f5';
+COMMENT 'cdc materialized-view 6db0e36f985fdad8';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue_rows`
 (
     route String,
     op String,
     image String,
+    before Nullable(String),
+    message_key String,
+    transaction_id Nullable(UInt64),
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
     queued_at DateTime64(6, 'UTC')
 )
 ENGINE = Null
-COMMENT 'cdc fanout cd13cccbe9640a5e';
+COMMENT 'cdc fanout 660989bc9d433577';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_mv` TO `inventory`.`products_on_hand_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))') AS __cdc_tuple
@@ -778,7 +819,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue`
     before Nullable(String),
     after Nullable(String),
     op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
     ts_us Int64
 )
 ENGINE = Kafka
@@ -797,7 +838,7 @@ SETTINGS
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 962d5741f82f44fc';
+COMMENT 'cdc queue 8802b82db035e32b';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_queue_mv` TO `inventory`.`products_on_hand_queue_rows` AS
 WITH
@@ -811,27 +852,32 @@ WITH
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+    concat(source.schema, '\x1F', source.table) AS table_route,
+    -- The row was gone as its unchanged value was looked up: its delete follows.
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
+    -- No table's, when there is a problem.
+    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
 SELECT
     the_route AS route,
     op,
     the_image AS image,
+    before,
+    _key AS message_key,
+    source.txId AS transaction_id,
     row_version AS version,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
     ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
 FROM `inventory`.`products_on_hand_queue`
 WHERE the_route != ''
-COMMENT 'cdc materialized-view 1afcfa4b9fc5a89d';
+COMMENT 'cdc materialized-view 8643a8cde553317e';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_check`
 (
     before Nullable(String),
     after Nullable(String),
     op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64),
+    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
     ts_us Int64
 )
 ENGINE = Kafka
@@ -850,7 +896,7 @@ SETTINGS
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 809513faa28ae1c5';
+COMMENT 'cdc queue cadd7f3331269aa8';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_check_mv` TO `cdc`.`dead_letters` AS
 SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
@@ -883,9 +929,11 @@ FROM
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
         '') AS problem,
-    -- No table's, when there is a problem; nor when the row was gone as its unchanged value was
-    -- looked up: then its delete follows.
-    if(problem != '' OR (op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0), '', concat(source.schema, '\x1F', source.table)) AS the_route
+    concat(source.schema, '\x1F', source.table) AS table_route,
+    -- The row was gone as its unchanged value was looked up: its delete follows.
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
+    -- No table's, when there is a problem.
+    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
             SELECT
                 _topic AS topic,
                 _partition AS partition,
@@ -897,10 +945,10 @@ FROM
                 if(_error != '', _raw_message, '') AS raw,
                 row_version AS version,
                 problem,
-                the_route AS route
+                if(is_incomplete, '', the_route) AS route
             FROM `inventory`.`products_on_hand_check`
         )
     )
 )
 WHERE reason != ''
-COMMENT 'cdc materialized-view 9aca2dac287726c4';
+COMMENT 'cdc materialized-view 17adf91a7a6e604b';

@@ -14,7 +14,7 @@ import { desiredFor, table } from '../harness/pipeline.ts';
 
 function desired(tables: readonly TableId[], database: string | undefined) {
   return desiredFor(
-    tables.map((id) => table(id.schema, id.table)),
+    tables.map((id) => table(id.schema, id.table, undefined, { history: true })),
     { database },
   );
 }
@@ -24,7 +24,7 @@ function allObjects(tables: readonly TableId[], database: string | undefined): s
   const { target } = desired(tables, database);
   return [
     ...target.own,
-    ...target.tables.flatMap((t) => [t.storage, t.view]),
+    ...target.tables.flatMap((t) => [t.storage, t.view, ...Object.values(t.history ?? {})]),
     ...target.lanes.flatMap((l) => [l.queue, ...l.behind, l.reader]),
   ].map((object) => JSON.stringify([object.database, object.name]));
 }
@@ -60,6 +60,7 @@ describe('names in ClickHouse', () => {
       view: 'orders',
       final: 'orders_final',
       mv: 'orders_mv',
+      historyStem: 'orders_',
     });
     expect(allObjects([orders], undefined)).toContain('["inventory","orders_queue"]');
   });
@@ -97,6 +98,10 @@ describe('names in ClickHouse', () => {
       '_queue_rows',
       '_check',
       '_check_mv',
+      '_changes',
+      '_changes_mv',
+      '__as_of',
+      '_versions',
     );
     const name = fc.tuple(part, suffix).map(([p, s]) => p + s);
     const sets = fc.uniqueArray(fc.record({ schema: part, table: name }), {

@@ -43,6 +43,19 @@ describe('applyOverrides', () => {
     expect(tables[0]?.columns.map((c) => c.name)).toContain('id');
   });
 
+  it('keeps the history of tables that the last fitting entry says to', () => {
+    const of = (entries: Record<string, boolean>) =>
+      applyOverrides(
+        [users],
+        Object.fromEntries(
+          Object.entries(entries).map(([k, history]) => [k, { columns: {}, history }]),
+        ),
+      ).tables[0]?.history;
+    expect(of({ 'shop.*': true })).toBe(true);
+    expect(of({ 'shop.*': true, 'shop.users': false })).toBe(false);
+    expect(of({ 'shop.users': false, '*.*': true })).toBe(true);
+  });
+
   it('carries the key as text', () => {
     expect(apply('shop.users', { id: 'text' }).findings).toEqual([]);
   });

@@ -41,6 +41,15 @@ export class ClickHouse {
     });
   }
 
+  /** Lines of an EXPLAIN of any statement; what FORMAT says would be taken for a part of that. */
+  async explain(what: string, statement: string): Promise<string[]> {
+    const query = `EXPLAIN ${what} ${statement}`;
+    return this.guard(query, async () => {
+      const result = await this.client.query({ query, format: 'TabSeparatedRaw' });
+      return (await result.text()).split('\n');
+    });
+  }
+
   /** Runs a statement; resolves with the number of rows it wrote. */
   async command(query: string, settings: Settings = {}, signal?: AbortSignal): Promise<number> {
     return this.guard(query, async () => {

@@ -5,7 +5,7 @@ import {
   targetKeyCondition,
 } from '../../core/checksum.ts';
 import type { TablePlan } from '../../core/ddl.ts';
-import { CH_CDC } from '../../core/names.ts';
+import { CH_CDC, historyNames } from '../../core/names.ts';
 import { chIdent, chLiteral, pgIdent, pgLiteral } from '../../lib/sql.ts';
 import type { ClickHouseEndpoint, PostgresEndpoint } from '../../runtimes/endpoints.ts';
 import type { ClickHouse } from './client.ts';
@@ -175,13 +175,17 @@ SELECT ${key}, toUInt64(${version}), 1, now64(6, 'UTC') FROM ${rows}`;
  * Rows of these keys whose version no change in the source can have yet: nothing that comes would
  * ever outrank them, so they are taken out for good.
  */
-export function takeOutFutureStatement(
+export function takeOutFutureStatements(
   plan: TablePlan,
   keys: readonly string[],
   walPosition: bigint,
-): string {
-  return `DELETE FROM ${chIdent(plan.names.database, plan.names.final)}
-WHERE _version > ${walPosition} AND ${targetKeyCondition(plan, keys)}`;
+): string[] {
+  const { database, final } = plan.names;
+  const tables = plan.history ? [final, historyNames(plan.names).versions] : [final];
+  return tables.map(
+    (table) => `DELETE FROM ${chIdent(database, table)}
+WHERE _version > ${walPosition} AND ${targetKeyCondition(plan, keys)}`,
+  );
 }
 
 /**

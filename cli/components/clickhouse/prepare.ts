@@ -1,5 +1,5 @@
 import type { StorageObject, TablePlan, TargetObject } from '../../core/ddl.ts';
-import { CH_CDC } from '../../core/names.ts';
+import { CH_CDC, historyNames } from '../../core/names.ts';
 import {
   type Change,
   commentOf,
@@ -10,7 +10,7 @@ import {
   type ObservedObject,
   objectKey,
 } from '../../core/plan.ts';
-import { isReshaped, reshapeStatements } from '../../core/reshape.ts';
+import { hasOtherKey, isReshaped, reshapeStatements } from '../../core/reshape.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
 
@@ -45,9 +45,15 @@ export function targetChanges(
     const found = reshaped.includes(table.plan) && observed.get(objectKey(table.storage));
     if (found) changes.push(reshapeChange(table.storage, found));
     else changes.push(...storageChanges(table.storage, observed));
-    changes.push(...viewChanges(table, observed, reshaped.includes(table.plan)));
+    const isReshapedTable = reshaped.includes(table.plan);
+    changes.push(...viewChanges(table.storage, table.view, observed, isReshapedTable));
+    changes.push(...historyChanges(table, observed));
   }
-  const views = new Set(reshaped.map(({ names }) => objectKey({ ...names, name: names.mv })));
+  const views = new Set(
+    reshaped.flatMap(({ names }) =>
+      [names.mv, historyNames(names).versionsMv].map((name) => objectKey({ ...names, name })),
+    ),
+  );
   for (const lane of desired.lanes) changes.push(...laneChanges(lane, observed, views));
   return changes;
 }
@@ -59,11 +65,27 @@ export function reshapedTables(desired: DesiredTarget, observed: Observed): Tabl
     .map(({ plan }) => plan);
 }
 
-function reshapeChange(storage: StorageObject, found: ObservedObject): Change {
-  const sql = reshapeStatements(storage, found);
+function historyChanges(
+  { history }: DesiredTarget['tables'][number],
+  observed: Observed,
+): Change[] {
+  if (!history) return [];
+  const { versions, log, changes, asOf } = history;
+  const found = observed.get(objectKey(versions));
+  const differs = found && isReshaped(versions, found);
+  return [
+    ...storageChanges(log, observed),
+    ...(differs ? [reshapeChange(versions, found, true)] : storageChanges(versions, observed)),
+    ...viewChanges(undefined, changes, observed, false),
+    ...viewChanges(versions, asOf, observed, differs === true),
+  ];
+}
+
+function reshapeChange(storage: StorageObject, found: ObservedObject, keep = false): Change {
+  const sql = reshapeStatements(storage, found, keep);
   return {
     component: 'clickhouse',
-    action: sql.some((statement) => statement.startsWith('DROP TABLE')) ? 'replace' : 'alter',
+    action: hasOtherKey(storage, found) ? 'replace' : 'alter',
     object: `table ${label(storage)}`,
     sql,
   };
@@ -71,15 +93,15 @@ function reshapeChange(storage: StorageObject, found: ObservedObject): Change {
 
 /** A view converts to the types that its storage had when the view was made. */
 function viewChanges(
-  { storage, view: object }: DesiredTarget['tables'][number],
+  storage: TargetObject | undefined,
+  object: TargetObject,
   observed: Observed,
   reshaped: boolean,
 ): Change[] {
   const found = observed.get(objectKey(object));
-  const stored = new Map(
-    observed.get(objectKey(storage))?.columns.map(({ name, type }) => [name, type]),
-  );
-  const hasTypes = found?.columns.every(({ name, type }) => stored.get(name) === type);
+  const columns = storage && observed.get(objectKey(storage))?.columns;
+  const stored = new Map(columns?.map(({ name, type }) => [name, type]));
+  const hasTypes = !storage || found?.columns.every((c) => stored.get(c.name) === c.type);
   if (!reshaped && hasTypes && found?.digest === digestOf(object)) return [];
   return [
     {
@@ -141,9 +163,12 @@ function laneChanges(
   reshaped: ReadonlySet<string>,
 ): Change[] {
   const parts = [lane.queue, ...lane.behind, lane.reader];
+  const differs = (part: TargetObject) =>
+    observed.get(objectKey(part))?.digest !== digestOf(part) || reshaped.has(objectKey(part));
+  // A view behind a Null table that is made anew would see nothing more.
+  const renewed = lane.behind.some((part) => part.kind === 'fanout' && differs(part));
   const different = parts.filter(
-    (part) =>
-      observed.get(objectKey(part))?.digest !== digestOf(part) || reshaped.has(objectKey(part)),
+    (part) => differs(part) || (renewed && lane.behind.includes(part)),
   );
   if (different.length === 0) return [];
   const sql: string[] = [`DROP VIEW IF EXISTS ${sqlName(lane.reader)} SYNC`];

@@ -271,6 +271,18 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
       fix: `ALTER TABLE ${sqlName} REPLICA IDENTITY FULL;`,
     });
   }
+  if (table.history && table.replicaIdentity !== 'f') {
+    const late = table.columns.some(mayBeOutOfLine)
+      ? '; a long value that an update leaves as it is is looked up, and may be a later one'
+      : '';
+    found.push({
+      id: 'history-identity',
+      severity: 'info',
+      subject,
+      message: `its history knows of a row before a change only the key${late}`,
+      fix: `ALTER TABLE ${sqlName} REPLICA IDENTITY FULL;  -- PostgreSQL writes the whole old row to the WAL then`,
+    });
+  }
   for (const column of table.columns) {
     if (planColumn(column)) continue;
     found.push(
