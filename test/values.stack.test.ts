@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chIdent } from '../cli/lib/sql.ts';
-import { cdcJson, freshSchema, source, target } from './harness/database.ts';
+import { cdc, cdcJson, freshSchema, source, target } from './harness/database.ts';
 
 let schema = '';
 
@@ -55,4 +55,23 @@ test('a key that changes moves the row', async () => {
   await client.query(`INSERT INTO ${schema}.moved VALUES (1, 'a'), (2, 'b')`);
   await client.query(`UPDATE ${schema}.moved SET id = 10 WHERE id = 1`);
   expect(await cdcJson('verify', `${schema}.moved`)).toMatchObject({ ok: true, rows: 2 });
+});
+
+test('where doctor warns of a key whose name needs quotes, its fix keeps values kept out of line', async () => {
+  await using client = await source();
+  const table = `${schema}.quoted`;
+  await client.query(`CREATE TABLE ${table} ("Id" int PRIMARY KEY, n int, body text)`);
+  await client.query(`ALTER TABLE ${table} ALTER body SET STORAGE EXTERNAL`);
+  const warned = async () =>
+    (await cdc('doctor', '--json'))
+      .json()
+      .findings.filter((f: { subject: string }) => f.subject === `${table}.Id`);
+  const [finding] = await warned();
+  expect(finding).toMatchObject({ id: 'key-not-looked-up', severity: 'warning' });
+  await client.query(finding.fix);
+  expect(await warned()).toEqual([]);
+  await cdcJson('apply');
+  await client.query(`INSERT INTO ${table} VALUES (1, 0, repeat(md5('1'), 1000))`);
+  await client.query(`UPDATE ${table} SET n = 1`);
+  expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 1 });
 });

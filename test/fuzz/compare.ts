@@ -46,7 +46,7 @@ async function describe(client: pg.ClientBase, schema: string, table: string) {
       name: row.name ?? '',
       base: row.base ?? '',
       array: row.array === '1',
-      asText: Number(row.dimensions) > 1 || row.key === '1',
+      asText: row.array === '1' && (Number(row.dimensions) > 1 || row.key === '1'),
       modifier: Number(row.modifier),
       delimiter: row.delimiter ?? ',',
     } satisfies OracleColumn,

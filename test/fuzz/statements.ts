@@ -194,7 +194,9 @@ function ddlOf(does: Op, setting: Setting): Statements | undefined {
     }
     case 'rename': {
       const column = pick(does.column, columns) as Column;
-      return alter(`RENAME COLUMN ${pgIdent(column.name)} TO ${pgIdent(`r${step}${does.name}`)}`);
+      // A key's name that needs quotes is a finding: see isBlind.
+      const name = column.unique ? '' : does.name;
+      return alter(`RENAME COLUMN ${pgIdent(column.name)} TO ${pgIdent(`r${step}${name}`)}`);
     }
     case 'names': {
       const [a, b] = [pick(does.column), pick(does.column + 1)];
@@ -244,7 +246,7 @@ function ddlOf(does: Op, setting: Setting): Statements | undefined {
     }
     case 'identity': {
       const own = columns.some((c) => c.unique && !c.key);
-      const blind = columns.some((c) => c.key && isBlind(c.type));
+      const blind = columns.some((c) => c.key && isBlind(c));
       if (own || setting.partitioned || (blind && !does.full)) return none;
       return alter(`REPLICA IDENTITY ${does.full ? 'FULL' : 'DEFAULT'}`);
     }
