@@ -1,10 +1,15 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { stringify } from 'yaml';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chIdent } from '../cli/lib/sql.ts';
-import { cdc, cdcJson, eventually, freshSchema, source, target } from './harness/database.ts';
+import {
+  cdc,
+  cdcJson,
+  eventually,
+  freshSchema,
+  source,
+  target,
+  withTables,
+} from './harness/database.ts';
 import { type TypeCase, typeCases } from './harness/types.ts';
 
 let schema = '';
@@ -198,15 +203,6 @@ test('a value kept out of line that did not change survives an update, whatever 
   for (let n = 1; n <= 8; n += 1) await client.query(`UPDATE ${schema}.toast SET n = ${n}`);
   expect(await cdcJson('verify', `${schema}.toast`)).toMatchObject({ ok: true, rows: 1 });
 });
-
-/** A second configuration of the same stack. */
-function withTables(tables: Readonly<Record<string, unknown>>): string {
-  const directory = inject('stackDirectory');
-  const file = join(directory, 'overrides.yaml');
-  const plain = readFileSync(join(directory, 'cdc.yaml'), 'utf8');
-  writeFileSync(file, plain + stringify({ tables }));
-  return file;
-}
 
 test('a column is left out, masked or carried as text where cdc.yaml says so', async () => {
   await using client = await source();

@@ -6,7 +6,14 @@ import type { SourceTable } from './source.ts';
 
 /** `tables` of cdc.yaml: by table (wildcards as in source.include), then by column. */
 export type Overrides = Readonly<
-  Record<string, { readonly columns: Readonly<Record<string, ColumnRule>> }>
+  Record<
+    string,
+    {
+      readonly columns: Readonly<Record<string, ColumnRule>>;
+      /** Condition in SQL; where several entries name a table, the last one's counts. */
+      readonly where?: string | undefined;
+    }
+  >
 >;
 
 /** Not copied at all; as the text that PostgreSQL prints; only the SHA-256 of that text. */
@@ -22,7 +29,13 @@ export function applyOverrides(
     tables: tables.map((table) =>
       entries
         .filter(([pattern]) => matchesPattern(table, pattern))
-        .reduce((changed, [, { columns }]) => applyRules(changed, columns), table),
+        .reduce(
+          (changed, [, { columns, where }]) => ({
+            ...applyRules(changed, columns),
+            ...(where === undefined ? {} : { where }),
+          }),
+          table,
+        ),
     ),
     findings: entries.flatMap(([pattern, { columns }]) => checkEntry(tables, pattern, columns)),
   };

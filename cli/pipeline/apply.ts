@@ -108,6 +108,9 @@ async function changeServers(
   events.step('creating ClickHouse tables');
   for (const change of storing) await runStatements(clickhouse, change.sql);
   events.step('preparing the source');
+  const loaded = plan.desired.tables.filter((t) => plan.toReload.includes(tableLabel(t)));
+  for (const { source } of loaded)
+    if (plan.refiltered.includes(tableLabel(source))) await requireReload(clickhouse, source);
   const { floor, renewed } = await prepareSource(stack, clickhouse, plan, signal);
   await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
     createTopics(admin, plan.desired.topics, stack.endpoints.kafka.managed ? 1 : -1),
@@ -241,7 +244,8 @@ async function prepareSource(
       await recordSlotFloor(clickhouse, slot, floor);
       return { floor, renewed: true };
     }
-    if (joined) await waitForRunningTransactions(client, signal);
+    // Of a transaction that is open when its filter changes, too, rows may pass by the old one.
+    if (joined || plan.refiltered.length > 0) await waitForRunningTransactions(client, signal);
     const recorded = await slotFloor(clickhouse, slot);
     if (recorded !== undefined) return { floor: recorded, renewed: false };
     const seen = await observeSlot(client, slot);

@@ -23,7 +23,7 @@ import {
   topicName,
 } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
-import { readingNews, readSignal, stopSignal } from '../core/signals.ts';
+import { hasParameterMark, readingNews, readSignal, stopSignal } from '../core/signals.ts';
 import { waitFor } from '../lib/wait.ts';
 import type { LoadProgress, LoadResult } from './load.ts';
 import type { Stack } from './stack.ts';
@@ -65,6 +65,11 @@ export async function loadByDebezium(
   const startedAtMs = performance.now();
   const seconds = () => (performance.now() - startedAtMs) / 1000;
   const table = tableLabel(plan);
+  const { where } = plan.source;
+  if (where !== undefined && hasParameterMark(where)) {
+    const detail = `Debezium takes the ? in its filter for a parameter; jsonb_exists() says the same: ${where}`;
+    throw new Problem('LOAD_FAILED', { table, detail });
+  }
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
   const store = (reading: Reading) =>
     recordLoad(clickhouse, plan, version, {
@@ -82,7 +87,7 @@ export async function loadByDebezium(
       let rows = reading.rows;
       if (rows === undefined) {
         // Also when it is gone on with: the command may have been killed before it was sent.
-        await sendSignal(source, readSignal(reading.id, plan));
+        await sendSignal(source, readSignal(reading.id, plan, where));
         rows = await follow(stack, plan, reading, signal, (done, totalRows) =>
           onProgress({
             table,

@@ -75,7 +75,8 @@ export async function loadTable(
     let rows = chunks.reduce((sum, chunk) => sum + (records.get(chunk.id)?.rows ?? 0), 0);
     let misfits = 0;
     let finished = chunks.length - open.length;
-    const estimate = relations.reduce((sum, r) => sum + r.estimatedRows, 0);
+    // How many rows a filter lets through is not known.
+    const estimate = plan.source.where ? 0 : relations.reduce((sum, r) => sum + r.estimatedRows, 0);
     const report = () =>
       onProgress({
         table: label,
@@ -164,7 +165,7 @@ async function loadChunk(
   signal: AbortSignal,
 ): Promise<{ rows: number; misfits: number }> {
   const source: PulledSource = pulledSource(stack.endpoints.postgres, stack.endpoints.clickhouse);
-  const rows = rowsOfPages(chunk);
+  const rows = rowsOfPages(plan, chunk);
   const settings = {
     max_threads: 1,
     max_insert_threads: 1,
