@@ -66,10 +66,7 @@ export async function loadByDebezium(
   const seconds = () => (performance.now() - startedAtMs) / 1000;
   const table = tableLabel(plan);
   const { where } = plan.source;
-  if (where !== undefined && hasParameterMark(where)) {
-    const detail = `Debezium takes the ? in its filter for a parameter; jsonb_exists() says the same: ${where}`;
-    throw new Problem('LOAD_FAILED', { table, detail });
-  }
+  refuseUnreadable(plan);
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
   const store = (reading: Reading) =>
     recordLoad(clickhouse, plan, version, {
@@ -118,6 +115,21 @@ export async function loadByDebezium(
   } finally {
     await clickhouse.close();
   }
+}
+
+/** What Debezium's driver would fail on, with less clear words. */
+function refuseUnreadable(plan: TablePlan): void {
+  const refuse = (detail: string) => {
+    throw new Problem('LOAD_FAILED', { table: tableLabel(plan), detail });
+  };
+  const { where, columns } = plan.source;
+  if (where !== undefined && hasParameterMark(where))
+    refuse(`Debezium takes the ? of its filter for a parameter; jsonb_exists() says the same`);
+  const cursor = columns.find((column) => column.type === 'refcursor' && !column.array);
+  if (cursor)
+    refuse(
+      `Debezium cannot read its column ${cursor.name}: JDBC would open the cursor that a refcursor names; exclude it, or let ClickHouse reach the source`,
+    );
 }
 
 /** The reading of a record, unless it failed, or another table's reading has ended it. */

@@ -141,7 +141,8 @@ bound that is not 1, does not fit such a column. Declared with several dimension
 **A value that its column cannot hold** (last column of the table) is never altered: its row goes to
 \`cdc.dead_letters\` with the reason, whether it was loaded or streamed, and \`cdc verify\` names it. One
 value is: an infinite \`interval\`, which Debezium's driver reads as zero; \`cdc verify\` names that row too.
-To keep such values, carry the column as text.
+To keep such values, carry the column as text. Where Debezium reads the rows (ClickHouse cannot reach the
+source), a table with a \`refcursor\` is not loaded: JDBC would open the cursor.
 
 **Columns** can be treated otherwise in cdc.yaml; \`cdc doctor\` checks the names:
 
