@@ -15,7 +15,7 @@ import {
 } from '../components/postgres/prepare.ts';
 import { isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
 import { type Change, publicationDiff } from '../core/plan.ts';
-import { Problem } from '../core/problems.ts';
+import { Problem, plural } from '../core/problems.ts';
 import type { SourceTable } from '../core/source.ts';
 import { tryLock } from '../lib/lock.ts';
 import { WaitTimeout, waitFor } from '../lib/wait.ts';
@@ -134,22 +134,39 @@ async function loadTables(
   options: ReloadOptions,
 ): Promise<ExistingLoad[]> {
   const loads: ExistingLoad[] = [];
+  const failed: Problem[] = [];
   const { lanes } = plan.desired;
   for (const table of plan.desired.tables) {
     const label = tableLabel(table);
-    if (plan.toLoad.includes(label)) {
-      const version =
-        (await tableFloor(clickhouse, table.source, floor)) ??
-        (await firstFloor(stack, clickhouse, table.source, renewed ? floor : undefined, options));
-      loads.push(await loadExisting(stack, table, lanes, version, options));
-      if (!plan.toReload.includes(label)) await recordShape(clickhouse, table.source);
-    }
-    if (plan.toReload.includes(label)) {
-      const own = (await tableFloor(clickhouse, table.source, floor)) ?? floor;
-      loads.push(await reloadTable(stack, clickhouse, table, lanes, own, options));
+    try {
+      if (plan.toLoad.includes(label)) {
+        const version =
+          (await tableFloor(clickhouse, table.source, floor)) ??
+          (await firstFloor(stack, clickhouse, table.source, renewed ? floor : undefined, options));
+        loads.push(await loadExisting(stack, table, lanes, version, options));
+        if (!plan.toReload.includes(label)) await recordShape(clickhouse, table.source);
+      }
+      if (plan.toReload.includes(label)) {
+        const own = (await tableFloor(clickhouse, table.source, floor)) ?? floor;
+        loads.push(await reloadTable(stack, clickhouse, table, lanes, own, options));
+      }
+    } catch (error) {
+      // Of this table alone, which may have been changed or dropped meanwhile: the others go on.
+      if (!(error instanceof Problem) || error.code !== 'LOAD_FAILED') throw error;
+      failed.push(error);
+      options.events.failed?.(error.message);
     }
   }
+  refuseFailed(failed);
   return loads;
+}
+
+function refuseFailed(failed: readonly Problem[]): void {
+  const [first, ...others] = failed;
+  if (!first) return;
+  if (others.length === 0) throw first;
+  const table = plural(failed.length, 'table');
+  throw new Problem('LOAD_FAILED', { table, detail: failed.map((f) => f.message).join('; ') });
 }
 
 /**

@@ -197,10 +197,10 @@ async function refuseRewritten(
   const moved = before.find(
     (r) => nodes.get(JSON.stringify([r.schema, r.relation])) !== r.fileNode,
   );
-  if (moved) {
-    throw new Problem('LOAD_FAILED', {
-      table: tableLabel(plan),
-      detail: `${moved.schema}.${moved.relation} was rewritten while it was read`,
-    });
-  }
+  if (!moved) return;
+  const gone = !nodes.has(JSON.stringify([moved.schema, moved.relation]));
+  throw new Problem('LOAD_FAILED', {
+    table: tableLabel(plan),
+    detail: `${moved.schema}.${moved.relation} was ${gone ? 'dropped or renamed' : 'rewritten'} while it was read`,
+  });
 }

@@ -173,6 +173,9 @@ function isBlind(column: SourceColumn): boolean {
   return ['e', 'c'].includes(column.typeKind) || ['bytea', 'bit'].includes(column.type);
 }
 
+/** PostgreSQL 17 has infinite intervals. */
+const INFINITE_INTERVALS = 170_000;
+
 const NEVER_OUT_OF_LINE = new Set(
   'bool int2 int4 int8 float4 float8 oid money date time timetz timestamp timestamptz interval uuid macaddr macaddr8 point line lseg box circle pg_lsn xid xid8 tid name char'.split(
     ' ',
@@ -277,6 +280,18 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
         `In cdc.yaml, tables: { ${JSON.stringify(subject)}: { columns: { ${JSON.stringify(column.name)}: exclude } } }, or text instead of exclude if every session has the same search_path`,
       ),
     );
+  }
+  for (const column of table.columns) {
+    if (input.observed.version < INFINITE_INTERVALS) break;
+    if (column.type !== 'interval' || column.array) continue;
+    found.push({
+      id: 'interval-infinite',
+      severity: 'info',
+      subject: `${subject}.${column.name}`,
+      message:
+        "an infinite interval is loaded as it is, but streamed as zero: Debezium's driver does not know it; cdc verify names such a row, and --repair mends it until its next change",
+      fix: `ALTER TABLE ${sqlName} ADD CHECK (isfinite(${pgIdent(column.name)}));  -- so that there are none`,
+    });
   }
   const rights = input.rights.get(table.oid);
   if (rights && !rights.select) {
