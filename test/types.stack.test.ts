@@ -1,10 +1,15 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { stringify } from 'yaml';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chIdent } from '../cli/lib/sql.ts';
-import { cdc, cdcJson, eventually, freshSchema, source, target } from './harness/database.ts';
+import {
+  cdc,
+  cdcJson,
+  eventually,
+  freshSchema,
+  source,
+  target,
+  withTables,
+} from './harness/database.ts';
 import { type TypeCase, typeCases, typesSql } from './harness/types.ts';
 
 let schema = '';
@@ -24,49 +29,6 @@ afterAll(async () => {
 
 // Some 150 columns in one table take a busy machine a while.
 const PATIENCE = 180_000;
-
-test(
-  'every type keeps every value, loaded and streamed, also as NULL and in arrays',
-  async () => {
-    await using client = await source();
-    await using clickhouse = target();
-    const columns = cases.flatMap(({ type }, i) => [`c${i} ${type}`, `a${i} ${type}[]`]);
-    await client.query(`CREATE TABLE ${schema}.every (id int PRIMARY KEY, ${columns.join(', ')})`);
-    const most = Math.max(...cases.map((c) => c.values.length));
-    const names = cases.flatMap((_, i) => [`c${i}`, `a${i}`]).join(', ');
-    const insert = async (offset: number) => {
-      for (let n = 0; n <= most; n += 1) {
-        const row = cases.flatMap(({ type, values }) => {
-          const value = n === most ? 'NULL' : `(${values[n % values.length]})`;
-          const array = [`ARRAY[${value}, NULL]`, `'{}'`, 'NULL', `ARRAY[${value}]`][n % 4];
-          return [`${value}::${type}`, `${array}::${type}[]`];
-        });
-        await client.query(
-          `INSERT INTO ${schema}.every (id, ${names}) VALUES (${offset + n}, ${row.join(', ')})`,
-        );
-      }
-    };
-    await insert(0);
-    await cdcJson('apply');
-    await insert(1000);
-    await client.query(`UPDATE ${schema}.every SET c0 = 1 WHERE id IN (1, 1001)`);
-    await client.query(`DELETE FROM ${schema}.every WHERE id IN (2, 1002)`);
-    const result = await cdcJson('verify', `${schema}.every`);
-    expect(result.tables[0]).toMatchObject({
-      source_rows: 2 * most,
-      missing: 0,
-      extra: 0,
-      different: 0,
-    });
-
-    // A proof by checksum is only as good as its texts: what is stored is the same both ways, too.
-    const stored = await clickhouse.rows<{ n: string }>(
-      `SELECT count() AS copies FROM (SELECT toString(tuple(* EXCEPT id)) AS row, id % 1000 AS n FROM ${chIdent(schema, 'every')}) GROUP BY row, n HAVING copies != 2`,
-    );
-    expect(stored).toEqual([]);
-  },
-  PATIENCE,
-);
 
 test('what is stored as text is what PostgreSQL prints', async () => {
   await using client = await source();
@@ -201,15 +163,6 @@ test('a value kept out of line that did not change survives an update, whatever 
   for (let n = 1; n <= 8; n += 1) await client.query(`UPDATE ${schema}.toast SET n = ${n}`);
   expect(await cdcJson('verify', `${schema}.toast`)).toMatchObject({ ok: true, rows: 1 });
 });
-
-/** A second configuration of the same stack. */
-function withTables(tables: Readonly<Record<string, unknown>>): string {
-  const directory = inject('stackDirectory');
-  const file = join(directory, 'overrides.yaml');
-  const plain = readFileSync(join(directory, 'cdc.yaml'), 'utf8');
-  writeFileSync(file, plain + stringify({ tables }));
-  return file;
-}
 
 test('a column is left out, masked or carried as text where cdc.yaml says so', async () => {
   await using client = await source();

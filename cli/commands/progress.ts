@@ -50,6 +50,11 @@ export function loadEvents(
       last = progress;
       current.update(loadLine(progress));
     },
+    failed: (text) => {
+      current?.fail(text);
+      current = undefined;
+      last = undefined;
+    },
     remark: (text) => printer.note(`! ${text}`),
     done: (text) => {
       if (endLoad()) printer.note(`✔ ${text}`);

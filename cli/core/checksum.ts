@@ -73,7 +73,16 @@ function targetBucket(plan: TablePlan, bucketing: Bucketing): string {
 
 /** A partitioned table's rows are its partitions'; those of a table that inherits are its own. */
 export function sourceRelation(plan: TablePlan): string {
-  return `${plan.source.kind === 'p' ? '' : 'ONLY '}${pgIdent(plan.schema, plan.table)}`;
+  const only = plan.source.kind === 'p' ? '' : 'ONLY ';
+  return copiedRows(plan, `${only}${pgIdent(plan.schema, plan.table)}`);
+}
+
+/**
+ * What stands after FROM for the rows of a relation that are copied: the one place where a filter
+ * gets into what is read from the source. Pages are chosen by ctid, which is not among `*`.
+ */
+export function copiedRows({ source: { where } }: TablePlan, relation: string): string {
+  return where === undefined ? relation : `(SELECT ctid, * FROM ${relation} WHERE (${where}))`;
 }
 
 function sourceFrom(plan: TablePlan): string {

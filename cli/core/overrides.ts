@@ -7,10 +7,13 @@ import type { SourceTable } from './source.ts';
 /** `tables` of cdc.yaml: by table (wildcards as in source.include), then by column. */
 export type Overrides = Readonly<Record<string, TableRule>>;
 
+/** Where several entries name a table, the last one that says something counts. */
 interface TableRule {
   readonly columns: Readonly<Record<string, ColumnRule>>;
-  /** Keep its changes; absent: as another entry says. */
+  /** Keep its changes. */
   readonly history?: boolean | undefined;
+  /** Condition in SQL: only rows that meet it are copied. */
+  readonly where?: string | undefined;
 }
 
 /** Not copied at all; as the text that PostgreSQL prints; only the SHA-256 of that text. */
@@ -32,9 +35,12 @@ export function applyOverrides(
   };
 }
 
-function applyRule(table: SourceTable, { columns, history }: TableRule): SourceTable {
-  const changed = applyRules(table, columns);
-  return history === undefined ? changed : { ...changed, history };
+function applyRule(table: SourceTable, { columns, history, where }: TableRule): SourceTable {
+  return {
+    ...applyRules(table, columns),
+    ...(history === undefined ? {} : { history }),
+    ...(where === undefined ? {} : { where }),
+  };
 }
 
 function applyRules(table: SourceTable, rules: Readonly<Record<string, ColumnRule>>): SourceTable {

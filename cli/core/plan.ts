@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { StorageObject, TablePlan, TargetObject } from './ddl.ts';
 import type { HistoryObjects } from './history-ddl.ts';
 import { OWN_TABLES, type TableId, tableLabel, tableLabelKey } from './names.ts';
+import type { PublishedTable } from './source.ts';
 
 /** One thing that `apply` does; `plan` prints them. */
 export interface Change {
@@ -81,17 +82,21 @@ export function createStatement(object: TargetObject): string {
   return `${object.create}\nCOMMENT '${commentOf(object)}'`;
 }
 
-/** Tables that join and leave the publication. Our own are always in it. */
+/** Tables that join and leave the publication, or get another filter. Our own are always in it. */
 export function publicationDiff(
-  present: readonly TableId[],
-  wanted: readonly TableId[],
-): { add: TableId[]; remove: TableId[] } {
-  const all = [...wanted, ...OWN_TABLES];
-  const has = new Set(present.map(tableLabelKey));
+  present: readonly PublishedTable[],
+  wanted: readonly PublishedTable[],
+): { add: PublishedTable[]; remove: PublishedTable[]; filter: PublishedTable[] } {
+  const all: readonly PublishedTable[] = [...wanted, ...OWN_TABLES];
+  const has = new Map(present.map((id) => [tableLabelKey(id), id]));
   const want = new Set(all.map(tableLabelKey));
   return {
     add: all.filter((id) => !has.has(tableLabelKey(id))),
     remove: present.filter((id) => !want.has(tableLabelKey(id))),
+    filter: all.filter((id) => {
+      const found = has.get(tableLabelKey(id));
+      return found !== undefined && found.where !== id.where;
+    }),
   };
 }
 

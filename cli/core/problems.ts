@@ -286,8 +286,8 @@ export const PROBLEMS = {
   ),
   TABLE_NOT_APPLIED: entry(
     EXIT.refused,
-    '{table} is not copied yet.',
-    'It is chosen by the configuration, but its tables and its first load are not there.',
+    '{table} is not copied yet as cdc.yaml says.',
+    '{detail}',
     'cdc apply',
   ),
   TRANSACTION_OPEN: entry(

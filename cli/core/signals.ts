@@ -23,10 +23,21 @@ function reference(table: TableId): string {
     : parts.map((part) => `"${part}"`).join('.');
 }
 
-/** Reads a table's rows beside the stream, in chunks by key. */
-export function readSignal(id: string, table: TableId): DebeziumSignal {
-  const data = { type: 'incremental', 'data-collections': [reference(table)] };
+/** Reads a table's rows beside the stream, in chunks by key; those that meet the condition. */
+export function readSignal(id: string, table: TableId, where?: string): DebeziumSignal {
+  // An expression, too; the signal names one table only.
+  const condition = { 'data-collection': '(?s).*', filter: `(${where})` };
+  const data = {
+    type: 'incremental',
+    'data-collections': [reference(table)],
+    ...(where === undefined ? {} : { 'additional-conditions': [condition] }),
+  };
   return { id, type: 'execute-snapshot', data };
+}
+
+/** Whether a condition has an operator with a question mark, which JDBC takes for a parameter. */
+export function hasParameterMark(where: string): boolean {
+  return where.replaceAll(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, '').includes('?');
 }
 
 /** Ends all such readings. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { TableId } from './names.ts';
 
 /** A column as PostgreSQL's catalog describes it. */
@@ -52,6 +53,11 @@ export interface SourceTable extends TableId {
   readonly unlogged: boolean;
   /** From cdc.yaml: its changes are kept. */
   readonly history?: boolean;
+  /**
+   * Only rows that meet this condition are copied. From cdc.yaml; once PostgreSQL has parsed it, as
+   * PostgreSQL prints it (components/postgres/filter.ts).
+   */
+  readonly where?: string;
   /** Digests, to tell whether values may have changed without a change of rows. */
   readonly shape: TableShape;
 }
@@ -65,15 +71,31 @@ export interface TableShape {
   readonly files: string;
 }
 
-export function shapeText({ columns, touched, files }: TableShape): string {
-  return [columns, touched, files].join(' ');
+type Form = Pick<SourceTable, 'shape' | 'where'>;
+
+export function shapeText({ shape: { columns, touched, files }, where }: Form): string {
+  return [columns, touched, files, filterDigest(where)].join(' ');
+}
+
+function filterDigest(where: string | undefined): string {
+  return where === undefined ? '' : createHash('md5').update(where).digest('hex');
 }
 
 /**
  * Whether rows may have got other values since the copy was loaded, of which PostgreSQL sends no
- * change: columns were added or renamed, changed their type, or a rewrite gave them other values.
+ * change: columns were added or renamed, changed their type, or a rewrite gave them other values; or
+ * whether the copy was loaded by another filter.
  */
-export function mayDiffer(shape: TableShape, loaded: string): boolean {
-  const [columns, touched, files] = loaded.split(' ');
-  return columns !== shape.columns || (touched !== shape.touched && files !== shape.files);
+export function mayDiffer({ shape, where }: Form, loaded: string): boolean {
+  const [columns, touched, files, filter = ''] = loaded.split(' ');
+  return (
+    columns !== shape.columns ||
+    filter !== filterDigest(where) ||
+    (touched !== shape.touched && files !== shape.files)
+  );
+}
+
+/** A table of the publication, with the filter that it has there. */
+export interface PublishedTable extends TableId {
+  readonly where?: string;
 }

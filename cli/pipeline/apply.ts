@@ -15,7 +15,7 @@ import {
 } from '../components/postgres/prepare.ts';
 import { historyNames, isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
 import { type Change, publicationDiff } from '../core/plan.ts';
-import { Problem } from '../core/problems.ts';
+import { Problem, plural } from '../core/problems.ts';
 import type { SourceTable } from '../core/source.ts';
 import { tryLock } from '../lib/lock.ts';
 import { WaitTimeout, waitFor } from '../lib/wait.ts';
@@ -125,6 +125,9 @@ async function changeServers(
   events.step('creating ClickHouse tables');
   for (const change of storing) await runStatements(clickhouse, change.sql);
   events.step('preparing the source');
+  const loaded = plan.desired.tables.filter((t) => plan.toReload.includes(tableLabel(t)));
+  for (const { source } of loaded)
+    if (plan.refiltered.includes(tableLabel(source))) await requireReload(clickhouse, source);
   const { floor, renewed } = await prepareSource(stack, clickhouse, plan, signal);
   await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
     createTopics(admin, plan.desired.topics, stack.endpoints.kafka.managed ? 1 : -1),
@@ -160,27 +163,44 @@ async function loadTables(
   options: ReloadOptions,
 ): Promise<ExistingLoad[]> {
   const loads: ExistingLoad[] = [];
+  const failed: Problem[] = [];
   const { lanes } = plan.desired;
   for (const table of plan.desired.tables) {
     const label = tableLabel(table);
-    let version: bigint | undefined;
-    if (plan.toLoad.includes(label)) {
-      version =
-        (await tableFloor(clickhouse, table.source, floor)) ??
-        (await firstFloor(stack, clickhouse, table.source, renewed ? floor : undefined, options));
-      loads.push(await loadExisting(stack, table, lanes, version, options));
-      if (!plan.toReload.includes(label)) await recordShape(clickhouse, table.source);
+    try {
+      let version: bigint | undefined;
+      if (plan.toLoad.includes(label)) {
+        version =
+          (await tableFloor(clickhouse, table.source, floor)) ??
+          (await firstFloor(stack, clickhouse, table.source, renewed ? floor : undefined, options));
+        loads.push(await loadExisting(stack, table, lanes, version, options));
+        if (!plan.toReload.includes(label)) await recordShape(clickhouse, table.source);
+      }
+      if (plan.toReload.includes(label)) {
+        const own = (await tableFloor(clickhouse, table.source, floor)) ?? floor;
+        const again = await reloadTable(stack, clickhouse, table, lanes, own, options);
+        loads.push(again.loaded);
+        version = again.version;
+      }
+      if (version !== undefined && plan.history.complete.includes(label))
+        await completeHistory(clickhouse, table.source, version);
+    } catch (error) {
+      // Of this table alone, which may have been changed or dropped meanwhile: the others go on.
+      if (!(error instanceof Problem) || error.code !== 'LOAD_FAILED') throw error;
+      failed.push(error);
+      options.events.failed?.(error.message);
     }
-    if (plan.toReload.includes(label)) {
-      const own = (await tableFloor(clickhouse, table.source, floor)) ?? floor;
-      const again = await reloadTable(stack, clickhouse, table, lanes, own, options);
-      loads.push(again.loaded);
-      version = again.version;
-    }
-    if (version !== undefined && plan.history.complete.includes(label))
-      await completeHistory(clickhouse, table.source, version);
   }
+  refuseFailed(failed);
   return loads;
+}
+
+function refuseFailed(failed: readonly Problem[]): void {
+  const [first, ...others] = failed;
+  if (!first) return;
+  if (others.length === 0) throw first;
+  const table = plural(failed.length, 'table');
+  throw new Problem('LOAD_FAILED', { table, detail: failed.map((f) => f.message).join('; ') });
 }
 
 /**
@@ -275,7 +295,8 @@ async function prepareSource(
       await recordSlotFloor(clickhouse, slot, floor);
       return { floor, renewed: true };
     }
-    if (joined) await waitForRunningTransactions(client, signal);
+    // Of a transaction that is open when its filter changes, too, rows may pass by the old one.
+    if (joined || plan.refiltered.length > 0) await waitForRunningTransactions(client, signal);
     const recorded = await slotFloor(clickhouse, slot);
     if (recorded !== undefined) return { floor: recorded, renewed: false };
     const seen = await observeSlot(client, slot);

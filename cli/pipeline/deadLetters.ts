@@ -10,7 +10,7 @@ import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
 import { passBarrier } from './barrier.ts';
 import { desiredOf } from './desired.ts';
-import { inspectSource, refuseOnErrors } from './plan.ts';
+import { inspectSource, refuseOnErrors, refuseOtherFilters } from './plan.ts';
 import { repairRows } from './repair.ts';
 import type { CheckContext } from './rows.ts';
 import { settleRows } from './settle.ts';
@@ -76,6 +76,7 @@ export async function replayLetters(
       for (const plan of desired.tables) {
         const own = letters.filter((l) => l.table === tableLabel(plan)).map((l) => l.id);
         if (own.length === 0) continue;
+        refuseOtherFilters(source, [plan]);
         phase(`reading rows of ${tableLabel(plan)} again`);
         const keys = await keysOfLetters(clickhouse, plan, own);
         for (const id of own) left.set(id, 'its key cannot be read: cdc verify --repair finds it');

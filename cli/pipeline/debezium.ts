@@ -23,7 +23,7 @@ import {
   topicName,
 } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
-import { readingNews, readSignal, stopSignal } from '../core/signals.ts';
+import { hasParameterMark, readingNews, readSignal, stopSignal } from '../core/signals.ts';
 import { waitFor } from '../lib/wait.ts';
 import type { LoadProgress, LoadResult } from './load.ts';
 import { restartReader } from './register.ts';
@@ -89,9 +89,8 @@ async function readOnce(
   const startedAtMs = performance.now();
   const seconds = () => (performance.now() - startedAtMs) / 1000;
   const table = tableLabel(plan);
-  // Once it has been asked, its connector fails at every start: the reading is in its offsets.
-  const array = plan.key.find((column) => column.source.array);
-  if (array) throw new Problem('KEY_NOT_READABLE', { table, column: array.name });
+  const { where } = plan.source;
+  refuseUnreadable(plan);
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
   const store = (reading: Reading) =>
     recordLoad(clickhouse, plan, version, {
@@ -109,7 +108,7 @@ async function readOnce(
       let rows = reading.rows;
       if (rows === undefined) {
         // Also when it is gone on with: the command may have been killed before it was sent.
-        await sendSignal(source, readSignal(reading.id, plan));
+        await sendSignal(source, readSignal(reading.id, plan, where));
         rows = await follow(stack, plan, reading, signal, (done, totalRows) =>
           onProgress({
             table,
@@ -143,6 +142,24 @@ async function readOnce(
   } finally {
     await clickhouse.close();
   }
+}
+
+/** What Debezium's driver would fail on, with less clear words. */
+function refuseUnreadable(plan: TablePlan): void {
+  const refuse = (detail: string) => {
+    throw new Problem('LOAD_FAILED', { table: tableLabel(plan), detail });
+  };
+  // Once it has been asked, its connector fails at every start: the reading is in its offsets.
+  const array = plan.key.find((column) => column.source.array);
+  if (array) throw new Problem('KEY_NOT_READABLE', { table: tableLabel(plan), column: array.name });
+  const { where, columns } = plan.source;
+  if (where !== undefined && hasParameterMark(where))
+    refuse(`Debezium takes the ? of its filter for a parameter; jsonb_exists() says the same`);
+  const cursor = columns.find((column) => column.type === 'refcursor' && !column.array);
+  if (cursor)
+    refuse(
+      `Debezium cannot read its column ${cursor.name}: JDBC would open the cursor that a refcursor names; exclude it, or let ClickHouse reach the source`,
+    );
 }
 
 /** The reading of a record, unless it failed, or another table's reading has ended it. */

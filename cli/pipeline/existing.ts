@@ -25,6 +25,8 @@ export interface ExistingLoad extends LoadResult {
 export interface ExistingEvents {
   step(text: string): void;
   loading(progress: LoadProgress): void;
+  /** The load of a table ended before its time; others follow. */
+  failed?(text: string): void;
   /** Something to know even when all goes well. */
   remark?(text: string): void;
 }

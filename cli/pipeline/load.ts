@@ -75,7 +75,8 @@ export async function loadTable(
     let rows = chunks.reduce((sum, chunk) => sum + (records.get(chunk.id)?.rows ?? 0), 0);
     let misfits = 0;
     let finished = chunks.length - open.length;
-    const estimate = relations.reduce((sum, r) => sum + r.estimatedRows, 0);
+    // How many rows a filter lets through is not known.
+    const estimate = plan.source.where ? 0 : relations.reduce((sum, r) => sum + r.estimatedRows, 0);
     const report = () =>
       onProgress({
         table: label,
@@ -164,7 +165,7 @@ async function loadChunk(
   signal: AbortSignal,
 ): Promise<{ rows: number; misfits: number }> {
   const source: PulledSource = pulledSource(stack.endpoints.postgres, stack.endpoints.clickhouse);
-  const rows = rowsOfPages(chunk);
+  const rows = rowsOfPages(plan, chunk);
   const settings = {
     max_threads: 1,
     max_insert_threads: 1,
@@ -196,10 +197,10 @@ async function refuseRewritten(
   const moved = before.find(
     (r) => nodes.get(JSON.stringify([r.schema, r.relation])) !== r.fileNode,
   );
-  if (moved) {
-    throw new Problem('LOAD_FAILED', {
-      table: tableLabel(plan),
-      detail: `${moved.schema}.${moved.relation} was rewritten while it was read`,
-    });
-  }
+  if (!moved) return;
+  const gone = !nodes.has(JSON.stringify([moved.schema, moved.relation]));
+  throw new Problem('LOAD_FAILED', {
+    table: tableLabel(plan),
+    detail: `${moved.schema}.${moved.relation} was ${gone ? 'dropped or renamed' : 'rewritten'} while it was read`,
+  });
 }

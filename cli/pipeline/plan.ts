@@ -6,6 +6,7 @@ import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { readCatalog } from '../components/postgres/catalog.ts';
 import { checkSource, checkTable } from '../components/postgres/check.ts';
 import { withPostgres } from '../components/postgres/client.ts';
+import { parseFilters } from '../components/postgres/filter.ts';
 import {
   isUsable,
   type ObservedSource,
@@ -16,6 +17,7 @@ import {
   alterPublicationStatement,
   createPublicationStatement,
   dropSlotStatement,
+  filterPublicationStatement,
   ownTableStatements,
   publishGeneratedStatement,
 } from '../components/postgres/prepare.ts';
@@ -23,6 +25,7 @@ import {
   CDC_SCHEMA,
   CH_CDC,
   OWN_TABLES,
+  type TableId,
   tableLabel,
   tableLabelKey,
   topicCollision,
@@ -75,23 +78,30 @@ export async function inspectSource(stack: SourceAccess): Promise<SourceReport> 
       config.source.include,
       config.source.exclude,
     );
-    const { tables, findings } = applyOverrides(chosen, config.tables);
+    const changed = applyOverrides(chosen, config.tables);
+    const ownNames = {
+      slot: names.slot,
+      publication: names.publication,
+      database: endpoints.postgres.database,
+    };
+    const { tables, findings: ofFilters } = await parseFilters(client, {
+      observed,
+      tables: changed.tables,
+      names: ownNames,
+    });
     const rights = await tableRights(
       client,
       tables.map((t) => t.oid),
     );
-    const input = {
-      observed,
-      tables,
-      rights,
-      names: {
-        slot: names.slot,
-        publication: names.publication,
-        database: endpoints.postgres.database,
-      },
-    };
-    const ofTable = new Map(tables.map((table) => [table, checkTable(table, input)]));
-    return { observed, tables, findings: [...findings, ...checkSource(input)], ofTable };
+    const input = { observed, tables, rights, names: ownNames };
+    const ofTable = new Map(
+      tables.map((table) => [
+        table,
+        [...checkTable(table, input), ...(ofFilters.get(table.oid) ?? [])],
+      ]),
+    );
+    const findings = [...changed.findings, ...checkSource(input), ...[...ofTable.values()].flat()];
+    return { observed, tables, findings, ofTable };
   });
 }
 
@@ -105,6 +115,19 @@ export function refuseOnErrors(findings: readonly Finding[]): void {
   });
 }
 
+/**
+ * Rows read by a filter that the publication does not have yet would be wrong: those that are newly
+ * inside would have no changes.
+ */
+export function refuseOtherFilters(source: SourceReport, chosen: readonly TableId[]): void {
+  const { filter } = publicationDiff(source.observed.publication ?? [], source.tables);
+  const other = new Set(filter.map(tableLabelKey));
+  const table = chosen.find((id) => other.has(tableLabelKey(id)));
+  if (!table) return;
+  const detail = 'Its filter in cdc.yaml (where) is another than that of the publication.';
+  throw new Problem('TABLE_NOT_APPLIED', { table: tableLabel(table), detail });
+}
+
 export interface Plan {
   readonly source: SourceReport;
   readonly desired: Desired;
@@ -115,6 +138,8 @@ export interface Plan {
   readonly reshaped: readonly string[];
   /** Tables whose rows are to be loaded again, since their form has changed. */
   readonly toReload: readonly string[];
+  /** Tables that are in the publication with another filter. */
+  readonly refiltered: readonly string[];
   /** Tables of which is not known which form they had when they were loaded. */
   readonly unknownShape: readonly string[];
   /** Tables whose history has to begin, is to be answered for once rows are loaded, or has to end. */
@@ -164,6 +189,9 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
     const databases = await databasesOf(clickhouse);
     const observed = await observeTarget(clickhouse, desired.target.databases);
     const reshaped = reshapedTables(desired.target, observed).map(tableLabel);
+    const refiltered = publicationDiff(source.observed.publication ?? [], source.tables).filter.map(
+      tableLabel,
+    );
     const toLoad: string[] = [];
     const toReload: string[] = [];
     const unknownShape: string[] = [];
@@ -186,7 +214,7 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
       if (isDue) history.complete.push(label);
       if (isToEnd) history.end.push(label);
       const state = own === undefined ? undefined : await reloadState(clickhouse, table.source);
-      const isAgain = state?.needed === true || reshaped.includes(label);
+      const isAgain = state?.needed === true || [...reshaped, ...refiltered].includes(label);
       // What an earlier command has loaded without it would be missing in the history.
       const lacksRows = isDue && (records?.size ?? 0) > 0 && !(isBegun && (isAgain || !isLoaded));
       if (isDue && (!isBegun || lacksRows)) history.begin.push(label);
@@ -215,7 +243,18 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
         ),
       ...views.changes,
     ];
-    return { source, desired, changes, toLoad, reshaped, toReload, unknownShape, history, views };
+    return {
+      source,
+      desired,
+      changes,
+      toLoad,
+      reshaped,
+      toReload,
+      refiltered,
+      unknownShape,
+      history,
+      views,
+    };
   } finally {
     await clickhouse.close();
   }
@@ -249,7 +288,14 @@ function sourceChanges(stack: Stack, source: SourceReport): Change[] {
         ]),
       );
     }
-    const { add, remove } = publicationDiff(observed.publication, tables);
+    const { add, remove, filter } = publicationDiff(observed.publication, tables);
+    for (const id of filter) {
+      changes.push(
+        change('update', `filter of ${tableObject(id)} in publication ${publication}`, [
+          filterPublicationStatement(publication, id),
+        ]),
+      );
+    }
     for (const id of add) {
       changes.push(
         change('add', `${tableObject(id)} to publication ${publication}`, [

@@ -1,4 +1,4 @@
-import { firstLines } from '../components/connect/check.ts';
+import { firstLines, fixOfTrace } from '../components/connect/check.ts';
 import { Connect } from '../components/connect/client.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { slotReader } from '../components/postgres/observe.ts';
@@ -83,8 +83,11 @@ async function waitUntilRunning(
       if (!status) return { seen: 'no status yet' };
       const failed = [status.connector, ...status.tasks].find((part) => part.state === 'FAILED');
       if (failed) {
+        const trace = failed.trace ?? 'no trace';
+        const fix = fixOfTrace(trace);
+        const detail = firstLines(trace);
         throw new StopWaiting(
-          new Problem('CONNECTOR_FAILED', { name, detail: firstLines(failed.trace ?? 'no trace') }),
+          new Problem('CONNECTOR_FAILED', { name, detail }, fix === undefined ? {} : { fix }),
         );
       }
       // Somebody paused or stopped it: that is no failure, and not for a registration to change.

@@ -43,12 +43,12 @@ export async function reloadState(
   const [shape = '', ofOid] = loaded?.split(':') ?? [];
   // Another table's of the same name, which was dropped: this one is loaded for the first time.
   const shapeKnown = Number(ofOid) === table.oid;
-  return { needed: pending || (shapeKnown && mayDiffer(table.shape, shape)), shapeKnown };
+  return { needed: pending || (shapeKnown && mayDiffer(table, shape)), shapeKnown };
 }
 
 /** The form of the table as it was before its rows were read. */
 export async function recordShape(clickhouse: ClickHouse, table: SourceTable): Promise<void> {
-  const state = `${shapeText(table.shape)}:${table.oid}`;
+  const state = `${shapeText(table)}:${table.oid}`;
   await recordLoad(clickhouse, table, 0n, { chunk: SHAPE, state, rows: 0 });
 }
 

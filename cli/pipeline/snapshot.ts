@@ -7,7 +7,7 @@ import { withApplyLock } from './apply.ts';
 import { desiredOf } from './desired.ts';
 import type { ExistingEvents, ExistingLoad, Method } from './existing.ts';
 import { slotFloor, tableFloor } from './floor.ts';
-import { inspectSource, refuseOnErrors } from './plan.ts';
+import { inspectSource, refuseOnErrors, refuseOtherFilters } from './plan.ts';
 import { loadAgain, recordDone } from './reload.ts';
 import type { Stack } from './stack.ts';
 import { chooseTables } from './verify.ts';
@@ -34,6 +34,7 @@ export async function snapshotTables(
     refuseOnErrors(source.findings);
     const desired = desiredOf(stack, source.tables);
     const chosen = chooseTables(desired.tables, patterns);
+    refuseOtherFilters(source, chosen);
     const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
     try {
       for (const plan of chosen) await floorOf(stack, clickhouse, plan);
@@ -59,6 +60,9 @@ async function floorOf(stack: Stack, clickhouse: ClickHouse, plan: TablePlan): P
   const own = ofSlot === undefined ? undefined : await tableFloor(clickhouse, plan.source, ofSlot);
   const records = own === undefined ? undefined : await loadRecords(clickhouse, plan, own);
   if (own === undefined || records?.get('')?.state !== 'done')
-    throw new Problem('TABLE_NOT_APPLIED', { table: tableLabel(plan) });
+    throw new Problem('TABLE_NOT_APPLIED', {
+      table: tableLabel(plan),
+      detail: 'It is chosen, but its tables and its first load are not there.',
+    });
   return own;
 }

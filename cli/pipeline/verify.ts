@@ -23,7 +23,7 @@ import { pgIdent } from '../lib/sql.ts';
 import { WaitTimeout } from '../lib/wait.ts';
 import { passBarrier } from './barrier.ts';
 import { desiredOf } from './desired.ts';
-import { inspectSource, refuseOnErrors } from './plan.ts';
+import { inspectSource, refuseOnErrors, refuseOtherFilters } from './plan.ts';
 import { repairRows } from './repair.ts';
 import { type CheckContext, hashesOf, type RowHash, type VerifyEvents } from './rows.ts';
 import { settleRows } from './settle.ts';
@@ -86,6 +86,7 @@ export async function verify(
   refuseOnErrors(source.findings);
   const desired = desiredOf(stack, source.tables);
   const chosen = chooseTables(desired.tables, patterns);
+  refuseOtherFilters(source, chosen);
   const client = await connectPostgres(stack.endpoints.postgres);
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse, { requestTimeoutMs: 3_600_000 });
   try {
@@ -199,7 +200,7 @@ class TableCheck {
     const range = name
       ? (
           await source.query<{ lo: string | null; hi: string | null }>(
-            `SELECT min(${name}) AS lo, max(${name}) AS hi FROM ${table}`,
+            `SELECT min(${name}) AS lo, max(${name}) AS hi FROM ${table} s`,
           )
         ).rows[0]
       : undefined;

@@ -56,6 +56,21 @@ describe('applyOverrides', () => {
     expect(of({ 'shop.users': false, '*.*': true })).toBe(true);
   });
 
+  it('takes the filter of the last entry that names a table, beside its columns', () => {
+    const rules = { 'shop.*': { columns: {}, where: 'id > 1' } };
+    const [one] = applyOverrides([users], {
+      ...rules,
+      '*.users': { columns: {}, where: 'id > 2' },
+    }).tables;
+    expect(one?.where).toBe('id > 2');
+    const [two] = applyOverrides([users], {
+      ...rules,
+      '*.users': { columns: { born: 'text' } },
+    }).tables;
+    expect(two?.where).toBe('id > 1');
+    expect(apply('shop.users', {}).tables[0]).not.toHaveProperty('where');
+  });
+
   it('carries the key as text', () => {
     expect(apply('shop.users', { id: 'text' }).findings).toEqual([]);
   });

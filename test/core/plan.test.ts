@@ -62,9 +62,20 @@ describe('publicationDiff', () => {
         for (const id of add) after.add(tableLabelKey(id));
         expect(after).toEqual(new Set([...wanted, ...OWN_TABLES].map(tableLabelKey)));
         const second = publicationDiff([...wanted, ...OWN_TABLES], wanted);
-        expect(second).toEqual({ add: [], remove: [] });
+        expect(second).toEqual({ add: [], remove: [], filter: [] });
       }),
     );
+  });
+
+  it('tells a filter that is new, changed or gone', () => {
+    const plain = { schema: 's', table: 't' };
+    const filtered = { ...plain, where: 'n > 1' };
+    const filterOf = (a: object, b: object) =>
+      publicationDiff([{ ...plain, ...a }], [{ ...plain, ...b }]).filter;
+    expect(filterOf(plain, filtered)).toEqual([filtered]);
+    expect(filterOf(filtered, { where: 'n > 2' })).toEqual([{ ...plain, where: 'n > 2' }]);
+    expect(filterOf(filtered, plain)).toEqual([plain]);
+    expect(filterOf(filtered, filtered)).toEqual([]);
   });
 });
 

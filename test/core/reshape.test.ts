@@ -93,6 +93,15 @@ describe('rows may have got other values', () => {
     [{ touched: 'other', files: 'other' }, true],
     [{}, false],
   ])('after %j: %j', (change, expected) => {
-    expect(mayDiffer({ ...shape, ...change }, shapeText(shape))).toBe(expected);
+    expect(mayDiffer({ shape: { ...shape, ...change } }, shapeText({ shape }))).toBe(expected);
+  });
+
+  it('after another filter, also of a copy that was loaded before there were any', () => {
+    const filtered = { shape, where: 'n > 1' };
+    expect(mayDiffer(filtered, shapeText({ shape }))).toBe(true);
+    expect(mayDiffer({ shape }, shapeText(filtered))).toBe(true);
+    expect(mayDiffer(filtered, 'c t f')).toBe(true);
+    expect(mayDiffer({ shape }, 'c t f')).toBe(false);
+    expect(mayDiffer(filtered, shapeText(filtered))).toBe(false);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readingNews, readSignal } from '../../cli/core/signals.ts';
+import { hasParameterMark, readingNews, readSignal } from '../../cli/core/signals.ts';
 
 const orders = { schema: 'inventory', table: 'orders' };
 const told = (type: string, data: Record<string, string>, aggregate = 'Incremental Snapshot') =>
@@ -18,6 +18,22 @@ describe('readSignal', () => {
       data: { type: 'incremental', 'data-collections': [reference] },
     });
   });
+
+  it('has the filter of a table in parentheses of its own, whatever the table is called', () => {
+    const { data } = readSignal('1', { schema: 's', table: 'a\nb' }, 'n = 1 OR n = 2');
+    const [condition] = data['additional-conditions'] as { [key: string]: string }[];
+    expect(condition?.filter).toBe('(n = 1 OR n = 2)');
+    expect(condition?.['data-collection']).toBe('(?s).*');
+  });
+});
+
+describe('hasParameterMark', () => {
+  it.each([
+    [`(a ? 'b'::text)`, true],
+    [`(a ?| ARRAY['b'::text])`, true],
+    [`(a = 'what? it''s ?'::text)`, false],
+    [`("which?" > 1)`, false],
+  ])('%s: %s', (where, expected) => expect(hasParameterMark(where)).toBe(expected));
 });
 
 describe('readingNews', () => {

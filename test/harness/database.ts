@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type pg from 'pg';
 import { inject } from 'vitest';
+import { stringify } from 'yaml';
 import { ClickHouse } from '../../cli/components/clickhouse/client.ts';
 import { connectPostgres } from '../../cli/components/postgres/client.ts';
 import { pgIdent } from '../../cli/lib/sql.ts';
@@ -25,6 +28,15 @@ export async function cdcJson(...argv: string[]): Promise<any> {
   if (ran.exit !== 0)
     throw new Error(`cdc ${argv.join(' ')} ended with ${ran.exit}:\n${ran.stderr}`);
   return ran.json();
+}
+
+/** A second configuration of the same stack, with `tables`; its path, for --config. */
+export function withTables(tables: Readonly<Record<string, unknown>>): string {
+  const directory = inject('stackDirectory');
+  const file = join(directory, 'overrides.yaml');
+  const plain = readFileSync(join(directory, 'cdc.yaml'), 'utf8');
+  writeFileSync(file, plain + stringify({ tables }));
+  return file;
 }
 
 /** A connection to the source; `await using` ends it. */

@@ -37,6 +37,36 @@ here; those of servers that cdc runs are generated into \`.cdc/secrets.json\`.
 | key | type | default | environment | meaning |
 |---|---|---|---|---|
 ${rows.join('\n')}
+
+## Row filters
+
+\`\`\`yaml
+tables:
+  shop.orders: # wildcards work; where several entries name a table, the last one's filter counts
+    where: status <> 'draft' AND total > 0
+\`\`\`
+
+Only rows that meet the condition are copied. PostgreSQL applies it (it becomes the row filter of the
+publication, so PostgreSQL 15 is needed): an update that moves a row out of it ends the row in the
+copy, one that moves it in adds it. The first load, \`snapshot\`, \`verify\` and its \`--repair\` read by the same
+condition. A row for which it is NULL is outside.
+
+- It may use the table's columns, operators and immutable functions of PostgreSQL itself; no sub-query,
+  no \`now()\`, no function or type of your own, such as an enum. \`cdc doctor\` has PostgreSQL judge it, and
+  changes nothing.
+- PostgreSQL refuses every UPDATE and DELETE of a table whose filter uses columns outside its replica
+  identity. That is a finding before anything starts, with the SQL that mends it. Partitions have a
+  replica identity of their own: give it to new ones when you make them, or filter by columns of the key.
+- Changing or removing a filter is in \`cdc plan\`; \`cdc apply\` makes it and loads the table again, while
+  changes flow: rows that are newly inside come, others end. Until then \`verify\` and \`snapshot\` refuse.
+- TRUNCATE empties the copy, whatever the filter.
+
+## Partitions
+
+A partitioned table is copied as one. PostgreSQL publishes changes of its rows and its TRUNCATE, but not
+the TRUNCATE of a single partition, nor that rows go with a partition that is dropped or detached or come
+with one that is attached. \`cdc verify\` names such rows; \`cdc snapshot TABLE\` makes the copy equal (so does
+\`cdc verify TABLE --repair\`, row by row). To have it published, delete the rows before their partition goes.
 `;
 }
 
@@ -111,7 +141,8 @@ bound that is not 1, does not fit such a column. Declared with several dimension
 **A value that its column cannot hold** (last column of the table) is never altered: its row goes to
 \`cdc.dead_letters\` with the reason, whether it was loaded or streamed, and \`cdc verify\` names it. One
 value is: an infinite \`interval\`, which Debezium's driver reads as zero; \`cdc verify\` names that row too.
-To keep such values, carry the column as text.
+To keep such values, carry the column as text. Where Debezium reads the rows (ClickHouse cannot reach the
+source), a table with a \`refcursor\` is not loaded: JDBC would open the cursor.
 
 **Columns** can be treated otherwise in cdc.yaml; \`cdc doctor\` checks the names:
 

@@ -133,10 +133,12 @@ export function clickhouseProblem(
   ) {
     return new Problem('CLICKHOUSE_UNREACHABLE', { ...where, detail: detail || String(code) });
   }
-  if (type !== undefined) {
+  // What PostgreSQL answers to postgresql() has no code of ClickHouse's.
+  const kind = type ?? /^std::exception\. Code: 1001, type: ([\w:]+)/.exec(detail)?.[1];
+  if (kind !== undefined) {
     const shown = withoutSecrets(statement.trim(), endpoint.password);
     return new Problem('CLICKHOUSE_REFUSED', {
-      detail: `${detail} (${type})`,
+      detail: `${detail.replace(/^std::exception\. .*?e\.what\(\) = /, '')} (${kind})`,
       statement: shown.length > 400 ? `${shown.slice(0, 400)}…` : shown,
     });
   }

@@ -1,4 +1,5 @@
 import {
+  copiedRows,
   SOURCE,
   sourceKeyCondition,
   sourceRelation,
@@ -60,10 +61,10 @@ export interface SourceRows {
 }
 
 /** Ranges are physical (ctid), so any table can be cut, whatever its key. */
-export function rowsOfPages(range: PageRange): SourceRows {
+export function rowsOfPages(plan: TablePlan, range: PageRange): SourceRows {
   const to = range.toPage === undefined ? '' : ` AND ${SOURCE}.ctid < '(${range.toPage},0)'::tid`;
   return {
-    from: `ONLY ${pgIdent(range.schema, range.relation)}`,
+    from: copiedRows(plan, `ONLY ${pgIdent(range.schema, range.relation)}`),
     where: `${SOURCE}.ctid >= '(${range.fromPage},0)'::tid${to}`,
   };
 }

@@ -7,6 +7,16 @@ export function firstLines(trace: string): string {
   return lines.slice(0, 4).join('\n');
 }
 
+/** What a worker says that has Debezium without the converter beside it. */
+const NO_CONVERTER = /ClassNotFoundException: cdc\.|NoClassDefFoundError: cdc\//;
+
+/** How to mend what a trace tells; undefined when it tells nothing that we know. */
+export function fixOfTrace(trace: string): string | undefined {
+  return NO_CONVERTER.test(trace)
+    ? "Copy connectors/postgres-text/postgres-text.jar into Debezium's plug-in folder on every worker of Kafka Connect and restart the workers; then: cdc connector restart"
+    : undefined;
+}
+
 /** What is wrong with the connector; `undefined` is a connector that is not there. */
 export function checkConnector(name: string, status: ConnectorStatus | undefined): Finding[] {
   if (!status) {
@@ -38,11 +48,15 @@ export function checkConnector(name: string, status: ConnectorStatus | undefined
   ];
   return parts
     .filter((part) => part.state === 'FAILED')
-    .map((part) => ({
-      id: 'connector-failed',
-      severity: 'error',
-      subject: part.subject,
-      message: `it has failed: ${firstLines(part.trace ?? 'no trace').replaceAll('\n', ' ')}`,
-      fix: 'cdc connector restart   # then: cdc logs connect',
-    }));
+    .map((part): Finding => {
+      const trace = part.trace ?? 'no trace';
+      const known = fixOfTrace(trace);
+      return {
+        id: known === undefined ? 'connector-failed' : 'converter-missing',
+        severity: 'error',
+        subject: part.subject,
+        message: `it has failed: ${firstLines(trace).replaceAll('\n', ' ')}`,
+        fix: known ?? 'cdc connector restart   # then: cdc logs connect',
+      };
+    });
 }

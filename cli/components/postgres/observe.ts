@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { parseLsn } from '../../core/lsn.ts';
-import type { TableId } from '../../core/names.ts';
+import type { PublishedTable } from '../../core/source.ts';
+import { publishedTables } from './filter.ts';
 
 /** What stands in the source of what the pipeline needs. */
 export interface ObservedSource {
@@ -9,7 +10,7 @@ export interface ObservedSource {
   readonly slot: ObservedSlot | undefined;
   readonly slotsUsed: number;
   readonly slotsMax: number;
-  readonly publication: readonly TableId[] | undefined;
+  readonly publication: readonly PublishedTable[] | undefined;
   /** Whether the publication has stored generated columns (PostgreSQL 18). */
   readonly publishesGenerated: boolean;
   /** Our own tables are there. */
@@ -66,7 +67,7 @@ export async function observeSource(
     slot: await observeSlot(client, names.slot),
     slotsUsed: Number(row.slots_used),
     slotsMax: Number(row.slots_max),
-    publication: await publicationTables(client, names.publication),
+    publication: await publicationTables(client, names.publication, Number(row.version)),
     publishesGenerated: row.generated === 't',
     ownTables: row.own_tables === 't',
     role: {
@@ -122,17 +123,10 @@ export async function walPosition(client: pg.ClientBase): Promise<bigint> {
 async function publicationTables(
   client: pg.ClientBase,
   name: string,
-): Promise<TableId[] | undefined> {
+  version: number,
+): Promise<PublishedTable[] | undefined> {
   const found = await client.query('SELECT 1 FROM pg_publication WHERE pubname = $1', [name]);
-  if (found.rowCount === 0) return undefined;
-  const tables = await client.query<{ schema: string; table: string }>(
-    `SELECT n.nspname AS schema, c.relname AS "table"
-       FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-       JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE p.pubname = $1 ORDER BY 1, 2`,
-    [name],
-  );
-  return tables.rows;
+  return found.rowCount === 0 ? undefined : publishedTables(client, name, version);
 }
 
 /** What the connected role may do with a table. */

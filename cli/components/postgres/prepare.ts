@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { parseLsn } from '../../core/lsn.ts';
 import { CDC_SCHEMA, HEARTBEAT, SIGNAL, type TableId } from '../../core/names.ts';
 import { Problem } from '../../core/problems.ts';
+import type { PublishedTable } from '../../core/source.ts';
 import { pgIdent, pgLiteral } from '../../lib/sql.ts';
 import { WaitTimeout, waitFor } from '../../lib/wait.ts';
 import { walPosition } from './observe.ts';
@@ -23,13 +24,17 @@ function published(id: TableId): string {
   return `ONLY ${pgIdent(id.schema, id.table)}`;
 }
 
+function filtered(id: PublishedTable): string {
+  return id.where === undefined ? published(id) : `${published(id)} WHERE (${id.where})`;
+}
+
 export function createPublicationStatement(
   publication: string,
-  tables: readonly TableId[],
+  tables: readonly PublishedTable[],
   generated: boolean,
 ): string {
   const options = ['publish_via_partition_root = true', ...(generated ? [PUBLISH_GENERATED] : [])];
-  const list = tables.map(published).join(', ');
+  const list = tables.map(filtered).join(', ');
   return `CREATE PUBLICATION ${pgIdent(publication)} FOR TABLE ${list} WITH (${options.join(', ')})`;
 }
 
@@ -43,9 +48,17 @@ export function publishGeneratedStatement(publication: string): string {
 export function alterPublicationStatement(
   publication: string,
   verb: 'ADD' | 'DROP',
-  id: TableId,
+  id: PublishedTable,
 ): string {
-  return `ALTER PUBLICATION ${pgIdent(publication)} ${verb} TABLE ${published(id)}`;
+  const table = verb === 'ADD' ? filtered(id) : published(id);
+  return `ALTER PUBLICATION ${pgIdent(publication)} ${verb} TABLE ${table}`;
+}
+
+/** Sent as one, the statements are one transaction: no change passes between them. */
+export function filterPublicationStatement(publication: string, id: PublishedTable): string {
+  return (['DROP', 'ADD'] as const)
+    .map((verb) => alterPublicationStatement(publication, verb, id))
+    .join('; ');
 }
 
 export function dropSlotStatement(slot: string): string {
