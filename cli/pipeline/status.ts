@@ -18,6 +18,7 @@ import { chooseRuntime, knownEndpoints } from '../runtimes/resolve.ts';
 import { endpointSummary } from './describe.ts';
 import { memoryByProcess } from './memory.ts';
 import { type PipelineNames, pipelineNames } from './stack.ts';
+import { type LastVerified, lastVerified } from './verifications.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -41,6 +42,8 @@ export interface StackStatus {
   readonly profile: string;
   /** Since the newest heartbeat row in ClickHouse was committed, by the source's clock. */
   readonly heartbeat_age_ms: number | undefined;
+  /** How `cdc verify` ended last; absent when it never did. */
+  readonly last_verified: LastVerified | undefined;
   readonly components: readonly ComponentStatus[];
 }
 
@@ -120,7 +123,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
   const { postgres, kafka, connect: connectAt, clickhouse } = endpoints;
   const connect = connectAt && new Connect(connectAt);
   const memory = memoryByProcess(watched);
-  const [versions, connector, plugin, heartbeat] = await Promise.all([
+  const [versions, connector, plugin, heartbeat, verified] = await Promise.all([
     Promise.all([
       look(postgres && (() => withPostgres(postgres, postgresVersion))),
       look(
@@ -134,6 +137,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     look(connect && (() => connect.status(names.connector).then((status) => ({ status })))),
     look(connect && (() => connect.pluginVersion(CONNECTOR_CLASS))),
     look(postgres && clickhouse && (() => heartbeatAgeMs({ postgres, clickhouse }))),
+    look(clickhouse && (() => withClickHouse(clickhouse, lastVerified))),
   ]);
   const summary = endpointSummary(endpoints);
   const troubles = new Map<ServerName, Trouble>();
@@ -168,6 +172,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
       runtime: watched.agent?.runtime ?? chooseRuntime(watched.config).kind,
       profile: watched.agent?.profile ?? watched.config.profile,
       heartbeat_age_ms: age,
+      last_verified: verified && 'value' in verified ? verified.value : undefined,
       components: parts,
     },
     troubles,
