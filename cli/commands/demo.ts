@@ -20,7 +20,8 @@ import { memoryByProcess, totalBytes } from '../pipeline/memory.ts';
 import { type Stack, stackOf } from '../pipeline/stack.ts';
 import { prepareWorkload, writeWorkload } from './load.ts';
 import { bringUp } from './up.ts';
-import { verificationText, verifyWithProgress } from './verify.ts';
+import { verifyWithProgress } from './verify.ts';
+import { verificationText } from './verify-text.ts';
 
 interface DemoResult {
   readonly startup_seconds: number;
@@ -90,7 +91,7 @@ export const demo: CommandSpec = {
     };
     printer.result(
       result,
-      () => `${verificationText(session, verification)}\n\n${summary(session, result)}`,
+      () => `${verificationText(printer, verification)}\n\n${summary(session, result)}`,
     );
     return verification.ok ? undefined : EXIT.found;
   },

@@ -1,8 +1,8 @@
 import { loadConfig } from '../config/load.ts';
 import { EXIT } from '../core/problems.ts';
-import type { Printer } from '../kernel/printer.ts';
+import { type Printer, visible } from '../kernel/printer.ts';
 import type { CommandSpec } from '../kernel/program.ts';
-import { formatBytes, formatMs } from '../lib/format.ts';
+import { formatBytes, formatCount, formatMs, formatPercent, formatSeconds } from '../lib/format.ts';
 import {
   type ComponentStatus,
   HEARTBEAT_LIMIT_MS,
@@ -11,6 +11,7 @@ import {
   type StackStatus,
   watchStack,
 } from '../pipeline/status.ts';
+import type { LastVerified } from '../pipeline/verifications.ts';
 
 export const status: CommandSpec = {
   usage: 'status',
@@ -51,8 +52,22 @@ function statusText(printer: Printer, seen: StackStatus): string {
     printer.table(head, rows),
     '',
     ...details.map((part) => `${printer.paint.yellow('!')} ${part.name}: ${part.detail}`),
+    ...(seen.last_verified ? [verifiedLine(printer, seen.last_verified)] : []),
     verdict(printer, seen),
   ].join('\n');
+}
+
+/** `last verified 3 min ago: equal (10,000 rows in 7 tables)`, and what of it was not compared. */
+function verifiedLine({ paint }: Printer, last: LastVerified): string {
+  const age = last.age_ms < 60_000 ? formatMs(last.age_ms) : formatSeconds(last.age_ms / 1000);
+  const of = last.tables === last.captured ? '' : ` of ${last.captured}`;
+  const part = last.sampled < 1 ? `, a sample of ${formatPercent(last.sampled)}` : '';
+  const what = `${formatCount(last.rows)} rows in ${last.tables}${of} ${last.captured === 1 ? 'table' : 'tables'}${part}`;
+  const late = last.flowing ? '' : '; no heartbeat crossed meanwhile';
+  const how = last.ok
+    ? paint.green('equal')
+    : `${paint.red('not equal')}: ${last.differing.map(visible).join(', ')}`;
+  return `last verified ${age} ago: ${how} (${what}${late})`;
 }
 
 /** The connector's detail is its name, and that of views their age, unless something is wrong. */

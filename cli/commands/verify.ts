@@ -1,8 +1,23 @@
+import { randomInt } from 'node:crypto';
 import { EXIT, Problem, plural } from '../core/problems.ts';
-import type { CommandSpec, Session } from '../kernel/program.ts';
-import { formatCount, formatSeconds } from '../lib/format.ts';
+import {
+  type CommandSpec,
+  type Options,
+  percentOption,
+  type Session,
+  UsageError,
+  wholeNumber,
+} from '../kernel/program.ts';
+import { formatCount, formatSeconds, parsePercent } from '../lib/format.ts';
 import { attach, type Stack } from '../pipeline/stack.ts';
-import { verify as compare, isEqual, type Verification } from '../pipeline/verify.ts';
+import type { CheckOptions } from '../pipeline/tableCheck.ts';
+import { verify as compare, type Verification } from '../pipeline/verify.ts';
+import { differingTables, verificationJson, verificationText } from './verify-text.ts';
+import { watchVerify } from './verify-watch.ts';
+
+/** Rows whose values are shown, by default. */
+const ROWS = 10;
+const BUDGET = 0.1;
 
 export const verify: CommandSpec = {
   usage: 'verify [tables...]',
@@ -12,27 +27,90 @@ export const verify: CommandSpec = {
       flags: '--repair',
       description: 'read the rows that differ again from the source, and only those',
     },
+    {
+      flags: '--rows <n>',
+      description: `show the values of so many differing rows of a table (default: ${ROWS}); all are counted. In JSON: tables[].rows[] with key, how (missing, extra, different) and columns[] with name, source, copy`,
+      parse: wholeNumber,
+    },
+    {
+      flags: '--sample <percent>',
+      description: 'compare only a random part of each table, such as 1%',
+      parse: percentOption(parsePercent),
+    },
+    {
+      flags: '--seed <n>',
+      description: 'choose the same part as the run that printed this number',
+      parse: wholeNumber,
+    },
+    {
+      flags: '--watch',
+      description:
+        'go on comparing, round after round, until interrupted; one line a round, with --json too',
+    },
+    {
+      flags: '--budget <percent>',
+      description: `with --watch: part of the time spent working, by one process on either side (default: ${BUDGET * 100}%)`,
+      parse: percentOption(parsePercent),
+    },
+    {
+      flags: '--rounds <n>',
+      description: 'with --watch: end after so many rounds',
+      parse: wholeNumber,
+    },
   ],
   examples: [
     'cdc verify',
     'cdc verify --repair',
     "cdc verify inventory.orders 'ecommerce.*' --json",
+    'cdc verify --sample 1%',
+    'cdc verify --watch --budget 5%',
   ],
   async run(session, [tables], options) {
+    refuseContradictions(options);
     const stack = attach(session.context, { file: session.configFile });
     const patterns = (tables as string[] | undefined) ?? [];
-    const result = await verifyWithProgress(session, stack, patterns, options.repair === true);
-    session.printer.result(result, () => verificationText(session, result));
+    const fraction = options.sample as number | undefined;
+    const sampleOf = () =>
+      fraction === undefined
+        ? undefined
+        : { fraction, seed: (options.seed as number | undefined) ?? randomInt(1_000_000) };
+    const rows = (options.rows as number | undefined) ?? ROWS;
+    if (options.watch === true) {
+      return watchVerify(session, stack, patterns, {
+        rows,
+        sampleOf,
+        budget: (options.budget as number | undefined) ?? BUDGET,
+        rounds: (options.rounds as number | undefined) ?? Number.POSITIVE_INFINITY,
+      });
+    }
+    const repair = options.repair === true;
+    const check = { repair, rows, sample: sampleOf() };
+    const result = await verifyWithProgress(session, stack, patterns, check);
+    session.printer.result(verificationJson(result), () =>
+      verificationText(session.printer, result),
+    );
     if (!result.ok) session.printer.explain(differenceProblem(result));
     return result.ok ? undefined : EXIT.found;
   },
 };
 
+function refuseContradictions(options: Options): void {
+  const needs = (option: string, other: string) => {
+    if (options[option] !== undefined && options[other] === undefined)
+      throw new UsageError(`--${option} goes with --${other}`);
+  };
+  needs('seed', 'sample');
+  needs('budget', 'watch');
+  needs('rounds', 'watch');
+  if (options.watch === true && options.repair === true)
+    throw new UsageError('--watch only looks: run cdc verify --repair when it finds something');
+}
+
 export async function verifyWithProgress(
   session: Session,
   stack: Stack,
   patterns: readonly string[],
-  repair = false,
+  check: CheckOptions = { repair: false, rows: ROWS, sample: undefined },
 ): Promise<Verification> {
   const progress = session.printer.progress('comparing source and copy');
   let prefix = '';
@@ -40,7 +118,7 @@ export async function verifyWithProgress(
     const result = await compare(
       stack,
       patterns,
-      { repair, signal: session.context.signal },
+      { ...check, signal: session.context.signal },
       {
         table: (label, index, of) => {
           prefix = `comparing ${label} (${index + 1} of ${of})`;
@@ -57,49 +135,6 @@ export async function verifyWithProgress(
     progress.fail('the comparison stopped');
     throw error;
   }
-}
-
-export function verificationText(session: Session, result: Verification): string {
-  const { printer } = session;
-  const { paint } = printer;
-  const rows = result.tables.map((t) => [
-    t.table,
-    formatCount(t.source_rows),
-    formatCount(t.target_rows),
-    formatCount(t.missing),
-    formatCount(t.extra),
-    formatCount(t.different),
-    isEqual(t)
-      ? paint.green('equal')
-      : t.unsettled > 0
-        ? paint.yellow('unsettled')
-        : paint.red('differs'),
-  ]);
-  const lines = [
-    printer.table(['table', 'source', 'copy', 'missing', 'extra', 'different', ''], rows),
-  ];
-  for (const table of result.tables) {
-    if (table.repaired > 0) lines.push(`  ${table.table}: ${plural(table.repaired, 'row')} mended`);
-    for (const { key, how } of table.examples) lines.push(`  ${table.table}: key ${key} ${how}`);
-  }
-  if (!result.flowing) {
-    lines.push(
-      paint.yellow(
-        'No heartbeat crossed the pipeline meanwhile: what differs may only be late. Look: cdc lag, cdc doctor',
-      ),
-    );
-  }
-  const bad = differingTables(result);
-  lines.push(
-    result.ok
-      ? `${paint.green('✔')} ${paint.bold('equal')}: ${formatCount(result.rows)} rows in ${plural(result.tables.length, 'table')}, every value (${formatSeconds(result.seconds)})`
-      : `${paint.red('✖')} ${paint.bold(`not equal: ${plural(bad.length, 'table')} of ${result.tables.length}`)}`,
-  );
-  return lines.join('\n');
-}
-
-function differingTables(result: Verification) {
-  return result.tables.filter((table) => !isEqual(table));
 }
 
 /** What to make of a difference, for somebody tired. */

@@ -1,50 +1,102 @@
 import { chIdent, chLiteral, pgIdent, pgLiteral } from '../lib/sql.ts';
 import { type ColumnPlan, canonicalRowSource, canonicalRowTarget } from './columns.ts';
 import type { TablePlan } from './ddl.ts';
+import {
+  integerKey,
+  SOURCE,
+  sourceKey,
+  sourceKeyCondition,
+  targetKey,
+  targetKeyCondition,
+} from './keys.ts';
+import { sourceFrom, targetFrom } from './selection.ts';
 
 /**
  * How `verify` compares: a row is its canonical text, hashed with MD5 (both databases have it) to
- * 64 bits; rows are grouped into buckets, and a bucket is its count and the sum of its hashes.
- * Equal sums of equal counts mean equal rows, but for a chance of 2^-64 a bucket.
+ * 64 bits. Rows are grouped into buckets, and a bucket is its count and the sum of its hashes modulo
+ * 2^64. Equal sums of equal counts mean equal rows, but for a chance of 2^-64 a bucket. A bucket
+ * that differs is cut into slices by the hash of its keys, and rows are listed of slices that differ.
  */
 
 /** How a table's rows are put into buckets. */
 export type Bucketing =
   /** By an integer leading key column: bucket = key div width. Late rows then share few buckets. */
-  | { readonly kind: 'range'; readonly column: ColumnPlan; readonly width: bigint }
+  | {
+      readonly kind: 'range';
+      readonly column: ColumnPlan;
+      readonly width: bigint;
+      /** Of the source's rows; the copy can have others. */
+      readonly first: bigint;
+      readonly last: bigint;
+    }
   /** By the hash of the key, for any other key. */
   | { readonly kind: 'hash'; readonly buckets: number };
 
-const INTEGER_KEYS = new Set(['int2', 'int4', 'int8']);
-
 /** Rows that one bucket should have: small enough to list, large enough to be few. */
 export const ROWS_PER_BUCKET = 10_000;
+/** Rows that one slice of a bucket should have. */
+export const ROWS_PER_SLICE = 100;
 
-const LAST_BIGINT = 2n ** 63n - 1n;
+/** The first integer above those of bigint. */
+const LIMIT = 2n ** 63n;
 
-export function integerKey(plan: TablePlan): ColumnPlan | undefined {
-  const first = plan.key[0];
-  const { array, carry, type } = first?.source ?? {};
-  return type && !array && !carry && INTEGER_KEYS.has(type) ? first : undefined;
+export interface TableStatistics {
+  readonly rows: number;
+  readonly minKey: bigint | undefined;
+  readonly maxKey: bigint | undefined;
 }
 
 export function chooseBucketing(
   plan: TablePlan,
-  stats: { rows: number; minKey: bigint | undefined; maxKey: bigint | undefined },
+  stats: TableStatistics,
+  rowsPerBucket = ROWS_PER_BUCKET,
 ): Bucketing {
-  const buckets = Math.max(1, Math.ceil(stats.rows / ROWS_PER_BUCKET));
+  const buckets = Math.max(1, Math.ceil(stats.rows / rowsPerBucket));
   const column = integerKey(plan);
-  if (column && stats.minKey !== undefined && stats.maxKey !== undefined) {
-    const span = stats.maxKey - stats.minKey + 1n;
-    // By a divisor that is no bigint, PostgreSQL would divide as numeric.
-    const width = span / BigInt(buckets) + 1n;
-    return { kind: 'range', column, width: width > LAST_BIGINT ? LAST_BIGINT : width };
-  }
-  return { kind: 'hash', buckets };
+  if (!column || stats.minKey === undefined || stats.maxKey === undefined)
+    return { kind: 'hash', buckets };
+  const span = stats.maxKey - stats.minKey + 1n;
+  // Few values of the first of several key columns would make few and large buckets.
+  if (plan.key.length > 1 && span < BigInt(buckets)) return { kind: 'hash', buckets };
+  // By a divisor that is no bigint, PostgreSQL would divide as numeric.
+  const wanted = span / BigInt(buckets) + 1n;
+  const width = wanted < LIMIT ? wanted : LIMIT - 1n;
+  return {
+    kind: 'range',
+    column,
+    width,
+    first: stats.minKey / width,
+    last: stats.maxKey / width,
+  };
 }
 
-/** Alias of the source's row in every condition made here. */
-export const SOURCE = 's';
+/** Buckets that the source's rows can be in. */
+export function bucketCount(bucketing: Bucketing): number {
+  return bucketing.kind === 'hash'
+    ? bucketing.buckets
+    : Number(bucketing.last - bucketing.first) + 1;
+}
+
+/** The n-th of them. */
+export function bucketAt(bucketing: Bucketing, n: number): bigint {
+  return bucketing.kind === 'hash' ? BigInt(n) : bucketing.first + BigInt(n);
+}
+
+/**
+ * Cells: buckets, or slices of buckets. A cell is written as `bucket` or `bucket/slice`.
+ * Absent buckets mean all; absent cells mean all of the buckets.
+ */
+export interface Scope {
+  readonly buckets?: readonly bigint[] | undefined;
+  /** What lies beyond the first and the last bucket, such as rows that only the copy has, too. */
+  readonly withEnds?: boolean;
+  readonly slices?: number | undefined;
+  readonly cells?: readonly string[] | undefined;
+}
+
+export function bucketOf(cell: string): bigint {
+  return BigInt(cell.split('/')[0] ?? '');
+}
 
 function sourceHash(text: string): string {
   return `('x' || left(md5(${text}), 16))::bit(64)::bigint`;
@@ -52,187 +104,254 @@ function sourceHash(text: string): string {
 
 /** The first eight bytes, read as PostgreSQL reads them: big-endian, signed. */
 function targetHash(text: string): string {
-  return `reinterpretAsInt64(reverse(substring(MD5(${text}), 1, 8)))`;
-}
-
-function sourceKey(plan: TablePlan): string {
-  return canonicalRowSource(plan.key, SOURCE);
+  return `reinterpretAsInt64(halfMD5(${text}))`;
 }
 
 function sourceBucket(plan: TablePlan, bucketing: Bucketing): string {
   return bucketing.kind === 'range'
-    ? `${SOURCE}.${pgIdent(bucketing.column.name)}::bigint / ${bucketing.width}`
+    ? `${SOURCE}.${pgIdent(bucketing.column.name)}::bigint / ${bound(bucketing.width)}`
     : `abs(${sourceHash(sourceKey(plan))} % ${bucketing.buckets})`;
 }
 
 function targetBucket(plan: TablePlan, bucketing: Bucketing): string {
   return bucketing.kind === 'range'
     ? `intDiv(toInt64(${chIdent(bucketing.column.name)}), ${bucketing.width})`
-    : `abs(${targetHash(canonicalRowTarget(plan.key))} % ${bucketing.buckets})`;
+    : `abs(${targetHash(targetKey(plan))} % ${bucketing.buckets})`;
 }
 
-/** A partitioned table's rows are its partitions'; those of a table that inherits are its own. */
-export function sourceRelation(plan: TablePlan): string {
-  const only = plan.source.kind === 'p' ? '' : 'ONLY ';
-  return copiedRows(plan, `${only}${pgIdent(plan.schema, plan.table)}`);
+/** Which cell a row is in, as text. What a bucket takes of the hash, its slices cannot use again. */
+function sourceCell(plan: TablePlan, bucketing: Bucketing, slices: number | undefined): string {
+  const bucket = `(${sourceBucket(plan, bucketing)})::text`;
+  if (slices === undefined) return bucket;
+  const used = bucketing.kind === 'hash' ? ` / ${bucketing.buckets}` : '';
+  return `${bucket} || '/' || abs(${sourceHash(sourceKey(plan))}${used} % ${slices})::text`;
 }
 
-/**
- * What stands after FROM for the rows of a relation that are copied: the one place where a filter
- * gets into what is read from the source. Pages are chosen by ctid, which is not among `*`.
- */
-export function copiedRows({ source: { where } }: TablePlan, relation: string): string {
-  return where === undefined ? relation : `(SELECT ctid, * FROM ${relation} WHERE (${where}))`;
+function targetCell(plan: TablePlan, bucketing: Bucketing, slices: number | undefined): string {
+  const bucket = `toString(${targetBucket(plan, bucketing)})`;
+  if (slices === undefined) return bucket;
+  const hash = targetHash(targetKey(plan));
+  const rest = bucketing.kind === 'hash' ? `intDiv(${hash}, ${bucketing.buckets})` : hash;
+  return `concat(${bucket}, '/', toString(abs(${rest} % ${slices})))`;
 }
 
-function sourceFrom(plan: TablePlan): string {
-  return `FROM ${sourceRelation(plan)} ${SOURCE}`;
-}
-
-/** Current rows: what the view shows, without what the view hides of the storage. */
-function targetFrom(plan: TablePlan): string {
-  return `FROM ${chIdent(plan.names.database, plan.names.view)}`;
-}
-
-/** A condition on the leading key that an index can serve, where buckets are ranges. */
-function sourceWhere(
-  plan: TablePlan,
-  bucketing: Bucketing,
-  buckets: readonly bigint[] | undefined,
-): string {
-  if (buckets === undefined) return '';
-  if (bucketing.kind === 'hash')
-    return ` WHERE ${sourceBucket(plan, bucketing)} IN (${buckets.join(', ')})`;
-  const column = `${SOURCE}.${pgIdent(bucketing.column.name)}`;
-  return ` WHERE ${rangesOf(bucketing.width, buckets)
-    .map(([from, to]) => `(${column} >= ${bound(from)} AND ${column} <= ${bound(to)})`)
-    .join(' OR ')}`;
-}
-
-function targetWhere(
-  plan: TablePlan,
-  bucketing: Bucketing,
-  buckets: readonly bigint[] | undefined,
-): string {
-  if (buckets === undefined) return '';
-  if (bucketing.kind === 'hash')
-    return ` WHERE ${targetBucket(plan, bucketing)} IN (${buckets.join(', ')})`;
-  const column = chIdent(bucketing.column.name);
-  return ` WHERE ${rangesOf(bucketing.width, buckets)
-    .map(([from, to]) => `(${column} >= ${from} AND ${column} <= ${to})`)
-    .join(' OR ')}`;
-}
-
-/** A bare literal beyond int4 makes PostgreSQL use numeric or bigint; the column's index serves bigint. */
+/** A bare literal beyond int4 makes PostgreSQL use numeric; the column's index serves bigint. */
 function bound(value: bigint): string {
   return `'${value}'::bigint`;
 }
 
-/** First and last key of buckets; division cuts towards zero, so bucket 0 has both signs. */
-export function rangesOf(width: bigint, buckets: readonly bigint[]): [bigint, bigint][] {
-  const limit = 2n ** 63n;
-  const clamp = (value: bigint) => (value < -limit ? -limit : value >= limit ? limit - 1n : value);
-  return buckets.map((bucket) => {
-    const from = bucket > 0n ? bucket * width : (bucket - 1n) * width + 1n;
-    const to = bucket < 0n ? bucket * width : (bucket + 1n) * width - 1n;
-    return [clamp(from), clamp(to)];
-  });
+interface Dialect {
+  readonly column: (bucketing: Bucketing & { kind: 'range' }) => string;
+  readonly literal: (value: bigint) => string;
+  readonly text: (value: string) => string;
+  readonly bucket: (plan: TablePlan, bucketing: Bucketing) => string;
+  readonly cell: (plan: TablePlan, bucketing: Bucketing, slices: number | undefined) => string;
 }
 
-/** Count and sum of every bucket, or of the given ones. Columns: bucket, rows, sum. */
-export function sourceChecksums(
+const SOURCE_SQL: Dialect = {
+  column: ({ column }) => `${SOURCE}.${pgIdent(column.name)}`,
+  literal: bound,
+  text: pgLiteral,
+  bucket: sourceBucket,
+  cell: sourceCell,
+};
+
+const TARGET_SQL: Dialect = {
+  column: ({ column }) => chIdent(column.name),
+  literal: String,
+  text: chLiteral,
+  bucket: targetBucket,
+  cell: targetCell,
+};
+
+/** Up to this many ranges are conditions of their own, which an index can serve. */
+const RANGES = 50;
+
+function conditions(
+  sql: Dialect,
   plan: TablePlan,
   bucketing: Bucketing,
-  buckets?: readonly bigint[],
+  { buckets, withEnds = false, slices, cells }: Scope,
+): string[] {
+  const found: string[] = [];
+  if (buckets !== undefined) {
+    const list = () => `${sql.bucket(plan, bucketing)} IN (${buckets.join(', ')})`;
+    if (bucketing.kind === 'range') {
+      const ranges = rangesOf(bucketing, buckets, withEnds);
+      const isOne = ranges.length <= RANGES;
+      const shown = isOne ? ranges : [{ from: ranges[0]?.from, to: ranges.at(-1)?.to }];
+      const each = shown.map(({ from, to }) => rangeCondition(sql, bucketing, from, to));
+      found.push(each.map((c) => (each.length > 1 ? `(${c})` : c)).join(' OR '));
+      if (!isOne) found.push(withEnds ? `${list()} OR ${beyond(sql, bucketing)}` : list());
+    } else found.push(list());
+  }
+  if (cells !== undefined)
+    found.push(`${sql.cell(plan, bucketing, slices)} IN (${cells.map(sql.text).join(', ')})`);
+  return found;
+}
+
+interface KeyRange {
+  /** Inclusive; absent where the range has no end. */
+  readonly from: bigint | undefined;
+  readonly to: bigint | undefined;
+}
+
+function rangeCondition(
+  sql: Dialect,
+  bucketing: Bucketing & { kind: 'range' },
+  from: bigint | undefined,
+  to: bigint | undefined,
 ): string {
-  const row = canonicalRowSource(plan.columns, SOURCE);
-  return `SELECT ${sourceBucket(plan, bucketing)} AS bucket, count(*) AS rows, sum(${sourceHash(row)}) AS sum ${sourceFrom(plan)}${sourceWhere(plan, bucketing, buckets)} GROUP BY 1`;
+  const column = sql.column(bucketing);
+  const ends = [
+    ...(from === undefined ? [] : [`${column} >= ${sql.literal(from)}`]),
+    ...(to === undefined ? [] : [`${column} <= ${sql.literal(to)}`]),
+  ];
+  return ends.join(' AND ') || (sql === SOURCE_SQL ? 'true' : '1');
 }
 
-export function targetChecksums(
-  plan: TablePlan,
-  bucketing: Bucketing,
-  buckets?: readonly bigint[],
-): string {
-  const row = canonicalRowTarget(plan.columns);
-  return `SELECT ${targetBucket(plan, bucketing)} AS bucket, count() AS rows, sum(toInt128(${targetHash(row)})) AS sum ${targetFrom(plan)}${targetWhere(plan, bucketing, buckets)} GROUP BY bucket`;
+function beyond(sql: Dialect, bucketing: Bucketing & { kind: 'range' }): string {
+  const [first] = rangesOf(bucketing, [bucketing.first], false);
+  const [last] = rangesOf(bucketing, [bucketing.last], false);
+  const column = sql.column(bucketing);
+  return `${column} < ${sql.literal(first?.from ?? 0n)} OR ${column} > ${sql.literal(last?.to ?? 0n)}`;
 }
 
-/** Key and hash of every row in some buckets. Columns: key, hash. */
-export function sourceRows(
-  plan: TablePlan,
-  bucketing: Bucketing,
+/** Ranges of keys that buckets are, neighbours as one. Buckets must be in order. */
+export function rangesOf(
+  bucketing: Bucketing & { kind: 'range' },
   buckets: readonly bigint[],
-): string {
-  return `SELECT ${sourceKey(plan)} AS key, ${sourceHash(canonicalRowSource(plan.columns, SOURCE))} AS hash ${sourceFrom(plan)}${sourceWhere(plan, bucketing, buckets)}`;
+  withEnds: boolean,
+): KeyRange[] {
+  const clamp = (value: bigint) => (value < -LIMIT ? -LIMIT : value >= LIMIT ? LIMIT - 1n : value);
+  const { width, first, last } = bucketing;
+  const ranges: { from: bigint | undefined; to: bigint | undefined }[] = [];
+  let next: bigint | undefined;
+  for (const bucket of buckets) {
+    // Division cuts towards zero, so bucket 0 has keys of both signs.
+    const start = bucket > 0n ? bucket * width : (bucket - 1n) * width + 1n;
+    const end = bucket < 0n ? bucket * width : (bucket + 1n) * width - 1n;
+    const from = withEnds && bucket === first ? undefined : clamp(start);
+    const to = withEnds && bucket === last ? undefined : clamp(end);
+    const latest = ranges.at(-1);
+    if (latest && next === bucket) latest.to = to;
+    else ranges.push({ from, to });
+    next = bucket + 1n;
+  }
+  return ranges;
 }
 
-export function targetRows(
-  plan: TablePlan,
-  bucketing: Bucketing,
-  buckets: readonly bigint[],
-): string {
-  return `SELECT ${canonicalRowTarget(plan.key)} AS key, ${targetHash(canonicalRowTarget(plan.columns))} AS hash ${targetFrom(plan)}${targetWhere(plan, bucketing, buckets)}`;
+/** Names of results: what reads a table must not call anything as one of its columns is called. */
+export interface SumRow {
+  readonly __cdc_cell: string;
+  readonly __cdc_rows: string;
+  readonly __cdc_sum: string;
 }
 
-/** An integer key is compared as such, so that indexes serve it; any other by its canonical text. */
-export function sourceKeyCondition(plan: TablePlan, keys: readonly string[]): string {
-  const [only] = plan.key;
-  return plan.key.length === 1 && only && integerKey(plan)
-    ? `${SOURCE}.${pgIdent(only.name)} IN (${keys.map((key) => bound(BigInt(key))).join(', ')})`
-    : `${sourceKey(plan)} IN (${keys.map(pgLiteral).join(', ')})`;
+export interface HashRow {
+  readonly __cdc_key: string;
+  readonly __cdc_hash: string;
 }
 
-export function targetKeyCondition(plan: TablePlan, keys: readonly string[]): string {
-  const [only] = plan.key;
-  return plan.key.length === 1 && only && integerKey(plan)
-    ? `${chIdent(only.name)} IN (${keys.join(', ')})`
-    : `${canonicalRowTarget(plan.key)} IN (${keys.map(chLiteral).join(', ')})`;
+/**
+ * Count and sum of every cell.
+ *
+ * The OFFSET keeps PostgreSQL's planner from looking into the subquery. It would expect as many groups
+ * as there are keys, and sort all rows before it adds up. (A bare 0 is an integer that has yet to be
+ * cast when the planner decides whether several processes may work; then it takes one.)
+ */
+export function sourceChecksums(plan: TablePlan, bucketing: Bucketing, scope: Scope = {}): string {
+  const row = sourceHash(canonicalRowSource(plan.columns, SOURCE));
+  const cell =
+    scope.slices === undefined
+      ? sourceBucket(plan, bucketing)
+      : sourceCell(plan, bucketing, scope.slices);
+  const rows = `SELECT ${cell} AS cell, ${row} AS hash ${sourceFrom(plan, conditions(SOURCE_SQL, plan, bucketing, scope))} OFFSET '0'::bigint`;
+  return `SELECT cell AS __cdc_cell, count(*) AS __cdc_rows, sum(hash) AS __cdc_sum FROM (${rows}) r GROUP BY cell`;
+}
+
+export function targetChecksums(plan: TablePlan, bucketing: Bucketing, scope: Scope = {}): string {
+  const row = targetHash(canonicalRowTarget(plan.columns));
+  const cell =
+    scope.slices === undefined
+      ? targetBucket(plan, bucketing)
+      : targetCell(plan, bucketing, scope.slices);
+  return `SELECT ${cell} AS __cdc_cell, count() AS __cdc_rows, sum(${row}) AS __cdc_sum ${targetFrom(plan, conditions(TARGET_SQL, plan, bucketing, scope))} GROUP BY __cdc_cell`;
+}
+
+/** Key and hash of every row in some cells. */
+export function sourceRows(plan: TablePlan, bucketing: Bucketing, scope: Scope): string {
+  return sourceKeysAndHashes(plan, conditions(SOURCE_SQL, plan, bucketing, scope));
+}
+
+export function targetRows(plan: TablePlan, bucketing: Bucketing, scope: Scope): string {
+  return targetKeysAndHashes(plan, conditions(TARGET_SQL, plan, bucketing, scope));
 }
 
 /** Key and hash of the rows with the given keys. */
 export function sourceRowsByKey(plan: TablePlan, keys: readonly string[]): string {
-  return `SELECT ${sourceKey(plan)} AS key, ${sourceHash(canonicalRowSource(plan.columns, SOURCE))} AS hash ${sourceFrom(plan)} WHERE ${sourceKeyCondition(plan, keys)}`;
+  return sourceKeysAndHashes(plan, [sourceKeyCondition(plan, keys)]);
 }
 
 export function targetRowsByKey(plan: TablePlan, keys: readonly string[]): string {
-  return `SELECT ${canonicalRowTarget(plan.key)} AS key, ${targetHash(canonicalRowTarget(plan.columns))} AS hash ${targetFrom(plan)} WHERE ${targetKeyCondition(plan, keys)}`;
+  return targetKeysAndHashes(plan, [targetKeyCondition(plan, keys)]);
 }
 
-/** What distinguishes two sets of checksums: the buckets whose count or sum differ. */
-export interface BucketSum {
-  readonly rows: number;
-  readonly sum: string;
+function sourceKeysAndHashes(plan: TablePlan, where: readonly string[]): string {
+  const row = sourceHash(canonicalRowSource(plan.columns, SOURCE));
+  return `SELECT ${sourceKey(plan)} AS __cdc_key, ${row} AS __cdc_hash ${sourceFrom(plan, where)}`;
 }
 
-export function differingBuckets(
-  source: ReadonlyMap<string, BucketSum>,
-  target: ReadonlyMap<string, BucketSum>,
-): bigint[] {
-  const all = new Set([...source.keys(), ...target.keys()]);
-  return [...all]
-    .filter((bucket) => {
-      const a = source.get(bucket);
-      const b = target.get(bucket);
-      return a?.rows !== b?.rows || a?.sum !== b?.sum;
-    })
-    .map(BigInt)
-    .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+function targetKeysAndHashes(plan: TablePlan, where: readonly string[]): string {
+  const row = targetHash(canonicalRowTarget(plan.columns));
+  return `SELECT ${targetKey(plan)} AS __cdc_key, ${row} AS __cdc_hash ${targetFrom(plan, where)}`;
 }
 
-export type RowDifference = 'missing' | 'extra' | 'different';
+/** The lowest and the highest leading key, for buckets that are ranges. */
+export function sourceKeyBounds(plan: TablePlan, column: ColumnPlan): string {
+  const name = `${SOURCE}.${pgIdent(column.name)}`;
+  return `SELECT min(${name}) AS lo, max(${name}) AS hi ${sourceFrom(plan)}`;
+}
 
-/** Keys whose rows differ, with how. */
-export function differingKeys(
-  source: ReadonlyMap<string, string>,
-  target: ReadonlyMap<string, string>,
-): Map<string, RowDifference> {
-  const found = new Map<string, RowDifference>();
-  for (const [key, hash] of source) {
-    const other = target.get(key);
-    if (other === undefined) found.set(key, 'missing');
-    else if (other !== hash) found.set(key, 'different');
-  }
-  for (const key of target.keys()) if (!source.has(key)) found.set(key, 'extra');
-  return found;
+/** The hash of every column of rows, as `{1,2}` or `[1,2]`. Columns: __cdc_key, __cdc_hashes. */
+export function sourceColumnHashes(plan: TablePlan, keys: readonly string[]): string {
+  const hashes = plan.columns.map((c) =>
+    sourceHash(c.canonicalSource(`${SOURCE}.${pgIdent(c.name)}`)),
+  );
+  return `SELECT ${sourceKey(plan)} AS __cdc_key, ARRAY[${hashes.join(', ')}]::text AS __cdc_hashes ${sourceFrom(plan, [sourceKeyCondition(plan, keys)])}`;
+}
+
+export function targetColumnHashes(plan: TablePlan, keys: readonly string[]): string {
+  const hashes = plan.columns.map((c) => targetHash(c.canonicalTarget(chIdent(c.name))));
+  return `SELECT ${targetKey(plan)} AS __cdc_key, toString([${hashes.join(', ')}]) AS __cdc_hashes ${targetFrom(plan, [targetKeyCondition(plan, keys)])}`;
+}
+
+/**
+ * Values as people read them, their beginnings, and their lengths in characters: `__cdc_v0` and
+ * `__cdc_l0` for the first of the columns, and so on.
+ */
+export function sourceValues(
+  plan: TablePlan,
+  columns: readonly ColumnPlan[],
+  keys: readonly string[],
+  characters: number,
+): string {
+  const values = columns.map((c, i) => {
+    const text = c.shownSource(`${SOURCE}.${pgIdent(c.name)}`);
+    return `left(${text}, ${characters}) AS __cdc_v${i}, char_length(${text}) AS __cdc_l${i}`;
+  });
+  return `SELECT ${[`${sourceKey(plan)} AS __cdc_key`, ...values].join(', ')} ${sourceFrom(plan, [sourceKeyCondition(plan, keys)])}`;
+}
+
+export function targetValues(
+  plan: TablePlan,
+  columns: readonly ColumnPlan[],
+  keys: readonly string[],
+  characters: number,
+): string {
+  const values = columns.map((c, i) => {
+    const text = c.shownTarget(chIdent(c.name));
+    return `substringUTF8(${text}, 1, ${characters}) AS __cdc_v${i}, lengthUTF8(${text}) AS __cdc_l${i}`;
+  });
+  return `SELECT ${[`${targetKey(plan)} AS __cdc_key`, ...values].join(', ')} ${targetFrom(plan, [targetKeyCondition(plan, keys)])}`;
 }

@@ -212,7 +212,10 @@ WHERE ${belongs}${condition ? ` AND ${condition}` : ''} AND (${misfit}) = 0`,
   };
 }
 
-/** Tables of our own: dead letters, progress of loads, last truncates, history, heartbeats that arrived. */
+/**
+ * Tables of our own: dead letters, progress of loads, last truncates, history, comparisons, and
+ * heartbeats that arrived.
+ */
 export function ownTables(): TargetObject[] {
   const object = (name: string, body: string): TargetObject => ({
     database: CH_CDC.database,
@@ -276,6 +279,23 @@ ORDER BY (schema_name, table_name)`,
 )
 ENGINE = MergeTree
 ORDER BY at`,
+    ),
+    object(
+      CH_CDC.verifications,
+      `(
+    at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
+    ok Bool,
+    flowing Bool,
+    tables Array(String),
+    captured UInt32,
+    differing Array(String),
+    rows UInt64,
+    sampled Float64,
+    seconds Float64
+)
+ENGINE = MergeTree
+ORDER BY at
+TTL toDateTime(at) + INTERVAL 1 YEAR`,
     ),
     object(
       CH_CDC.heartbeats,

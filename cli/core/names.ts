@@ -67,6 +67,7 @@ export const CH_CDC = {
   heartbeats: 'heartbeats',
   truncates: 'truncates',
   history: 'history',
+  verifications: 'verifications',
 } as const;
 
 /** Stems of the objects in `cdc` that exist while Debezium reads a table's rows. */

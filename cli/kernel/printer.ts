@@ -195,7 +195,9 @@ function stacked(head: readonly string[], rows: readonly (readonly string[])[], 
   return rows
     .map((row) =>
       row
-        .map((cell, i) => (i === 0 ? p.bold(cell) : `  ${p.dim(`${head[i]}:`)} ${cell}`))
+        .map((cell, i) =>
+          i === 0 ? p.bold(cell) : `  ${head[i] ? `${p.dim(`${head[i]}:`)} ` : ''}${cell}`,
+        )
         .filter((_, i) => i === 0 || row[i] !== '')
         .join('\n'),
     )
@@ -208,7 +210,7 @@ function indent(label: string, text: string): string[] {
 }
 
 /** Names in a database may hold line breaks and escape sequences; shown, they must do nothing. */
-function visible(text: string): string {
+export function visible(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what it is about
   return text.replace(/[\u0000-\u001a\u001c-\u001f\u007f]|\u001b(?!\[[0-9;]*m)/g, (char) =>
     JSON.stringify(char).slice(1, -1),

@@ -203,3 +203,22 @@ export function positiveNumber(text: string): number {
     throw new UsageError(`${text} is not a number above 0`);
   return value;
 }
+
+/** `--sample 1%` and its like: a fraction. */
+export function percentOption(
+  parse: (text: string) => number | undefined,
+): (text: string) => number {
+  return (text) => {
+    const fraction = parse(text);
+    if (fraction === undefined)
+      throw new UsageError(`${text} is not a percentage above 0% and up to 100% (1%, 0.5%)`);
+    return fraction;
+  };
+}
+
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+    throw new UsageError(`${text} is not a whole number`);
+  return value;
+}

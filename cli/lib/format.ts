@@ -40,3 +40,15 @@ export function parseDurationMs(text: string): number | undefined {
   const scale = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] ?? 's'] ?? 1000;
   return Number(match[1]) * scale;
 }
+
+/** `1%`, `0.5 %`: the fraction, above 0 and up to 1. Returns undefined for anything else. */
+export function parsePercent(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?) ?%$/.exec(text.trim());
+  const fraction = match ? Number(match[1]) / 100 : 0;
+  return fraction > 0 && fraction <= 1 ? fraction : undefined;
+}
+
+/** A fraction as people read it: `1 %`, `0.25 %`. */
+export function formatPercent(fraction: number): string {
+  return `${Number((fraction * 100).toPrecision(3))} %`;
+}

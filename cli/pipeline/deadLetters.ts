@@ -10,6 +10,7 @@ import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
 import { passBarrier } from './barrier.ts';
 import { desiredOf } from './desired.ts';
+import { FULL_SPEED } from './pace.ts';
 import { inspectSource, refuseOnErrors, refuseOtherFilters } from './plan.ts';
 import { repairRows } from './repair.ts';
 import type { CheckContext } from './rows.ts';
@@ -90,6 +91,8 @@ export async function replayLetters(
           lane,
           source: client,
           clickhouse,
+          read: (sql) => clickhouse.rows(sql, {}, {}, signal),
+          pace: FULL_SPEED,
           signal,
           events,
         };

@@ -165,7 +165,7 @@ async function loadChunk(
   signal: AbortSignal,
 ): Promise<{ rows: number; misfits: number }> {
   const source: PulledSource = pulledSource(stack.endpoints.postgres, stack.endpoints.clickhouse);
-  const rows = rowsOfPages(plan, chunk);
+  const rows = rowsOfPages(chunk);
   const settings = {
     max_threads: 1,
     max_insert_threads: 1,

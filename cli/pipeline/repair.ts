@@ -8,11 +8,9 @@ import {
 import { runStatements } from '../components/clickhouse/prepare.ts';
 import { walPosition } from '../components/postgres/observe.ts';
 import { loadVersion } from '../components/postgres/prepare.ts';
-import { sourceRowsByKey } from '../core/checksum.ts';
-import type { CheckContext, RowHash } from './rows.ts';
-
-/** Rows mended by one statement. */
-const BATCH = 500;
+import { type HashRow, sourceRowsByKey } from '../core/checksum.ts';
+import { keyBatches } from '../core/keys.ts';
+import type { CheckContext } from './rows.ts';
 
 /**
  * Writes what the source has for these keys into the copy: rows as they are there, the others
@@ -24,14 +22,15 @@ export async function repairRows(context: CheckContext, keys: readonly string[])
   events.phase('waiting for transactions that have written to end');
   const version = await loadVersion(source, signal);
   const pulled = pulledSource(stack.endpoints.postgres, stack.endpoints.clickhouse);
-  for (let i = 0; i < keys.length; i += BATCH) {
+  let begun = 0;
+  for (const some of keyBatches(keys)) {
     signal.throwIfAborted();
-    events.phase(`mending row ${i + 1} of ${keys.length}`);
-    const some = keys.slice(i, i + BATCH);
+    events.phase(`mending row ${begun + 1} of ${keys.length}`);
+    begun += some.length;
     const future = takeOutFutureStatements(plan, some, await walPosition(source));
     await runStatements(clickhouse, future);
-    const there = await source.query<RowHash>(sourceRowsByKey(plan, some));
-    const present = new Set(there.rows.map((row) => row.key));
+    const there = await source.query<HashRow>(sourceRowsByKey(plan, some));
+    const present = new Set(there.rows.map((row) => row.__cdc_key));
     const absent = some.filter((key) => !present.has(key));
     if (present.size > 0) {
       const options = { floor: version, onMisfit: 'leave-out' } as const;

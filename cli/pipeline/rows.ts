@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { ClickHouse } from '../components/clickhouse/client.ts';
 import type { TablePlan } from '../core/ddl.ts';
 import type { Lane } from '../core/lanes.ts';
+import type { Pace } from './pace.ts';
 import type { Stack } from './stack.ts';
 
 export interface VerifyEvents {
@@ -16,15 +17,9 @@ export interface CheckContext {
   readonly lane: Lane;
   readonly source: pg.ClientBase;
   readonly clickhouse: ClickHouse;
+  /** Rows of a statement in ClickHouse, which ends with the signal. */
+  read<T>(sql: string): Promise<T[]>;
+  readonly pace: Pace;
   readonly signal: AbortSignal;
   readonly events: VerifyEvents;
-}
-
-export interface RowHash {
-  key: string;
-  hash: string;
-}
-
-export function hashesOf(rows: readonly RowHash[]): Map<string, string> {
-  return new Map(rows.map((row) => [row.key, row.hash]));
 }

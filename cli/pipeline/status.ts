@@ -23,6 +23,7 @@ import { chooseRuntime, knownEndpoints } from '../runtimes/resolve.ts';
 import { endpointSummary } from './describe.ts';
 import { memoryByProcess } from './memory.ts';
 import { type PipelineNames, pipelineNames } from './stack.ts';
+import { type LastVerified, lastVerified } from './verifications.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -46,6 +47,8 @@ export interface StackStatus {
   readonly profile: string;
   /** Since the newest heartbeat row in ClickHouse was committed, by the source's clock. */
   readonly heartbeat_age_ms: number | undefined;
+  /** How `cdc verify` ended last; absent when it never did. */
+  readonly last_verified: LastVerified | undefined;
   readonly components: readonly ComponentStatus[];
 }
 
@@ -125,7 +128,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
   const { postgres, kafka, connect: connectAt, clickhouse } = endpoints;
   const connect = connectAt && new Connect(connectAt);
   const memory = memoryByProcess(watched);
-  const [versions, connector, plugin, heartbeat, refreshes] = await Promise.all([
+  const [versions, connector, plugin, heartbeat, refreshes, verified] = await Promise.all([
     Promise.all([
       look(postgres && (() => withPostgres(postgres, postgresVersion))),
       look(
@@ -140,6 +143,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     look(connect && (() => connect.pluginVersion(CONNECTOR_CLASS))),
     look(postgres && clickhouse && (() => heartbeatAgeMs({ postgres, clickhouse }))),
     look(clickhouse && (() => withClickHouse(clickhouse, observeRefreshes))),
+    look(clickhouse && (() => withClickHouse(clickhouse, lastVerified))),
   ]);
   const summary = endpointSummary(endpoints);
   const troubles = new Map<ServerName, Trouble>();
@@ -175,6 +179,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
       runtime: watched.agent?.runtime ?? chooseRuntime(watched.config).kind,
       profile: watched.agent?.profile ?? watched.config.profile,
       heartbeat_age_ms: age,
+      last_verified: verified && 'value' in verified ? verified.value : undefined,
       components: parts,
     },
     troubles,

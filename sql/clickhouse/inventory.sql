@@ -61,6 +61,23 @@ ENGINE = MergeTree
 ORDER BY at
 COMMENT 'cdc storage 5fd2f0dc3cf8ee2a';
 
+CREATE TABLE IF NOT EXISTS `cdc`.`verifications`
+(
+    at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
+    ok Bool,
+    flowing Bool,
+    tables Array(String),
+    captured UInt32,
+    differing Array(String),
+    rows UInt64,
+    sampled Float64,
+    seconds Float64
+)
+ENGINE = MergeTree
+ORDER BY at
+TTL toDateTime(at) + INTERVAL 1 YEAR
+COMMENT 'cdc storage ac3e90633cbc8762';
+
 CREATE TABLE IF NOT EXISTS `cdc`.`heartbeats`
 (
     beat Int64,

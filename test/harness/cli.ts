@@ -11,6 +11,8 @@ export interface RunOptions {
   readonly tty?: boolean;
   readonly signal?: AbortSignal;
   readonly commands?: readonly CommandSpec[];
+  /** Told what the command prints, as it does. */
+  readonly onOutput?: (text: string) => void;
 }
 
 export interface Ran {
@@ -34,11 +36,14 @@ export function cleanEnvironment(): Record<string, string> {
 }
 
 /** Keeps what is written to it. */
-export function collector(options: { tty?: boolean; columns?: number } = {}) {
+export function collector(
+  options: { tty?: boolean; columns?: number; onOutput?: (text: string) => void } = {},
+) {
   let text = '';
   const stream = new Writable({
     write(chunk, _encoding, done) {
       text += String(chunk);
+      options.onOutput?.(String(chunk));
       done();
     },
   }) as OutputStream;
@@ -55,7 +60,8 @@ export function testContext(options: RunOptions) {
     ...(options.tty === undefined ? {} : { tty: options.tty }),
     ...(options.columns === undefined ? {} : { columns: options.columns }),
   };
-  const stdout = collector(shape);
+  const { onOutput } = options;
+  const stdout = collector(onOutput ? { ...shape, onOutput } : shape);
   const stderr = collector(shape);
   const context: Context = {
     env: { ...cleanEnvironment(), ...options.env },

@@ -24,18 +24,28 @@ export class ClickHouse {
     });
   }
 
-  /** Rows of a SELECT; 64-bit integers come as text, so that none is rounded. */
+  /**
+   * Rows of a SELECT; 64-bit integers come as text, so that none is rounded. With a signal, the
+   * server ends the statement too.
+   */
   async rows<T>(
     query: string,
     params: Record<string, unknown> = {},
     settings: Settings = {},
+    signal?: AbortSignal,
   ): Promise<T[]> {
     return this.guard(query, async () => {
       const result = await this.client.query({
         query,
         format: 'JSONEachRow',
         query_params: params,
-        clickhouse_settings: { output_format_json_quote_64bit_integers: 1, ...settings },
+        clickhouse_settings: {
+          output_format_json_quote_64bit_integers: 1,
+          // Only of a session that cannot write are statements ended with their connection.
+          ...(signal ? { readonly: '2', cancel_http_readonly_queries_on_client_close: 1 } : {}),
+          ...settings,
+        },
+        ...(signal ? { abort_signal: signal } : {}),
       });
       return result.json<T>();
     });
@@ -93,7 +103,7 @@ export async function withClickHouse<T>(
   }
 }
 
-type Settings = Record<string, string | number>;
+export type Settings = Record<string, string | number>;
 
 const UNREACHABLE = new Set([
   'ECONNREFUSED',

@@ -1,12 +1,7 @@
-import {
-  copiedRows,
-  SOURCE,
-  sourceKeyCondition,
-  sourceRelation,
-  targetKeyCondition,
-} from '../../core/checksum.ts';
 import type { TablePlan } from '../../core/ddl.ts';
+import { SOURCE, sourceKeyCondition, targetKeyCondition } from '../../core/keys.ts';
 import { CH_CDC, historyNames } from '../../core/names.ts';
+import { sourceFrom } from '../../core/selection.ts';
 import { chIdent, chLiteral, pgIdent, pgLiteral } from '../../lib/sql.ts';
 import type { ClickHouseEndpoint, PostgresEndpoint } from '../../runtimes/endpoints.ts';
 import type { ClickHouse } from './client.ts';
@@ -54,38 +49,36 @@ const SETTINGS = `(SELECT ${Object.entries({
   .map(([name, value]) => `set_config(${pgLiteral(name)}, ${pgLiteral(value)}, true)`)
   .join(' || ')}) IS NOT NULL`;
 
-/** Which rows of the source a statement reads: the text after FROM and after WHERE. */
+/** Which of a table's rows a statement reads. */
 export interface SourceRows {
-  readonly from: string;
+  /** A partition, where they are read from one. */
+  readonly relation?: string;
   readonly where: string;
 }
 
 /** Ranges are physical (ctid), so any table can be cut, whatever its key. */
-export function rowsOfPages(plan: TablePlan, range: PageRange): SourceRows {
+export function rowsOfPages(range: PageRange): SourceRows {
   const to = range.toPage === undefined ? '' : ` AND ${SOURCE}.ctid < '(${range.toPage},0)'::tid`;
   return {
-    from: copiedRows(plan, `ONLY ${pgIdent(range.schema, range.relation)}`),
+    relation: `ONLY ${pgIdent(range.schema, range.relation)}`,
     where: `${SOURCE}.ctid >= '(${range.fromPage},0)'::tid${to}`,
   };
 }
 
 /** Rows by their keys' canonical texts. */
 export function rowsOfKeys(plan: TablePlan, keys: readonly string[]): SourceRows {
-  return {
-    from: sourceRelation(plan),
-    where: sourceKeyCondition(plan, keys),
-  };
+  return { where: sourceKeyCondition(plan, keys) };
 }
 
 /**
  * The query that PostgreSQL runs: every column as text, cast in the source, since one value that
  * ClickHouse cannot read would fail a whole table.
  */
-function sourceQuery(plan: TablePlan, { from, where }: SourceRows): string {
+function sourceQuery(plan: TablePlan, { relation, where }: SourceRows): string {
   const columns = plan.columns.map(
     (c, i) => `${c.loadSelect(`${SOURCE}.${pgIdent(c.name)}`)} AS c${i}`,
   );
-  return `SELECT ${columns.join(', ')} FROM ${from} ${SOURCE} WHERE ${SETTINGS} AND ${where}`;
+  return `SELECT ${columns.join(', ')} ${sourceFrom(plan, [SETTINGS, where], relation)}`;
 }
 
 function sourceFunction(plan: TablePlan, rows: SourceRows, source: PulledSource): string {

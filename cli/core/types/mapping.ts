@@ -22,6 +22,8 @@ export interface TypeMapping {
   canonicalTarget(value: string): string;
   /** Whether canonical text can hold any character, so that it needs its length beside it. */
   readonly free: boolean;
+  /** The value as people read it; absent where the canonical text is good enough for them. */
+  readonly shown?: { source(column: string): string; target(value: string): string };
   /** How Debezium sends it, in words. */
   readonly sent: string;
   /** Values that the target cannot hold, in words; absent where there are none. */
@@ -62,6 +64,7 @@ function float(bits: 32 | 64): TypeMapping {
     canonicalTarget: (value) =>
       `if(isNaN(${value}), 'nan', leftPad(lower(hex(reinterpretAsUInt${bits}(${value}))), ${bits / 4}, '0'))`,
     free: false,
+    shown: { source: asText, target: (value) => `toString(${value})` },
     sent: 'number',
   };
 }
@@ -154,14 +157,6 @@ function money(column: SourceColumn): TypeMapping {
   };
 }
 
-/**
- * Canonical text of a date or timestamp. to_char has no text for infinity, shows a year before Christ
- * like one after it, and fails for a date that no timestamp can be: none fits, and each is named.
- */
-function charOf(column: string, shown: string, format: string): string {
-  return `CASE WHEN ${column} >= '0001-01-02' AND ${column} < '10000-01-01' THEN to_char(${shown}, '${format}') ELSE 'out of range: ' || ${column}::text END`;
-}
-
 const YEARS = 'infinity, years before 1900 or after 2299';
 
 /** Timestamps with and without zone: UTC, microseconds. */
@@ -171,15 +166,18 @@ function dateTime(withZone: boolean): TypeMapping {
   // year before Christ. (As few functions as can be: a view is analysed anew for every block.)
   const parse = (value: string) =>
     `parseDateTime64BestEffortOrNull(extract(${value}, '^(?:19|20|21|22)\\\\d\\\\d-[^B]*$'), 6, 'UTC')`;
-  const shown = (column: string) => (withZone ? `${column} AT TIME ZONE 'UTC'` : column);
+  // PostgreSQL prints no zeros at the end of a fraction, and no fraction of zeros.
+  const asPrinted = (value: string) =>
+    `TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM toString(${value})))`;
   return {
     target: "DateTime64(6, 'UTC')",
     wire: 'Nullable(String)',
     fromWire: parse,
     fromOutput: parse,
     output: asText,
-    canonicalSource: (column) => charOf(column, shown(column), 'YYYY-MM-DD HH24:MI:SS.US'),
-    canonicalTarget: (value) => `toString(${value})`,
+    canonicalSource: asText,
+    canonicalTarget: (value) =>
+      withZone ? `concat(${asPrinted(value)}, '+00')` : asPrinted(value),
     free: false,
     sent: 'ISO text, UTC',
     misfits: YEARS,
@@ -197,7 +195,7 @@ const DATE: TypeMapping = {
   fromWire: dateFrom,
   fromOutput: dateFrom,
   output: asText,
-  canonicalSource: (column) => charOf(column, column, 'YYYY-MM-DD'),
+  canonicalSource: asText,
   canonicalTarget: (value) => `toString(${value})`,
   free: false,
   sent: 'ISO text',
@@ -214,6 +212,7 @@ const BYTEA: TypeMapping = {
   canonicalSource: (column) => `encode(${column}, 'hex')`,
   canonicalTarget: (value) => `lower(hex(${value}))`,
   free: false,
+  shown: { source: asText, target: (value) => `concat('\\\\x', lower(hex(${value})))` },
   sent: 'hexadecimal',
 };
 
