@@ -1,5 +1,6 @@
 import { loadConfig } from '../config/load.ts';
-import { EXIT, type Finding, plural } from '../core/problems.ts';
+import type { Finding } from '../core/findings.ts';
+import { EXIT, plural } from '../core/problems.ts';
 import type { Printer } from '../kernel/printer.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { diagnose } from '../pipeline/doctor.ts';

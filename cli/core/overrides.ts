@@ -1,6 +1,6 @@
 import { nearest } from '../lib/nearest.ts';
+import type { Finding } from './findings.ts';
 import { tableLabel } from './names.ts';
-import type { Finding } from './problems.ts';
 import { matchesPattern } from './select.ts';
 import type { SourceTable } from './source.ts';
 

@@ -1,5 +1,6 @@
 import ora, { type Ora } from 'ora';
-import type { Finding, Problem } from '../core/problems.ts';
+import type { Finding } from '../core/findings.ts';
+import type { Problem } from '../core/problems.ts';
 import type { Context } from './context.ts';
 
 /** Colours as functions; identity where colour is off. */

@@ -21,6 +21,7 @@ import {
   ownTableStatements,
   publishGeneratedStatement,
 } from '../components/postgres/prepare.ts';
+import type { Finding } from '../core/findings.ts';
 import {
   CDC_SCHEMA,
   CH_CDC,
@@ -39,7 +40,7 @@ import {
   publicationDiff,
   tableObject,
 } from '../core/plan.ts';
-import { type Finding, Problem, plural } from '../core/problems.ts';
+import { Problem, plural } from '../core/problems.ts';
 import { selectTables } from '../core/select.ts';
 import type { SourceTable } from '../core/source.ts';
 import { pgLiteral } from '../lib/sql.ts';

@@ -1,5 +1,6 @@
+import type { Finding } from '../../core/findings.ts';
 import { CH_CDC } from '../../core/names.ts';
-import { type Finding, plural } from '../../core/problems.ts';
+import { plural } from '../../core/problems.ts';
 import { chIdent } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
 

@@ -1,4 +1,4 @@
-import type { Finding } from '../../core/problems.ts';
+import type { Finding } from '../../core/findings.ts';
 import type { ClickHouse } from './client.ts';
 
 /** A view of ours that ClickHouse makes anew now and then. */

@@ -1,4 +1,4 @@
-import type { Finding } from '../../core/problems.ts';
+import type { Finding } from '../../core/findings.ts';
 import type { ConnectorStatus } from './client.ts';
 
 /** The causes in a Java stack trace, without its frames. */

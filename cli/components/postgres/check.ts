@@ -1,7 +1,7 @@
 import { planColumn } from '../../core/columns.ts';
 import { OWN_COLUMNS } from '../../core/ddl.ts';
+import type { Finding } from '../../core/findings.ts';
 import { tableLabel } from '../../core/names.ts';
-import type { Finding } from '../../core/problems.ts';
 import type { SourceColumn, SourceTable } from '../../core/source.ts';
 import { formatBytes } from '../../lib/format.ts';
 import { needsQuotes, pgIdent } from '../../lib/sql.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
+import type { Finding } from '../../core/findings.ts';
 import { type TableId, tableLabel, tableLabelKey } from '../../core/names.ts';
-import type { Finding } from '../../core/problems.ts';
 import type { PublishedTable, SourceTable } from '../../core/source.ts';
 import { pgIdent } from '../../lib/sql.ts';
 import type { ObservedSource } from './observe.ts';

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type Finding, findingOf, Problem } from '../../core/problems.ts';
+import { type Finding, findingOf } from '../../core/findings.ts';
+import { Problem } from '../../core/problems.ts';
 import { freeBytes } from '../../lib/files.ts';
 import { formatBytes } from '../../lib/format.ts';
 import type { ServerName } from '../endpoints.ts';
