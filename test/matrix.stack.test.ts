@@ -51,6 +51,7 @@ beforeAll(async () => {
       }),
     ),
   );
+  await createTables('');
 });
 afterAll(async () => {
   await drop();
@@ -261,7 +262,6 @@ async function expectPrinted(suffix: string, way: string): Promise<void> {
 test(
   'pulled and streamed, every value of every type is what PostgreSQL prints, up to a megabyte',
   async () => {
-    await createTables('');
     await insert('', 0);
     const { loads } = await cdcJson('apply', '--config', config);
     expect(loads).toHaveLength(tables.length);
