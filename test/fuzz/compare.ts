@@ -25,9 +25,9 @@ export interface Compared {
 /** The source's columns, and which of them are its key: of the replica identity index, else primary. */
 async function describe(client: pg.ClientBase, schema: string, table: string) {
   const found = await client.query<Record<string, string>>(
-    `SELECT a.attname AS name, coalesce(e.typname, b.typname) AS base, (e.oid IS NOT NULL)::int AS array,
+    `SELECT a.attname AS name, coalesce(d.typname, e.typname, b.typname) AS base, (e.oid IS NOT NULL)::int AS array,
             greatest(a.attndims, t.typndims) AS dimensions,
-            CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS modifier,
+            CASE WHEN d.oid IS NOT NULL THEN e.typtypmod WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS modifier,
             coalesce(e.typdelim, b.typdelim) AS delimiter,
             (NOT a.attnotnull AND NOT t.typnotnull)::int AS nullable,
             (a.attnum = ANY ((SELECT indkey FROM pg_index WHERE indrelid = a.attrelid AND (indisreplident OR indisprimary)
@@ -36,6 +36,7 @@ async function describe(client: pg.ClientBase, schema: string, table: string) {
        JOIN pg_type t ON t.oid = a.atttypid
        JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
        LEFT JOIN pg_type e ON e.oid = b.typelem AND e.typarray = b.oid
+       LEFT JOIN pg_type d ON d.oid = e.typbasetype
       WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
     [pgIdent(schema, table)],
   );
