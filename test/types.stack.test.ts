@@ -114,9 +114,11 @@ test('rows whose keys do not fit are named one by one', async () => {
   await client.query(`INSERT INTO ${schema}.days VALUES ('0044-03-15 BC', 4)`);
   const [days] = (await cdc('verify', `${schema}.days`, '--json')).json().tables;
   expect(days).toMatchObject({ source_rows: 4, target_rows: 1, missing: 3, different: 0 });
-  expect(days.examples.map((row: { key: string }) => row.key).sort()).toEqual(
-    ['-infinity', '0044-03-15 BC', 'infinity'].map((day) => `out of range: ${day}`),
-  );
+  expect(days.rows.map((row: { key: { day: string } }) => row.key.day).sort()).toEqual([
+    '-infinity',
+    '0044-03-15 BC',
+    'infinity',
+  ]);
 });
 
 test('an array of several dimensions keeps its shape where the column is declared with them', async () => {
