@@ -1,5 +1,5 @@
 import type { ClickHouse } from '../components/clickhouse/client.ts';
-import { loadRecords, recordLoad } from '../components/clickhouse/observe.ts';
+import { loadRecords, recordState } from '../components/clickhouse/observe.ts';
 import type { SourceTable } from '../core/source.ts';
 
 /**
@@ -10,8 +10,6 @@ import type { SourceTable } from '../core/source.ts';
  *
  * A table that joins the publication later has a floor of its own, the position before it joined:
  * it outranks what an earlier table of the same name left in the copy.
- *
- * Floors are kept among the loads, as records of floor 0.
  */
 const CHUNK = 'floor';
 const FORGOTTEN = '';
@@ -23,8 +21,7 @@ export async function slotFloor(clickhouse: ClickHouse, slot: string): Promise<b
 
 /** For a slot that is made anew: until its own floor is known, there is none. */
 export async function forgetSlotFloor(clickhouse: ClickHouse, slot: string): Promise<void> {
-  const record = { chunk: CHUNK, state: FORGOTTEN, rows: 0 };
-  await recordLoad(clickhouse, { schema: '', table: slot }, 0n, record);
+  await recordState(clickhouse, { schema: '', table: slot }, CHUNK, FORGOTTEN);
 }
 
 export async function recordSlotFloor(
@@ -32,8 +29,7 @@ export async function recordSlotFloor(
   slot: string,
   floor: bigint,
 ): Promise<void> {
-  const record = { chunk: CHUNK, state: floor.toString(), rows: 0 };
-  await recordLoad(clickhouse, { schema: '', table: slot }, 0n, record);
+  await recordState(clickhouse, { schema: '', table: slot }, CHUNK, floor.toString());
 }
 
 /** The floor of a table's present load; absent when none was begun for this very table and slot. */
@@ -54,6 +50,5 @@ export async function recordTableFloor(
   table: SourceTable,
   floor: bigint,
 ): Promise<void> {
-  const record = { chunk: CHUNK, state: `${floor}:${table.oid}`, rows: 0 };
-  await recordLoad(clickhouse, table, 0n, record);
+  await recordState(clickhouse, table, CHUNK, `${floor}:${table.oid}`);
 }

@@ -1,6 +1,6 @@
 import type { ClickHouse } from '../components/clickhouse/client.ts';
 import { forgetDeadLetters } from '../components/clickhouse/load.ts';
-import { loadRecords, recordLoad } from '../components/clickhouse/observe.ts';
+import { loadRecords, recordState } from '../components/clickhouse/observe.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { readThrough } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
@@ -49,12 +49,12 @@ export async function reloadState(
 /** The form of the table as it was before its rows were read. */
 export async function recordShape(clickhouse: ClickHouse, table: SourceTable): Promise<void> {
   const state = `${shapeText(table)}:${table.oid}`;
-  await recordLoad(clickhouse, table, 0n, { chunk: SHAPE, state, rows: 0 });
+  await recordState(clickhouse, table, SHAPE, state);
 }
 
 /** Before storage changes its form: should this command end, the next one loads the table again. */
 export async function requireReload(clickhouse: ClickHouse, table: SourceTable): Promise<void> {
-  await record(clickhouse, table, `${NEEDED}:${table.oid}`);
+  await recordState(clickhouse, table, RECORD, `${NEEDED}:${table.oid}`);
 }
 
 /** Loads a table again after its form has changed; goes on with what an earlier command began. */
@@ -96,7 +96,7 @@ export async function loadAgain(
 }
 
 export async function recordDone(clickhouse: ClickHouse, table: SourceTable): Promise<void> {
-  await record(clickhouse, table, 'done');
+  await recordState(clickhouse, table, RECORD, 'done');
 }
 
 /** Version of a loading of this very table that was begun and not finished. */
@@ -123,7 +123,7 @@ async function begin(
     loadVersion(client, signal),
   );
   const parts = [version, plan.source.oid, ...(by === undefined ? [] : [by])];
-  await record(clickhouse, plan.source, parts.join(':'));
+  await recordState(clickhouse, plan.source, RECORD, parts.join(':'));
   return version;
 }
 
@@ -150,8 +150,4 @@ async function forgetOldForm(
     }),
   );
   await forgetDeadLetters(clickhouse, plan, version);
-}
-
-async function record(clickhouse: ClickHouse, table: SourceTable, state: string): Promise<void> {
-  await recordLoad(clickhouse, table, 0n, { chunk: RECORD, state, rows: 0 });
 }

@@ -1,5 +1,5 @@
 import type { ClickHouse } from '../components/clickhouse/client.ts';
-import { type LoadRecord, loadRecords, recordLoad } from '../components/clickhouse/observe.ts';
+import { loadRecords, recordState } from '../components/clickhouse/observe.ts';
 import type { TablePlan } from '../core/ddl.ts';
 import { HISTORY_BEGIN, HISTORY_END, HISTORY_STATES, historyObjects } from '../core/history-ddl.ts';
 import { historyNames } from '../core/names.ts';
@@ -55,8 +55,8 @@ export async function beginHistory(
   options: { reload: boolean },
 ): Promise<void> {
   if (options.reload) await requireReload(clickhouse, table);
-  await record(clickhouse, table, HISTORY_BEGIN, `${HISTORY_STATES.begun}:${table.oid}`);
-  await record(clickhouse, table, HISTORY_END, HISTORY_STATES.open);
+  await recordState(clickhouse, table, HISTORY_BEGIN, `${HISTORY_STATES.begun}:${table.oid}`);
+  await recordState(clickhouse, table, HISTORY_END, HISTORY_STATES.open);
 }
 
 /** All rows are in it, with this version or a later one: from now on it answers. */
@@ -66,19 +66,10 @@ export async function completeHistory(
   version: bigint,
 ): Promise<void> {
   const state = `${HISTORY_STATES.done}:${table.oid}:${version}`;
-  await record(clickhouse, table, HISTORY_BEGIN, state);
+  await recordState(clickhouse, table, HISTORY_BEGIN, state);
 }
 
 /** Before its views go: what it has stays, and answers for times until now. */
 export async function endHistory(clickhouse: ClickHouse, table: SourceTable): Promise<void> {
-  await record(clickhouse, table, HISTORY_END, HISTORY_STATES.ended);
-}
-
-async function record(
-  clickhouse: ClickHouse,
-  table: SourceTable,
-  chunk: LoadRecord['chunk'],
-  state: string,
-): Promise<void> {
-  await recordLoad(clickhouse, table, 0n, { chunk, state, rows: 0 });
+  await recordState(clickhouse, table, HISTORY_END, HISTORY_STATES.ended);
 }

@@ -77,6 +77,19 @@ export async function loadRecords(
   );
 }
 
+/**
+ * What is known of a table or a slot as a whole is kept among the loads, too, as records of floor 0:
+ * floors, forms, histories, loadings that are due.
+ */
+export async function recordState(
+  clickhouse: ClickHouse,
+  id: { schema: string; table: string },
+  chunk: string,
+  state: string,
+): Promise<void> {
+  await recordLoad(clickhouse, id, 0n, { chunk, state, rows: 0 });
+}
+
 export async function recordLoad(
   clickhouse: ClickHouse,
   id: { schema: string; table: string },
