@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import { runStatements } from '../components/clickhouse/prepare.ts';
 import { Connect } from '../components/connect/client.ts';
+import { stopConnector } from '../components/connect/control.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { carryOffsets, createTopics, groupLag } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
@@ -346,13 +347,7 @@ async function forgetConnector(stack: Stack): Promise<void> {
   const connect = new Connect(stack.endpoints.connect);
   const { connector } = stack.names;
   if (!(await connect.config(connector))) return;
-  await connect.stop(connector);
-  await waitFor('the connector to stop', { timeoutMs: 30_000 }, async () => {
-    const status = await connect.status(connector);
-    return status?.connector.state === 'STOPPED' && status.tasks.length === 0
-      ? { ready: true }
-      : { seen: status?.connector.state ?? 'no status' };
-  });
+  await stopConnector(connect, connector);
   await connect.deleteOffsets(connector);
   await connect.delete(connector);
 }

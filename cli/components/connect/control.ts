@@ -77,6 +77,17 @@ export async function deleteConnector(
   return 'deleted';
 }
 
+/** Ends its tasks: only then can its offsets be changed. */
+export async function stopConnector(connect: Connect, name: string): Promise<void> {
+  await connect.stop(name);
+  await settle(name, async () => {
+    const status = await statusOf(connect, name);
+    return status.connector.state === 'STOPPED' && status.tasks.length === 0
+      ? { ready: true }
+      : { seen: stateLine(status) };
+  });
+}
+
 const OF_READING = 'incremental_snapshot_';
 
 /** Whether Debezium reads tables beside the stream, as of the last offsets that it stored. */
@@ -96,13 +107,7 @@ export async function forgetReading(connect: Connect, name: string): Promise<voi
     const kept = Object.entries(offset ?? {}).filter(([key]) => !key.startsWith(OF_READING));
     return { partition, offset: Object.fromEntries(kept) };
   });
-  await connect.stop(name);
-  await settle(name, async () => {
-    const status = await statusOf(connect, name);
-    return status.connector.state === 'STOPPED' && status.tasks.length === 0
-      ? { ready: true }
-      : { seen: stateLine(status) };
-  });
+  await stopConnector(connect, name);
   await connect.setOffsets(name, offsets);
   await connect.resume(name);
 }
