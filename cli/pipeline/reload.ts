@@ -1,5 +1,5 @@
 import type { ClickHouse } from '../components/clickhouse/client.ts';
-import { forgetDeadLetters } from '../components/clickhouse/load.ts';
+import { forgetOvertakenLetters } from '../components/clickhouse/deadLetters.ts';
 import { loadRecords, recordState } from '../components/clickhouse/observe.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { readThrough } from '../components/kafka/topics.ts';
@@ -149,5 +149,5 @@ async function forgetOldForm(
       whileMoving: true,
     }),
   );
-  await forgetDeadLetters(clickhouse, plan, version);
+  await forgetOvertakenLetters(clickhouse, plan, version);
 }

@@ -1,6 +1,6 @@
 import { canonicalRowTarget } from '../../core/columns.ts';
 import { extraction, type TablePlan } from '../../core/ddl.ts';
-import { CH_CDC } from '../../core/names.ts';
+import { CH_CDC, type TableId } from '../../core/names.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
 
@@ -24,6 +24,10 @@ const ID = `concat(topic, ':', toString(partition), ':', toString(offset))`;
 
 function condition(ids: readonly string[]): string {
   return ids.length === 0 ? '' : ` WHERE ${ID} IN (${ids.map(chLiteral).join(', ')})`;
+}
+
+function ofTable({ schema, table }: TableId): string {
+  return `schema_name = ${chLiteral(schema)} AND table_name = ${chLiteral(table)}`;
 }
 
 /** The latest first. */
@@ -53,7 +57,7 @@ export async function keysOfLetters(
        FROM (WITH ${tuple}
              SELECT __cdc_id, ${key.join(', ')}
                FROM (SELECT ${ID} AS __cdc_id, image AS __cdc_image FROM ${TABLE} FINAL
-                      WHERE schema_name = ${chLiteral(plan.schema)} AND table_name = ${chLiteral(plan.table)}
+                      WHERE ${ofTable(plan)}
                         AND image != '' AND __cdc_id IN (${ids.map(chLiteral).join(', ')}))
               WHERE (${keyMisfit}) = 0)`,
   );
@@ -63,4 +67,13 @@ export async function keysOfLetters(
 export async function forgetLetters(clickhouse: ClickHouse, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   await clickhouse.command(`DELETE FROM ${TABLE}${condition(ids)}`);
+}
+
+/** Letters of changes that a load has overtaken; not those of the load itself. */
+export async function forgetOvertakenLetters(
+  clickhouse: ClickHouse,
+  plan: TablePlan,
+  version: bigint,
+): Promise<void> {
+  await clickhouse.command(`DELETE FROM ${TABLE} WHERE ${ofTable(plan)} AND version < ${version}`);
 }

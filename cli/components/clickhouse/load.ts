@@ -206,14 +206,3 @@ export async function hasOlderRows(
 function olderRows(plan: TablePlan, version: bigint): string {
   return `${chIdent(plan.names.database, plan.names.final)} FINAL WHERE _version < ${version} AND _deleted = 0`;
 }
-
-/** Dead letters of changes that a load has overtaken; not those of the load itself. */
-export async function forgetDeadLetters(
-  clickhouse: ClickHouse,
-  plan: TablePlan,
-  version: bigint,
-): Promise<void> {
-  await clickhouse.command(
-    `DELETE FROM ${chIdent(CH_CDC.database, CH_CDC.deadLetters)} WHERE schema_name = ${chLiteral(plan.schema)} AND table_name = ${chLiteral(plan.table)} AND version < ${version}`,
-  );
-}
