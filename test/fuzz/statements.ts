@@ -5,7 +5,6 @@ import {
   columnClause,
   columnValue,
   createTable,
-  isBlind,
   mix,
   specType,
   type Types,
@@ -244,8 +243,7 @@ function ddlOf(does: Op, setting: Setting): Statements | undefined {
     }
     case 'identity': {
       const own = columns.some((c) => c.unique && !c.key);
-      const blind = columns.some((c) => c.key && isBlind(c));
-      if (own || setting.partitioned || (blind && !does.full)) return none;
+      if (own || setting.partitioned) return none;
       return alter(`REPLICA IDENTITY ${does.full ? 'FULL' : 'DEFAULT'}`);
     }
     case 'rekey':

@@ -100,11 +100,6 @@ function keyType(types: Types, n: number): FuzzType {
   return from[(n >> 1) % from.length] as FuzzType;
 }
 
-/** Debezium finds no row by such a key: a finding of `cdc doctor` whose fix is replica identity FULL. */
-export function isBlind({ type }: { readonly type: string }): boolean {
-  return /^bytea/.test(type);
-}
-
 export function specType(types: Types, spec: ColumnSpec): string {
   const { type } = types.all[spec.type % types.all.length] as FuzzType;
   return `${type}${spec.form === 'scalar' ? '' : spec.form === 'array' ? '[]' : '[][]'}`;
@@ -148,8 +143,7 @@ export function createTable(types: Types, name: string, spec: TableSpec): string
   const isPartitioned = spec.partitions > 0 && isInteger && spec.identity !== 'index';
   const parts = isPartitioned ? Array.from({ length: spec.partitions }, (_, i) => i) : [];
   const part = (i: number) => pgIdent(types.schema, shortened(`p${i}_${name}`));
-  const isFull = spec.identity === 'full' || keys.some(isBlind);
-  const identity = spec.identity === 'index' ? 'INDEX' : isFull ? 'FULL' : 'DEFAULT';
+  const identity = { index: 'INDEX', full: 'FULL', default: 'DEFAULT' }[spec.identity];
   return [
     `CREATE TABLE ${table} (${clauses.join(', ')})${isPartitioned ? ` PARTITION BY HASH (${pgIdent(first.name)})` : ''}`,
     ...parts.map(

@@ -168,11 +168,6 @@ function checkRole({ observed, names }: CheckInput): Finding[] {
   return found;
 }
 
-/** Debezium 3.7 finds no row by a key of this type, which it has as hexadecimal digits: tried with every type. */
-function isBlindKey({ type, typeKind }: SourceColumn): boolean {
-  return type === 'bytea' && typeKind !== 'e';
-}
-
 /** PostgreSQL 17 has infinite intervals. */
 const INFINITE_INTERVALS = 170_000;
 
@@ -259,16 +254,6 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
         `ALTER TABLE ${sqlName} SET LOGGED;  -- ${leaveOut}`,
       ),
     );
-  }
-  const blindKey = table.columns.find((c) => table.key.includes(c.name) && isBlindKey(c));
-  if (blindKey && table.replicaIdentity !== 'f' && table.columns.some(mayBeOutOfLine)) {
-    found.push({
-      id: 'key-not-looked-up',
-      severity: 'warning',
-      subject: `${subject}.${blindKey.name}`,
-      message: `a long value that an update leaves as it is is not in the WAL, and Debezium cannot look it up by a key of type ${blindKey.displayType}: such an update would be left out`,
-      fix: `ALTER TABLE ${sqlName} REPLICA IDENTITY FULL;`,
-    });
   }
   if (table.history && table.replicaIdentity !== 'f') {
     const late = table.columns.some(mayBeOutOfLine)
