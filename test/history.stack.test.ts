@@ -6,8 +6,10 @@ import type { TablePlan } from '../cli/core/ddl.ts';
 import { tableLabel } from '../cli/core/names.ts';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
 import { pgIdent } from '../cli/lib/sql.ts';
+import { passBarrier } from '../cli/pipeline/barrier.ts';
 import { desiredOf } from '../cli/pipeline/desired.ts';
 import { inspectSource } from '../cli/pipeline/plan.ts';
+import { laneOf } from '../cli/pipeline/verify.ts';
 import {
   cdc,
   cdcJson,
@@ -107,8 +109,15 @@ interface ChangeRow {
   readonly at: string;
 }
 
+/** All that is committed by now: a block's changes are stored a moment after its rows. */
 async function changesOf(name: string): Promise<ChangeRow[]> {
   await using clickhouse = target();
+  await using client = await source();
+  const { tables } = await inspectSource(stack());
+  const { lanes } = desiredOf(stack(), tables);
+  const lane = laneOf(lanes, { schema, table: name });
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  await passBarrier(stack(), lane, client, clickhouse, { timeoutMs: TIMEOUT_MS, signal });
   return clickhouse.rows<ChangeRow>(
     `SELECT op, key, before, after, version, lsn, transaction_id, toString(committed_at) AS at
        FROM ${schema}.${name}_changes ORDER BY version, op = 'd' DESC, key`,
