@@ -66,7 +66,7 @@ const KEYS: readonly (readonly [table: string, columns: string, key: string])[] 
   ['composed', 'id pair', "ROW(1, 'a b')"],
   ['bits', 'id varbit(9)', "B'0101'"],
   ['bytes', 'id bytea', "'\\x00ff'"],
-  ['array', 'id text[]', "ARRAY['a', NULL, '{']"],
+  ['list', 'id text[]', "ARRAY['a', NULL, '{']"],
   ['several', '"A" uuid, b timestamptz', "gen_random_uuid(), '2024-02-03 04:05:06.789+02'"],
 ];
 
