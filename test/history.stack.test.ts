@@ -118,7 +118,7 @@ async function changesOf(name: string): Promise<ChangeRow[]> {
   const lane = laneOf(lanes, { schema, table: name });
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   await passBarrier(stack(), lane, client, clickhouse, { timeoutMs: TIMEOUT_MS, signal });
-  return clickhouse.rows<ChangeRow>(
+  return await clickhouse.rows<ChangeRow>(
     `SELECT op, key, before, after, version, lsn, transaction_id, toString(committed_at) AS at
        FROM ${schema}.${name}_changes ORDER BY version, op = 'd' DESC, key`,
   );

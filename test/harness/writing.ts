@@ -54,7 +54,7 @@ export interface Entry {
 /** What the agent did since a moment that named a table of this test. */
 export async function entries(table: string, sinceMs: number): Promise<Entry[]> {
   await using clickhouse = target();
-  return clickhouse.rows<Entry>(
+  return await clickhouse.rows<Entry>(
     `SELECT by, changes, statements, result, toUnixTimestamp64Milli(at) / 1000 - seconds AS started
        FROM cdc.history WHERE at > fromUnixTimestamp64Milli({since:Int64})
         AND arrayExists(c -> position(c, {table:String}) > 0, changes) ORDER BY at`,
