@@ -55,6 +55,8 @@ test('doctor names everything that is wrong with a database at once, each with t
   await admin.query('CREATE TABLE public.fine (id int PRIMARY KEY)');
   await admin.query('CREATE UNLOGGED TABLE public.fast (id int PRIMARY KEY)');
   await admin.query('CREATE TABLE public.shapes (id int PRIMARY KEY, p regclass)');
+  await admin.query('CREATE TYPE public.pair AS (a int, b text)');
+  await admin.query('CREATE TABLE public.blind (id public.pair PRIMARY KEY, long text)');
   const overrides = `tables:\n  shapez:\n    columns: {}\n  shapes:\n    columns: { q: text, id: exclude }\n`;
   const yaml = `ports: auto\nsource:\n  url: ${unprepared.url({ user: 'limited' })}\n${overrides}`;
   const env = { CDC_SOURCE_PASSWORD: 'limited-secret' };
@@ -70,6 +72,7 @@ test('doctor names everything that is wrong with a database at once, each with t
       'table-without-key',
       'table-unlogged',
       'type-not-carried',
+      'key-not-looked-up',
       'table-select',
       'override-table',
       'override-column',

@@ -63,7 +63,6 @@ const KEYS: readonly (readonly [table: string, columns: string, key: string])[] 
   ['keyword', '"user" text', "'a''b'"],
   ['marks', '"a ""b"" = c" numeric', '1.50'],
   ['enumerated', 'id color', "'red'"],
-  ['composed', 'id pair', "ROW(1, 'a b')"],
   ['bits', 'id varbit(9)', "B'0101'"],
   ['bytes', 'id bytea', "'\\x00ff'"],
   ['list', 'id text[]', "ARRAY['a', NULL, '{']"],
@@ -73,9 +72,7 @@ const KEYS: readonly (readonly [table: string, columns: string, key: string])[] 
 describe('a value kept out of line survives an update of a row whose key is', () => {
   beforeAll(async () => {
     await using client = await source();
-    await client.query(
-      `SET search_path = ${schema}; CREATE TYPE color AS ENUM ('red'); CREATE TYPE pair AS (a int, b text)`,
-    );
+    await client.query(`SET search_path = ${schema}; CREATE TYPE color AS ENUM ('red')`);
     for (const [table, columns] of KEYS) {
       const names = [...columns.matchAll(/(?:^|, )("(?:[^"]|"")+"|\w+) /g)].map((m) => m[1]);
       await client.query(

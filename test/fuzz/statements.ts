@@ -5,6 +5,7 @@ import {
   columnClause,
   columnValue,
   createTable,
+  isBlind,
   mix,
   specType,
   type Types,
@@ -243,7 +244,8 @@ function ddlOf(does: Op, setting: Setting): Statements | undefined {
     }
     case 'identity': {
       const own = columns.some((c) => c.unique && !c.key);
-      if (own || setting.partitioned) return none;
+      const blind = columns.some((c) => c.key && isBlind(c));
+      if (own || setting.partitioned || (blind && !does.full)) return none;
       return alter(`REPLICA IDENTITY ${does.full ? 'FULL' : 'DEFAULT'}`);
     }
     case 'rekey':

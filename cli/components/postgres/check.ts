@@ -255,6 +255,17 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
       ),
     );
   }
+  // PostgreSQL compares no composite with a text that has no type.
+  const blindKey = table.columns.find((c) => table.key.includes(c.name) && c.typeKind === 'c');
+  if (blindKey && table.replicaIdentity !== 'f' && table.columns.some(mayBeOutOfLine)) {
+    found.push({
+      id: 'key-not-looked-up',
+      severity: 'warning',
+      subject: `${subject}.${blindKey.name}`,
+      message: `a long value that an update leaves as it is is not in the WAL, and cannot be looked up by a key of type ${blindKey.displayType}: such an update would be left out`,
+      fix: `ALTER TABLE ${sqlName} REPLICA IDENTITY FULL;`,
+    });
+  }
   if (table.history && table.replicaIdentity !== 'f') {
     const late = table.columns.some(mayBeOutOfLine)
       ? '; a long value that an update leaves as it is is looked up, and may be a later one'
