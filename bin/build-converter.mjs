@@ -11,7 +11,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '..', 'connectors', 'postgres-text');
-const source = join(folder, 'cdc', 'PostgresText.java');
+const sources = readdirSync(join(folder, 'cdc'))
+  .sort()
+  .map((name) => join(folder, 'cdc', name));
 const cache = process.env.CDC_CACHE ?? join(homedir(), '.cache', 'cdc');
 const jars = readdirSync(cache).find((name) => /^jars-[0-9a-f]+$/.test(name));
 if (!jars) throw new Error(`no jars in ${cache}; run cdc up once`);
@@ -21,10 +23,22 @@ try {
   const classPath = join(cache, jars, 'plugins', 'debezium', '*');
   execFileSync(
     'javac',
-    ['--release', '17', '-Xlint:all,-classfile', '-g:none', '-cp', classPath, '-d', work, source],
+    [
+      '--release',
+      '17',
+      '-Xlint:all,-classfile',
+      '-g:none',
+      '-cp',
+      classPath,
+      '-d',
+      work,
+      ...sources,
+    ],
     { stdio: 'inherit' },
   );
-  const digest = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 32);
+  const hash = createHash('sha256');
+  for (const source of sources) hash.update(readFileSync(source));
+  const digest = hash.digest('hex').slice(0, 32);
   const manifest = join(work, 'manifest');
   writeFileSync(manifest, `Source-Digest: ${digest}\n`);
   const jar = join(folder, 'postgres-text.jar');

@@ -116,6 +116,8 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'text.masked': JSON.stringify(input.columns.masked),
     'driver.options': '-c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex',
     'driver.binaryTransfer': 'false',
+    // A key's text is then a value of whatever type the key has, where a row is looked up by it.
+    'driver.stringtype': 'unspecified',
     // Every other value keeps its precision: times as text, bytes as hexadecimal.
     'decimal.handling.mode': 'string',
     'time.precision.mode': 'isostring',
@@ -146,7 +148,7 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     // A TOASTed value that did not change is not in the WAL: the current one is read instead.
     'unavailable.value.placeholder': input.toastPlaceholder,
     'post.processors': 'reselector',
-    'reselector.type': 'io.debezium.processors.reselect.ReselectColumnsPostProcessor',
+    'reselector.type': 'cdc.QuotedLookup',
     'reselector.reselect.unavailable.values': 'true',
     'reselector.reselect.use.event.key': 'true',
     'reselector.reselect.null.values': 'false',

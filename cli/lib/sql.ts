@@ -5,25 +5,6 @@ export function pgIdent(...parts: string[]): string {
   return parts.map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
 }
 
-/** PostgreSQL's keywords that are no column's name unless they are quoted. */
-const KEYWORDS: ReadonlySet<string> = new Set(
-  `all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate
-  collation column concurrently constraint create cross current_catalog current_date current_role
-  current_schema current_time current_timestamp current_user default deferrable desc distinct do else end
-  except false fetch for foreign freeze from full grant group having ilike in initially inner intersect
-  into is isnull join lateral leading left like limit localtime localtimestamp natural not notnull null
-  offset on only or order outer overlaps placing primary references returning right select session_user
-  similar some symmetric system_user table tablesample then to trailing true union unique user using
-  variadic verbose when where window with`.split(/\s+/),
-);
-
-/** Whether PostgreSQL takes a column's name for something else where it is not quoted. */
-export function needsQuotes(column: string): boolean {
-  return (
-    !/^[a-z_\u0080-\u{10ffff}][a-z0-9_$\u0080-\u{10ffff}]*$/u.test(column) || KEYWORDS.has(column)
-  );
-}
-
 /** A PostgreSQL string literal that means the same whatever standard_conforming_strings says. */
 export function pgLiteral(value: string): string {
   const quoted = `'${value.replaceAll("'", "''")}'`;

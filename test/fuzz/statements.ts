@@ -194,9 +194,7 @@ function ddlOf(does: Op, setting: Setting): Statements | undefined {
     }
     case 'rename': {
       const column = pick(does.column, columns) as Column;
-      // A key's name that needs quotes is a finding: see isBlind.
-      const name = column.unique ? '' : does.name;
-      return alter(`RENAME COLUMN ${pgIdent(column.name)} TO ${pgIdent(`r${step}${name}`)}`);
+      return alter(`RENAME COLUMN ${pgIdent(column.name)} TO ${pgIdent(`r${step}${does.name}`)}`);
     }
     case 'names': {
       const [a, b] = [pick(does.column), pick(does.column + 1)];

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chIdent, chLiteral, needsQuotes, pgIdent, pgLiteral } from '../../cli/lib/sql.ts';
+import { chIdent, chLiteral, pgIdent, pgLiteral } from '../../cli/lib/sql.ts';
 import { HOSTILE_NAMES } from '../harness/arbitrary.ts';
 
 const text = fc.oneof(
@@ -72,19 +72,4 @@ describe('quoting', () => {
     expect(pgLiteral('a\\b')).toBe(" E'a\\\\b'");
     expect(chLiteral("it's")).toBe("'it\\'s'");
   });
-});
-
-describe('a name that needs quotes', () => {
-  it.each(['Id', 'ID', 'a b', 'a`b', 'a.b', 'order', 'user', 'table', '1st', '$1', '?', ' ', '-'])(
-    '%s does',
-    (name) => {
-      expect(needsQuotes(name)).toBe(true);
-    },
-  );
-  it.each(['id', 'order_id', '_x', 'a1$', 'é', '🐘→🏠', 'values', 'time', 'name', 'key'])(
-    '%s does not',
-    (name) => {
-      expect(needsQuotes(name)).toBe(false);
-    },
-  );
 });

@@ -4,7 +4,7 @@ import type { Finding } from '../../core/findings.ts';
 import { tableLabel } from '../../core/names.ts';
 import type { SourceColumn, SourceTable } from '../../core/source.ts';
 import { formatBytes } from '../../lib/format.ts';
-import { needsQuotes, pgIdent } from '../../lib/sql.ts';
+import { pgIdent } from '../../lib/sql.ts';
 import { isUsable, type ObservedSource, type TableRights } from './observe.ts';
 
 export interface CheckInput {
@@ -168,17 +168,6 @@ function checkRole({ observed, names }: CheckInput): Finding[] {
   return found;
 }
 
-/**
- * Why Debezium 3.7 finds no row by a key: tried with every type. It does not quote the names of the
- * key's columns.
- */
-function blindness({ name, type, typeKind, displayType }: SourceColumn): string | undefined {
-  if (needsQuotes(name)) return `with a name that needs quotes (${pgIdent(name)})`;
-  return ['e', 'c'].includes(typeKind) || ['bytea', 'bit'].includes(type)
-    ? `of type ${displayType}`
-    : undefined;
-}
-
 /** PostgreSQL 17 has infinite intervals. */
 const INFINITE_INTERVALS = 170_000;
 
@@ -266,13 +255,14 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
       ),
     );
   }
-  const blindKey = table.columns.find((c) => table.key.includes(c.name) && blindness(c));
+  // PostgreSQL compares no composite with a text that has no type.
+  const blindKey = table.columns.find((c) => table.key.includes(c.name) && c.typeKind === 'c');
   if (blindKey && table.replicaIdentity !== 'f' && table.columns.some(mayBeOutOfLine)) {
     found.push({
       id: 'key-not-looked-up',
       severity: 'warning',
       subject: `${subject}.${blindKey.name}`,
-      message: `a long value that an update leaves as it is is not in the WAL, and Debezium cannot look it up by a key ${blindness(blindKey)}: such an update would be left out`,
+      message: `a long value that an update leaves as it is is not in the WAL, and cannot be looked up by a key of type ${blindKey.displayType}: such an update would be left out`,
       fix: `ALTER TABLE ${sqlName} REPLICA IDENTITY FULL;`,
     });
   }
