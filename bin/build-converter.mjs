@@ -5,17 +5,21 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '..', 'connectors', 'postgres-text');
-const sources = readdirSync(join(folder, 'cdc'))
+const sources = readdirSync(folder, { recursive: true })
+  .filter((name) => name.endsWith('.java'))
   .sort()
-  .map((name) => join(folder, 'cdc', name));
+  .map((name) => join(folder, name));
 const cache = process.env.CDC_CACHE ?? join(homedir(), '.cache', 'cdc');
-const jars = readdirSync(cache).find((name) => /^jars-[0-9a-f]+$/.test(name));
+const fetched = (name) => statSync(join(cache, name)).mtimeMs;
+const [jars] = readdirSync(cache)
+  .filter((name) => /^jars-[0-9a-f]+$/.test(name))
+  .sort((a, b) => fetched(b) - fetched(a));
 if (!jars) throw new Error(`no jars in ${cache}; run cdc up once`);
 
 const work = mkdtempSync(join(tmpdir(), 'cdc-converter-'));
@@ -41,7 +45,7 @@ try {
   const digest = hash.digest('hex').slice(0, 32);
   const manifest = join(work, 'manifest');
   writeFileSync(manifest, `Source-Digest: ${digest}\n`);
-  const jar = join(folder, 'postgres-text.jar');
+  const jar = join(folder, 'cdc-postgres-text.jar');
   // Uncompressed and with a fixed date: the same source makes the same bytes.
   execFileSync('jar', [
     '-c',
@@ -51,9 +55,7 @@ try {
     jar,
     '-m',
     manifest,
-    '-C',
-    work,
-    'cdc',
+    ...['cdc', 'io'].flatMap((name) => ['-C', work, name]),
   ]);
 } finally {
   rmSync(work, { recursive: true, force: true });

@@ -197,7 +197,7 @@ test('a Kafka Connect without our converter is a finding that says which jar to 
     });
     const [finding] = checkConnector(name, status);
     expect(finding).toMatchObject({ id: 'converter-missing', severity: 'error' });
-    expect(finding?.fix).toContain('postgres-text.jar');
+    expect(finding?.fix).toContain('cdc-postgres-text.jar');
   } finally {
     await connect.delete(name);
   }

@@ -281,7 +281,7 @@ export const PROBLEMS = {
   KEY_NOT_READABLE: entry(
     EXIT.refused,
     'Debezium cannot read {table}: its key has an array, {column}.',
-    'Debezium 3.7 stores the key that it has come to in a form that no array has, and stops for good. ClickHouse can read the table.',
+    'Debezium stores the key that it has come to in a form that no array has, and stops for good. ClickHouse can read the table.',
     'cdc snapshot {table}   # without --method debezium; if ClickHouse cannot reach the source: clickhouse.source_address in cdc.yaml',
   ),
   TABLE_NOT_APPLIED: entry(

@@ -165,7 +165,7 @@ starts.
 "text" below are sent by \`connectors/postgres-text\`, a converter of a few hundred lines beside Debezium, whose
 own form of them loses information: it cuts microseconds in arrays, turns 24:00 into 00:00, arrays of
 several dimensions into the name of a Java object, and leaves out arrays of money, intervals and
-composites. A Kafka Connect that cdc does not run needs \`connectors/postgres-text/postgres-text.jar\` in
+composites. A Kafka Connect that cdc does not run needs \`connectors/postgres-text/cdc-postgres-text.jar\` in
 Debezium's plug-in folder, and \`-Duser.timezone=UTC\`.
 
 | PostgreSQL | ClickHouse | sent by Debezium as | loaded by postgresql() | for verify, source = copy | does not fit |

@@ -33,7 +33,7 @@ function pomFile(): string {
 
 /** Sends values as PostgreSQL's own text; it has to lie beside Debezium, in one class loader. */
 function converterJar(): string {
-  return join(packageRoot(), 'connectors', 'postgres-text', 'postgres-text.jar');
+  return join(packageRoot(), 'connectors', 'postgres-text', 'cdc-postgres-text.jar');
 }
 
 /** A folder per content of the pom and of the converter, shared by all stacks of this user. */
@@ -94,7 +94,7 @@ export async function ensureJars(
     for (const part of parts) {
       await runMaven(maven, part.profile, part.target, env, signal, onProgress);
     }
-    copyFileSync(converterJar(), join(work, 'plugins', 'debezium', 'postgres-text.jar'));
+    copyFileSync(converterJar(), join(work, 'plugins', 'debezium', 'cdc-postgres-text.jar'));
     try {
       renameSync(work, folder);
     } catch (error) {

@@ -5,12 +5,14 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.debezium.connector.postgresql.PostgresValueConverter;
 import io.debezium.connector.postgresql.UnchangedToastedReplicationMessageColumn;
+import io.debezium.connector.postgresql.connection.pgoutput.ColumnMetaData;
 import io.debezium.data.SpecialValueDecimal;
 import io.debezium.spi.converter.CustomConverter;
 import io.debezium.spi.converter.RelationalColumn;
 import java.math.BigDecimal;
 import java.math.MathContext;
 import java.math.RoundingMode;
+import java.net.URL;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -76,9 +78,17 @@ public final class PostgresText implements CustomConverter<SchemaBuilder, Relati
         if (TimeZone.getDefault().getOffset(System.currentTimeMillis()) != 0) {
             throw new ConfigException("Kafka Connect must run with -Duser.timezone=UTC");
         }
+        if (!codeOf(ColumnMetaData.class).equals(codeOf(PostgresText.class))) {
+            throw new ConfigException("cdc-postgres-text.jar must come before Debezium's jars in the plug-in's"
+                    + " folder: copy it there under this name");
+        }
         placeholder = options.getProperty("placeholder", "");
         columns = names(options, "columns");
         masked = names(options, "masked");
+    }
+
+    private static URL codeOf(Class<?> type) {
+        return type.getProtectionDomain().getCodeSource().getLocation();
     }
 
     private static Set<String> names(Properties options, String key) {
