@@ -4,26 +4,25 @@ import { Connect } from '../components/connect/client.ts';
 import { catalogFingerprint } from '../components/postgres/catalog.ts';
 import { connectPostgres } from '../components/postgres/client.ts';
 import { isUsable, observeSlot } from '../components/postgres/observe.ts';
-import { describeChange } from '../core/plan.ts';
+import { type Change, describeChange } from '../core/plan.ts';
 import { Problem, plural } from '../core/problems.ts';
 import { pause } from '../lib/wait.ts';
 import { applyPlan } from '../pipeline/apply.ts';
-import { makePlan } from '../pipeline/plan.ts';
+import { makePlan, type SourceReport } from '../pipeline/plan.ts';
 import type { Stack } from '../pipeline/stack.ts';
 
 const LOOK_MS = 500;
 /** What could not be done is tried again, since what is in the way need not be in the catalog. */
-const RETRY_MS = 5000;
+const RETRY_MS = { soon: 1000, trouble: 5000 };
+const SOON = 3;
 
 /** What came of a look at a changed catalog. */
 interface Outcome {
   /** For `cdc status`. */
-  readonly trouble: string | undefined;
-  readonly again: boolean;
+  readonly trouble?: string;
+  /** What has to end before anything can be applied. */
+  readonly waitsFor?: string;
 }
-
-const DONE: Outcome = { trouble: undefined, again: false };
-const LATER: Outcome = { trouble: undefined, again: true };
 
 /**
  * Follows changes of the source's tables: a digest of the catalog is read twice a second, and when it
@@ -45,6 +44,8 @@ export class SchemaWatch {
   async run(signal: AbortSignal): Promise<void> {
     let client: pg.Client | undefined;
     let done: string | undefined;
+    let waitedFor: string | undefined;
+    let failures = 0;
     let retryAtMs = 0;
     while (!signal.aborted) {
       try {
@@ -56,16 +57,22 @@ export class SchemaWatch {
         if (seen !== done || performance.now() > retryAtMs) {
           // Not the one after it: what changes meanwhile is looked at again.
           done = seen;
-          retryAtMs = performance.now() + RETRY_MS;
-          const { trouble, again } = await this.follow(stack, client, signal);
+          const { trouble, waitsFor } = await this.follow(stack, client, signal);
           this.report(trouble);
-          retryAtMs = again ? performance.now() + RETRY_MS : Number.POSITIVE_INFINITY;
+          if (waitsFor !== waitedFor && waitsFor)
+            this.log.info({ for: waitsFor }, 'the schema waits');
+          waitedFor = waitsFor;
+          retryAtMs = retryTime(trouble, waitsFor);
+          failures = 0;
         }
       } catch (error) {
         if (!signal.aborted) {
           this.report(textOf(error));
           this.log.warn({ error: textOf(error) }, 'following the schema');
         }
+        // What reads a catalog amid DDL may fail once.
+        retryAtMs = performance.now() + (failures < SOON ? RETRY_MS.soon : RETRY_MS.trouble);
+        failures += 1;
         await client?.end().catch(() => {});
         client = undefined;
       }
@@ -75,31 +82,44 @@ export class SchemaWatch {
   }
 
   private async follow(stack: Stack, client: pg.Client, signal: AbortSignal): Promise<Outcome> {
-    if (!isUsable(await observeSlot(client, stack.names.slot))) return LATER;
-    const connector = await new Connect(stack.endpoints.connect).status(stack.names.connector);
-    if (connector?.connector.state !== 'RUNNING') return LATER;
-    const plan = await makePlan(stack, { leaveOut: true });
-    const leftOut = (plan.source.leftOut ?? []).map(
-      ({ subject, message, id }) => `${subject} is left out: ${message} [${id}]`,
-    );
-    const outcome = (text: string[]): Outcome =>
-      text.length === 0 ? DONE : { trouble: text.join('; '), again: true };
-    if (plan.changes.length === 0) return outcome(leftOut);
-    const found = plan.changes.map(describeChange);
+    const { slot, connector } = stack.names;
+    if (!isUsable(await observeSlot(client, slot))) return { waitsFor: `slot ${slot}` };
+    const state = (await new Connect(stack.endpoints.connect).status(connector))?.connector.state;
+    if (state !== 'RUNNING') return { waitsFor: `connector ${connector}, ${state ?? 'not there'}` };
     if (stack.config.agent.schema_changes === 'report') {
-      const more = found.length > 1 ? ` and ${found.length - 1} more` : '';
-      const text = `${plural(found.length, 'change')} to apply: ${found[0]}${more}; cdc apply makes them`;
-      return outcome([text, ...leftOut]);
+      const { changes, source } = await makePlan(stack, { leaveOut: true });
+      const [first, ...others] = changes.map(describeChange);
+      const more = others.length > 0 ? ` and ${others.length} more` : '';
+      const text = `${plural(changes.length, 'change')} to apply: ${first}${more}; cdc apply makes them`;
+      return outcomeOf([...(first ? [text] : []), ...leftOut(source)]);
     }
-    this.log.info({ changes: found }, 'the schema changed: applying');
-    const silent = { step: () => {}, loading: () => {} };
-    const applied = await applyPlan(stack, signal, silent, { by: 'agent', leaveOut: true });
-    this.log.info({ changes: applied.changes.length }, 'the schema is applied');
+    const planned = (changes: readonly Change[]) =>
+      this.log.info({ changes: changes.map(describeChange) }, 'the schema changed: applying');
+    const events = { step: () => {}, loading: () => {}, planned };
+    const applied = await applyPlan(stack, signal, events, { by: 'agent', leaveOut: true });
+    if (applied.changes.length > 0)
+      this.log.info({ changes: applied.changes.length }, 'the schema is applied');
     // Only somebody can mend them, and cdc doctor and cdc plan go on showing them.
     for (const problem of applied.refused)
       this.log.warn({ error: textOf(problem) }, 'making views');
-    return outcome(leftOut);
+    return outcomeOf(leftOut(applied.source));
   }
+}
+
+function outcomeOf(text: readonly string[]): Outcome {
+  return text.length === 0 ? {} : { trouble: text.join('; ') };
+}
+
+/** On the clock of `performance`. */
+function retryTime(trouble: string | undefined, waitsFor: string | undefined): number {
+  if (trouble) return performance.now() + RETRY_MS.trouble;
+  return waitsFor ? performance.now() + RETRY_MS.soon : Number.POSITIVE_INFINITY;
+}
+
+function leftOut(source: SourceReport): string[] {
+  return (source.leftOut ?? []).map(
+    ({ subject, message, id }) => `${subject} is left out: ${message} [${id}]`,
+  );
 }
 
 function textOf(error: unknown): string {

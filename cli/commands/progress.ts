@@ -1,3 +1,4 @@
+import { plural } from '../core/problems.ts';
 import type { Printer, Progress } from '../kernel/printer.ts';
 import { formatCount, formatSeconds } from '../lib/format.ts';
 import type { ApplyResult } from '../pipeline/apply.ts';
@@ -22,56 +23,61 @@ export function applyEvents(
   };
 }
 
-/** A line per step, then a bar per table that is loaded. */
+/** A line per step; a bar of the table that was begun first; a line per table that is loaded. */
 export function loadEvents(
   printer: Printer,
   beginning: string,
 ): ExistingEvents & { done(text: string): void; fail(): void } {
-  let current: Progress | undefined;
-  let last: LoadProgress | undefined;
-  const endLoad = () => {
-    if (!last) return false;
-    current?.done(`loaded ${last.table}: ${formatCount(last.rows)} rows (${rate(last)})`);
-    last = undefined;
-    return true;
+  const loading = new Map<string, LoadProgress>();
+  let current: Progress | undefined = printer.progress(beginning);
+  let text = beginning;
+  const show = (next: string) => {
+    text = next;
+    if (current) current.update(text);
+    else current = printer.progress(text);
   };
-  current = printer.progress(beginning);
+  const showLoading = () => {
+    const [first, ...others] = loading.values();
+    if (first) show(loadLine(first, others.length));
+  };
+  const end = (last: string, how: 'done' | 'fail') => {
+    current ??= printer.progress(last);
+    current[how](last);
+    current = undefined;
+  };
   return {
-    step: (text) => {
-      if (endLoad()) current = printer.progress(text);
-      else current?.update(text);
+    step: (next) => {
+      if (loading.size === 0) show(next);
     },
     loading: (progress) => {
-      if (last && last.table !== progress.table) {
-        endLoad();
-        current = undefined;
-      }
-      current ??= printer.progress(`loading ${progress.table}`);
-      last = progress;
-      current.update(loadLine(progress));
+      loading.set(progress.table, progress);
+      showLoading();
     },
-    failed: (text) => {
-      current?.fail(text);
-      current = undefined;
-      last = undefined;
+    loaded: ({ table, rows, seconds }) => {
+      loading.delete(table);
+      end(`loaded ${table}: ${formatCount(rows)} rows (${rate({ rows, seconds })})`, 'done');
+      showLoading();
     },
-    remark: (text) => printer.note(`! ${text}`),
-    done: (text) => {
-      if (endLoad()) printer.note(`✔ ${text}`);
-      else current?.done(text);
+    failed: (detail) => {
+      // Which one it was is in its sentence; those that go on report again.
+      loading.clear();
+      end(detail, 'fail');
     },
-    fail: () => current?.fail(last ? `loading ${last.table} stopped` : 'stopped'),
+    remark: (remark) => printer.note(`! ${remark}`),
+    done: (last) => end(last, 'done'),
+    fail: () =>
+      end(loading.size > 0 ? `${text.split(' ', 2).join(' ')} stopped` : 'stopped', 'fail'),
   };
 }
 
-function rate(progress: LoadProgress): string {
+function rate(progress: Pick<LoadProgress, 'rows' | 'seconds'>): string {
   return `${formatCount(progress.rows / Math.max(progress.seconds, 0.001))} rows/s, ${formatSeconds(progress.seconds)}`;
 }
 
 const BAR = 20;
 
-/** `orders ████░░░░ 42 % 1,200,000 of ~2,900,000 rows, 480,000 rows/s, 4 s left`. */
-export function loadLine(progress: LoadProgress): string {
+/** `loading orders ████░░░░ 42 % 1,200,000 of ~2,900,000 rows, 480,000 rows/s, 4 s left, 3 more tables`. */
+export function loadLine(progress: LoadProgress, others = 0): string {
   const filled = Math.round(progress.done * BAR);
   const bar = '█'.repeat(filled) + '░'.repeat(BAR - filled);
   const perSecond = progress.rows / Math.max(progress.seconds, 0.001);
@@ -80,5 +86,6 @@ export function loadLine(progress: LoadProgress): string {
     progress.done > 0 && progress.done < 1
       ? `, ${formatSeconds((progress.seconds / progress.done) * (1 - progress.done))} left`
       : '';
-  return `loading ${progress.table} ${bar} ${Math.round(progress.done * 100)} % ${formatCount(progress.rows)}${of} rows, ${formatCount(perSecond)} rows/s${left}`;
+  const more = others > 0 ? `, ${plural(others, 'more table')}` : '';
+  return `loading ${progress.table} ${bar} ${Math.round(progress.done * 100)} % ${formatCount(progress.rows)}${of} rows, ${formatCount(perSecond)} rows/s${left}${more}`;
 }

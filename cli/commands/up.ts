@@ -108,7 +108,7 @@ export async function bringUp(
     runtime: choice.kind,
     profile: launched.state.profile,
     endpoints: endpointSummary(stack.endpoints),
-    tables: applied.tables,
+    tables: applied.source.tables.length,
     loaded_rows: applied.loads.reduce((sum, load) => sum + load.rows, 0),
     heartbeat_ms: Math.round(heartbeatMs * 10) / 10,
     seconds: Math.round((context.monotonicMs() - startedAtMs) / 100) / 10,

@@ -16,11 +16,12 @@ import {
 } from '../components/postgres/prepare.ts';
 import { historyNames, isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
 import { type Change, publicationDiff } from '../core/plan.ts';
-import { Problem, plural } from '../core/problems.ts';
+import { Problem } from '../core/problems.ts';
 import type { SourceTable } from '../core/source.ts';
 import { tryLock } from '../lib/lock.ts';
 import { WaitTimeout, waitFor } from '../lib/wait.ts';
 import { makeViews, type WaitingView } from './aggregates.ts';
+import { eachTable } from './eachTable.ts';
 import { type ExistingEvents, type ExistingLoad, loadExisting } from './existing.ts';
 import {
   forgetSlotFloor,
@@ -30,15 +31,14 @@ import {
   tableFloor,
 } from './floor.ts';
 import { type Author, withHistory } from './history.ts';
-import { makePlan, type Plan, type PlanOptions } from './plan.ts';
+import { makePlan, type Plan, type PlanOptions, type SourceReport } from './plan.ts';
 import { type RegisterResult, registerConnector } from './register.ts';
 import { type ReloadOptions, recordShape, reloadTable, requireReload } from './reload.ts';
 import { beginHistory, completeHistory, endHistory } from './rowHistory.ts';
 import type { Stack } from './stack.ts';
 
 export interface ApplyResult {
-  /** Tables that the configuration selects. */
-  readonly tables: number;
+  readonly source: SourceReport;
   readonly changes: readonly Change[];
   readonly connector: RegisterResult;
   readonly loads: readonly ExistingLoad[];
@@ -48,7 +48,10 @@ export interface ApplyResult {
   readonly refused: readonly Problem[];
 }
 
-export type ApplyEvents = ExistingEvents;
+export interface ApplyEvents extends ExistingEvents {
+  /** What will be done, before anything is. */
+  planned?(changes: readonly Change[]): void;
+}
 
 /**
  * Brings source, Kafka, ClickHouse and Connect to what the configuration says. Every step can be
@@ -62,15 +65,16 @@ export async function applyPlan(
 ): Promise<ApplyResult> {
   return withApplyLock(stack, signal, async () => {
     const plan = await makePlan(stack, options);
-    const tables = plan.source.tables.length;
+    const { source } = plan;
     const { waiting, faults } = plan.views;
     const refused = faults.map((fault) => new Problem('VIEW_INVALID', { ...fault }));
     const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
     try {
       if (plan.changes.length === 0) {
         await recordShapes(clickhouse, plan);
-        return { tables, changes: [], connector: 'unchanged', loads: [], waiting, refused };
+        return { source, changes: [], connector: 'unchanged', loads: [], waiting, refused };
       }
+      events.planned?.(plan.changes);
       return await withHistory(clickhouse, options.by, plan.changes, async () => {
         const { connector, floor, renewed } = await changeServers(
           stack,
@@ -89,7 +93,7 @@ export async function applyPlan(
         refused.push(...(await makeViews(clickhouse, plan.views)));
         // A command says so; the agent goes on following the schema.
         if (refused[0] && options.by === 'cli') throw refused[0];
-        return { tables, changes: plan.changes, connector, loads, waiting, refused };
+        return { source, changes: plan.changes, connector, loads, waiting, refused };
       });
     } finally {
       await clickhouse.close();
@@ -163,45 +167,30 @@ async function loadTables(
   renewed: boolean,
   options: ReloadOptions,
 ): Promise<ExistingLoad[]> {
-  const loads: ExistingLoad[] = [];
-  const failed: Problem[] = [];
   const { lanes } = plan.desired;
-  for (const table of plan.desired.tables) {
+  const loads = await eachTable(plan.desired.tables, options, async (table, signal) => {
+    const own = { ...options, signal };
+    const done: ExistingLoad[] = [];
     const label = tableLabel(table);
-    try {
-      let version: bigint | undefined;
-      if (plan.toLoad.includes(label)) {
-        version =
-          (await tableFloor(clickhouse, table.source, floor)) ??
-          (await firstFloor(stack, clickhouse, table.source, renewed ? floor : undefined, options));
-        loads.push(await loadExisting(stack, table, lanes, version, options));
-        if (!plan.toReload.includes(label)) await recordShape(clickhouse, table.source);
-      }
-      if (plan.toReload.includes(label)) {
-        const own = (await tableFloor(clickhouse, table.source, floor)) ?? floor;
-        const again = await reloadTable(stack, clickhouse, table, lanes, own, options);
-        loads.push(again.loaded);
-        version = again.version;
-      }
-      if (version !== undefined && plan.history.complete.includes(label))
-        await completeHistory(clickhouse, table.source, version);
-    } catch (error) {
-      // Of this table alone, which may have been changed or dropped meanwhile: the others go on.
-      if (!(error instanceof Problem) || error.code !== 'LOAD_FAILED') throw error;
-      failed.push(error);
-      options.events.failed?.(error.message);
+    let version: bigint | undefined;
+    if (plan.toLoad.includes(label)) {
+      version =
+        (await tableFloor(clickhouse, table.source, floor)) ??
+        (await firstFloor(stack, clickhouse, table.source, renewed ? floor : undefined, own));
+      done.push(await loadExisting(stack, table, lanes, version, own));
+      if (!plan.toReload.includes(label)) await recordShape(clickhouse, table.source);
     }
-  }
-  refuseFailed(failed);
-  return loads;
-}
-
-function refuseFailed(failed: readonly Problem[]): void {
-  const [first, ...others] = failed;
-  if (!first) return;
-  if (others.length === 0) throw first;
-  const table = plural(failed.length, 'table');
-  throw new Problem('LOAD_FAILED', { table, detail: failed.map((f) => f.message).join('; ') });
+    if (plan.toReload.includes(label)) {
+      const first = (await tableFloor(clickhouse, table.source, floor)) ?? floor;
+      const again = await reloadTable(stack, clickhouse, table, lanes, first, own);
+      done.push(again.loaded);
+      version = again.version;
+    }
+    if (version !== undefined && plan.history.complete.includes(label))
+      await completeHistory(clickhouse, table.source, version);
+    return done;
+  });
+  return loads.flat();
 }
 
 /**

@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import { ClickHouse, withClickHouse } from '../components/clickhouse/client.ts';
 import { endOlderRows, hasOlderRows } from '../components/clickhouse/load.ts';
 import { recordLoad } from '../components/clickhouse/observe.ts';
@@ -25,6 +26,8 @@ export interface ExistingLoad extends LoadResult {
 export interface ExistingEvents {
   step(text: string): void;
   loading(progress: LoadProgress): void;
+  /** All rows of a table are read. */
+  loaded?(result: LoadResult): void;
   /** The load of a table ended before its time; others follow. */
   failed?(text: string): void;
   /** Something to know even when all goes well. */
@@ -32,6 +35,8 @@ export interface ExistingEvents {
 }
 
 const FLOW_MS = 600_000;
+/** Debezium reads one table after another, and a reading that begins ends those of before. */
+const oneReading = pLimit(1);
 
 /**
  * Loads a table's existing rows with the given version and ends what the copy has beyond them.
@@ -67,7 +72,9 @@ async function read(
 ): Promise<LoadResult & { method: Method }> {
   if (method === 'pull') {
     try {
-      return { ...(await loadTable(stack, plan, version, signal, events.loading)), method };
+      const loaded = await loadTable(stack, plan, version, signal, events.loading);
+      events.loaded?.(loaded);
+      return { ...loaded, method };
     } catch (error) {
       if (!(error instanceof OutOfReach)) throw error;
       events.remark?.(
@@ -75,7 +82,11 @@ async function read(
       );
     }
   }
-  const loaded = await loadByDebezium(stack, plan, version, signal, events.loading);
+  const loaded = await oneReading(() => {
+    signal.throwIfAborted();
+    return loadByDebezium(stack, plan, version, signal, events.loading);
+  });
+  events.loaded?.(loaded);
   return { ...loaded, method: 'debezium' };
 }
 

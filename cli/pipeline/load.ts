@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import {
   isOutOfReach,
@@ -20,6 +21,8 @@ import type { Stack } from './stack.ts';
 /** Pages of 8 kB: a second or less of reading, so that a killed load repeats little. */
 const CHUNK_PAGES = { least: 128, most: 8192 };
 const PARALLEL_CHUNKS = 2;
+/** Of all tables that this process loads. */
+const pulling = pLimit(PARALLEL_CHUNKS);
 
 export interface LoadProgress {
   readonly table: string;
@@ -86,23 +89,26 @@ export async function loadTable(
         done: chunks.length === 0 ? 1 : finished / chunks.length,
       });
     report();
-    const queue = [...open];
-    const work = async () => {
-      for (let chunk = queue.shift(); chunk; chunk = queue.shift()) {
-        signal.throwIfAborted();
-        const done = await loadChunk(stack, clickhouse, plan, chunk, floor, signal);
-        await recordLoad(clickhouse, plan, floor, {
-          chunk: chunk.id,
-          state: 'done',
-          rows: done.rows,
-        });
-        rows += done.rows;
-        misfits += done.misfits;
-        finished += 1;
-        report();
-      }
+    const ending = new AbortController();
+    const pull = async (chunk: Chunk) => {
+      AbortSignal.any([signal, ending.signal]).throwIfAborted();
+      const done = await loadChunk(stack, clickhouse, plan, chunk, floor, signal);
+      await recordLoad(clickhouse, plan, floor, {
+        chunk: chunk.id,
+        state: 'done',
+        rows: done.rows,
+      });
+      rows += done.rows;
+      misfits += done.misfits;
+      finished += 1;
+      report();
     };
-    await Promise.all(Array.from({ length: PARALLEL_CHUNKS }, work));
+    try {
+      await Promise.all(open.map((chunk) => pulling(pull, chunk)));
+    } catch (error) {
+      ending.abort();
+      throw error;
+    }
     await refuseRewritten(stack, plan, relations);
     return {
       table: label,

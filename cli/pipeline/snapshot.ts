@@ -5,6 +5,7 @@ import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
 import { withApplyLock } from './apply.ts';
 import { desiredOf } from './desired.ts';
+import { eachTable } from './eachTable.ts';
 import type { ExistingEvents, ExistingLoad, Method } from './existing.ts';
 import { slotFloor, tableFloor } from './floor.ts';
 import { inspectSource, refuseOnErrors, refuseOtherFilters } from './plan.ts';
@@ -38,16 +39,13 @@ export async function snapshotTables(
     const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
     try {
       for (const plan of chosen) await floorOf(stack, clickhouse, plan);
-      const results: TableSnapshot[] = [];
-      for (const plan of chosen) {
-        signal.throwIfAborted();
+      return await eachTable(chosen, { signal, events }, async (plan, own) => {
         const floor = await floorOf(stack, clickhouse, plan);
-        const options = { method, signal, events };
+        const options = { method, signal: own, events };
         const again = await loadAgain(stack, clickhouse, plan, desired.lanes, floor, options);
         await recordDone(clickhouse, plan.source);
-        results.push({ ...again.loaded, resumed: again.resumed });
-      }
-      return results;
+        return { ...again.loaded, resumed: again.resumed };
+      });
     } finally {
       await clickhouse.close();
     }
