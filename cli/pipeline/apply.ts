@@ -14,7 +14,7 @@ import {
   loadVersion,
   waitForRunningTransactions,
 } from '../components/postgres/prepare.ts';
-import { historyNames, isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
+import { historyNames, isCheckGroup, tableLabel, tableLabelKey, topicName } from '../core/names.ts';
 import { type Change, publicationDiff } from '../core/plan.ts';
 import { Problem } from '../core/problems.ts';
 import type { SourceTable } from '../core/source.ts';
@@ -33,7 +33,13 @@ import {
 import { type Author, withHistory } from './history.ts';
 import { makePlan, type Plan, type PlanOptions, type SourceReport } from './plan.ts';
 import { type RegisterResult, registerConnector } from './register.ts';
-import { type ReloadOptions, recordShape, reloadTable, requireReload } from './reload.ts';
+import {
+  forgetOldForm,
+  type ReloadOptions,
+  recordShape,
+  reloadTable,
+  requireReload,
+} from './reload.ts';
 import { beginHistory, completeHistory, endHistory } from './rowHistory.ts';
 import type { Stack } from './stack.ts';
 
@@ -168,16 +174,23 @@ async function loadTables(
   options: ReloadOptions,
 ): Promise<ExistingLoad[]> {
   const { lanes } = plan.desired;
+  const { topicPrefix } = stack.names;
+  const isNew = (topic: string) =>
+    plan.changes.some((c) => c.component === 'kafka' && c.object === `topic ${topic}`);
   const loads = await eachTable(plan.desired.tables, options, async (table, signal) => {
     const own = { ...options, signal };
     const done: ExistingLoad[] = [];
     const label = tableLabel(table);
     let version: bigint | undefined;
     if (plan.toLoad.includes(label)) {
+      const joined = await tableFloor(clickhouse, table.source, floor);
       version =
-        (await tableFloor(clickhouse, table.source, floor)) ??
+        joined ??
         (await firstFloor(stack, clickhouse, table.source, renewed ? floor : undefined, own));
       done.push(await loadExisting(stack, table, lanes, version, own));
+      // It was in the publication before, maybe in another form; or another table of its name was.
+      if (!renewed && (joined === undefined || !isNew(topicName(topicPrefix, table))))
+        await forgetOldForm(stack, clickhouse, table, lanes, version, signal);
       if (!plan.toReload.includes(label)) await recordShape(clickhouse, table.source);
     }
     if (plan.toReload.includes(label)) {

@@ -70,7 +70,7 @@ export async function reloadTable(
     ...options,
     by: OF_APPLY,
   });
-  await forgetOldForm(stack, clickhouse, plan, laneOf(lanes, plan), version, options.signal);
+  await forgetOldForm(stack, clickhouse, plan, lanes, version, options.signal);
   await recordShape(clickhouse, plan.source);
   await recordDone(clickhouse, plan.source);
   return { loaded, version };
@@ -131,14 +131,15 @@ async function begin(
  * Changes of the old form that met the new views, and the other way round, are dead letters: the
  * load has put right what they were about.
  */
-async function forgetOldForm(
+export async function forgetOldForm(
   stack: Stack,
   clickhouse: ClickHouse,
   plan: TablePlan,
-  lane: Lane,
+  lanes: readonly Lane[],
   version: bigint,
   signal: AbortSignal,
 ): Promise<void> {
+  const lane = laneOf(lanes, plan);
   await withPostgres(stack.endpoints.postgres, (source) =>
     passBarrier(stack, lane, source, clickhouse, { timeoutMs: FLOW_MS, signal }),
   );
