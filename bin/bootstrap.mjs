@@ -444,6 +444,7 @@ const FUZZ_OPTIONS = {
   seed: { type: 'string' },
   only: { type: 'string' },
   shrink: { type: 'string' },
+  followed: { type: 'boolean' },
 };
 
 /** The differential fuzzer for longer than in `npm test`: docs/testing.md. */
@@ -451,7 +452,13 @@ async function fuzz(args) {
   const { values } = fuzzOptions(args);
   // Bounded, so that it is short enough to be typed again.
   const seed = values.seed ?? String(Math.floor(Math.random() * 1e6));
-  const told = { PROGRAMS: values.programs, SEED: seed, ONLY: values.only, SHRINK: values.shrink };
+  const told = {
+    PROGRAMS: values.programs,
+    SEED: seed,
+    ONLY: values.only,
+    SHRINK: values.shrink,
+    FOLLOWED: values.followed ? '1' : undefined,
+  };
   const env = Object.entries(told).flatMap(([key, value]) =>
     value === undefined ? [] : [[`CDC_FUZZ_${key}`, value]],
   );
@@ -470,7 +477,8 @@ function fuzzOptions(args) {
     'npm run fuzz -- --programs 1000 --seed 7   # or: --seed 7 --only 123 --shrink 600';
   try {
     const parsed = parseArgs({ args, options: FUZZ_OPTIONS });
-    for (const [name, value] of Object.entries(parsed.values)) {
+    const { followed, ...numbers } = parsed.values;
+    for (const [name, value] of Object.entries(numbers)) {
       const form = name === 'only' ? /^\d+(-\d+)?$/ : /^\d+$/;
       if (!form.test(value)) throw new TypeError(`--${name} takes a number, not "${value}".`);
     }
@@ -479,7 +487,7 @@ function fuzzOptions(args) {
     throw new Stop(
       EXIT.usage,
       error.message,
-      'It takes --programs, --seed, --only, --shrink.',
+      'It takes --programs, --seed, --only, --shrink, --followed.',
       example,
     );
   }

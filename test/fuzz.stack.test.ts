@@ -15,7 +15,8 @@ test(
   async () => {
     if (run.shrinkMs > 0) {
       const failure = await shrunk(run);
-      expect(failure === undefined ? '' : toldOf(run.seed, failure, run.from)).toBe('');
+      const played = { batch: run.from, followed: run.followed };
+      expect(failure === undefined ? '' : toldOf(run.seed, failure, played)).toBe('');
       return;
     }
     const { totals, failures } = await playRun(run, say);
@@ -28,6 +29,18 @@ test(
   },
   120_000 + run.programs * 20_000 + run.shrinkMs,
 );
+
+test('also while the agent carries changes of form over amid the writes', async () => {
+  const { totals, failures } = await playRun(
+    { ...run, from: 100, programs: 6, followed: true },
+    say,
+  );
+  expect(
+    failures.map((failure) => failure.what),
+    summary(totals, failures),
+  ).toEqual([]);
+  expect(totals.followed).toBe(6);
+}, 240_000);
 
 test('a difference planted in the copy is found, by the oracle and by cdc verify', async () => {
   await using client = await source();

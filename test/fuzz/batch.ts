@@ -1,3 +1,6 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { inject } from 'vitest';
 import { withKafkaAdmin } from '../../cli/components/kafka/client.ts';
 import { topicName } from '../../cli/core/names.ts';
 import { chIdent } from '../../cli/lib/sql.ts';
@@ -23,6 +26,8 @@ export interface Totals {
   misfits: number;
   snapshots: number;
   kills: number;
+  /** Programs whose changes of form the agent carried over. */
+  followed: number;
 }
 
 export interface Failure {
@@ -35,6 +40,8 @@ export interface Failure {
 export interface Batch {
   readonly programs: ReadonlyMap<number, Program>;
   readonly kill: ServerName | undefined;
+  /** The agent carries changes of form over, while the programs go on. */
+  readonly followed: boolean;
 }
 
 const RECOVERY_MS = 180_000;
@@ -49,6 +56,7 @@ export async function playBatch(batch: Batch, totals: Totals): Promise<Failure[]
   await using client = await source();
   const schema = await freshSchema(client, 'fuzz');
   const players: Player[] = [];
+  const restore = batch.followed ? configured('apply') : () => {};
   try {
     await client.query(typesSql(schema.name));
     const types = await typesOf(client, schema.name);
@@ -57,6 +65,7 @@ export async function playBatch(batch: Batch, totals: Totals): Promise<Failure[]
     const failures = await compare(players, schema.name, totals);
     for (const player of players) {
       totals.programs += 1;
+      if (batch.followed) totals.followed += 1;
       totals.statements += player.statements;
       totals.refused += player.refused;
     }
@@ -65,9 +74,18 @@ export async function playBatch(batch: Batch, totals: Totals): Promise<Failure[]
     return [{ what: messageOf(error), log: players.flatMap((player) => player.log) }];
   } finally {
     for (const player of players) await player.close();
+    restore();
     await schema.drop();
     left.push(schema.name);
   }
+}
+
+/** What the agent does about changes of form; it reads the file twice a second. */
+function configured(mode: 'apply' | 'report'): () => void {
+  const file = join(inject('stackDirectory'), 'cdc.yaml');
+  const before = readFileSync(file, 'utf8');
+  writeFileSync(file, `ports: auto\nagent: { schema_changes: ${mode} }\n`);
+  return () => writeFileSync(file, before);
 }
 
 /** Ends what is left of earlier batches: in the copy, where it stays for somebody to drop, and in Kafka. */
@@ -104,6 +122,17 @@ async function play(
     await player.open();
     await player.play(player.program.before);
   });
+  if (batch.followed) {
+    const { kill } = batch;
+    const phases = async (p: Player) => {
+      for (const steps of [p.program.first, p.program.second, p.program.third, p.program.last])
+        await p.play(steps);
+    };
+    await together(...(kill === undefined ? [] : [killed(kill, totals)]), all(phases));
+    // What the agent has not come to yet, or what it was at when the programs ended.
+    await cdcJson('apply');
+    return;
+  }
   await together(
     cdcJson('apply'),
     all((p) => p.play(p.program.first)),

@@ -14,6 +14,8 @@ export interface Run {
   readonly programs: number;
   /** Makes a program that fails smaller, as long as this. */
   readonly shrinkMs: number;
+  /** Of all programs; else of some batches. */
+  readonly followed: boolean;
 }
 
 export function runOf(env: Readonly<Record<string, string | undefined>>): Run {
@@ -25,11 +27,14 @@ export function runOf(env: Readonly<Record<string, string | undefined>>): Run {
     from,
     programs: only ? Number(only[2] ?? from) - from + 1 : number('CDC_FUZZ_PROGRAMS', 14),
     shrinkMs: 1000 * number('CDC_FUZZ_SHRINK', 0),
+    followed: env.CDC_FUZZ_FOLLOWED === '1',
   };
 }
 
 /** Programs that share their `apply`s. */
 export const BATCH = 20;
+/** One batch in so many has its changes of form carried over by the agent. */
+const FOLLOWED_RARITY = 4;
 /** One batch in so many loses a server while it writes. */
 const KILL_RARITY = 5;
 const SERVERS = ['clickhouse', 'connect', 'kafka'] as const;
@@ -45,6 +50,7 @@ export function noTotals(): Totals {
     misfits: 0,
     snapshots: 0,
     kills: 0,
+    followed: 0,
   };
 }
 
@@ -64,10 +70,11 @@ export async function playRun(
     const dice = mix(run.seed, from);
     const kill = run.programs > BATCH && dice % KILL_RARITY === 0;
     const server = kill ? SERVERS[Math.floor(dice / KILL_RARITY) % SERVERS.length] : undefined;
-    const found = await playBatch({ programs, kill: server }, totals);
+    const followed = run.followed || (dice >>> 8) % FOLLOWED_RARITY === 0;
+    const found = await playBatch({ programs, kill: server, followed }, totals);
     for (const failure of found) {
       failures.push(failure);
-      say(`fuzz: ${toldOf(run.seed, failure, from)}`);
+      say(`fuzz: ${toldOf(run.seed, failure, { batch: from, followed })}`);
     }
     say(
       `fuzz: ${summary(totals, failures)}, ${formatSeconds((performance.now() - startedAtMs) / 1000)}`,
@@ -81,18 +88,22 @@ export function summary(totals: Totals, failures: readonly Failure[]): string {
   return [
     `${formatCount(programs)} programs, ${formatCount(statements)} statements (${formatCount(refused)} refused by PostgreSQL)`,
     `${formatCount(tables)} tables, ${formatCount(rows)} rows, ${formatCount(values)} values, ${formatCount(misfits)} rows that do not fit and are named`,
-    `${totals.snapshots} snapshots, ${totals.kills} servers killed`,
+    `${totals.snapshots} snapshots, ${totals.kills} servers killed, ${formatCount(totals.followed)} programs followed by the agent`,
     `${failures.length} failures`,
   ].join('; ');
 }
 
 /** What failed, what was done, and what to type to see it again. */
-export function toldOf(seed: number, failure: Failure, batch: number): string {
+export function toldOf(
+  seed: number,
+  failure: Failure,
+  { batch, followed }: { batch: number; followed: boolean },
+): string {
   const { index, what, log } = failure;
   const only = index ?? `${batch}-${batch + BATCH - 1}`;
   const file = join(tmpdir(), `cdc-fuzz-${seed}-${only}.sql`);
   writeFileSync(file, `${log.join('\n')}\n`);
-  return `program ${only} of seed ${seed}: ${what}\n  statements: ${file}\n  again: npm run fuzz -- --seed ${seed} --only ${only}`;
+  return `program ${only} of seed ${seed}: ${what}\n  statements: ${file}\n  again: npm run fuzz -- --seed ${seed} --only ${only}${followed ? ' --followed' : ''}`;
 }
 
 /** Looks for a smaller program that fails too; returns what failed last, with its statements. */
@@ -100,7 +111,10 @@ export async function shrunk(run: Run): Promise<Failure | undefined> {
   let last: Failure | undefined;
   const fails = async (candidate: Program) => {
     const programs = new Map([[run.from, candidate]]);
-    const [failure] = await playBatch({ programs, kill: undefined }, noTotals());
+    const [failure] = await playBatch(
+      { programs, kill: undefined, followed: run.followed },
+      noTotals(),
+    );
     last = failure ?? last;
     return failure === undefined;
   };
