@@ -22,6 +22,7 @@ interface Outcome {
   readonly trouble?: string;
   /** What has to end before anything can be applied. */
   readonly waitsFor?: string;
+  readonly applied?: string;
 }
 
 /**
@@ -45,6 +46,7 @@ export class SchemaWatch {
     let client: pg.Client | undefined;
     let done: string | undefined;
     let waitedFor: string | undefined;
+    let appliedBefore: string | undefined;
     let failures = 0;
     let retryAtMs = 0;
     while (!signal.aborted) {
@@ -57,8 +59,12 @@ export class SchemaWatch {
         if (seen !== done || performance.now() > retryAtMs) {
           // Not the one after it: what changes meanwhile is looked at again.
           done = seen;
-          const { trouble, waitsFor } = await this.follow(stack, client, signal);
+          const { trouble, waitsFor, applied } = await this.follow(stack, client, signal);
           this.report(trouble);
+          // What was found need not have been there yet when the digest was read, and the catalog
+          // can be as it was then, by now. What is refused every time is not tried for ever.
+          if (applied && applied !== appliedBefore) done = undefined;
+          appliedBefore = applied;
           if (waitsFor !== waitedFor && waitsFor)
             this.log.info({ for: waitsFor }, 'the schema waits');
           waitedFor = waitsFor;
@@ -102,7 +108,8 @@ export class SchemaWatch {
     // Only somebody can mend them, and cdc doctor and cdc plan go on showing them.
     for (const problem of applied.refused)
       this.log.warn({ error: textOf(problem) }, 'making views');
-    return outcomeOf(leftOut(applied.source));
+    const made = applied.changes.map(describeChange).join('\n');
+    return { ...outcomeOf(leftOut(applied.source)), applied: made };
   }
 }
 
