@@ -5,6 +5,7 @@ import { durationOption, UsageError } from '../kernel/program.ts';
 import { formatCount, formatSeconds, parseDurationMs } from '../lib/format.ts';
 import { pause } from '../lib/wait.ts';
 import { applyPlan } from '../pipeline/apply.ts';
+import { passLanes } from '../pipeline/barrier.ts';
 import { findWorkload, setupExample } from '../pipeline/examples.ts';
 import { attach, type Stack } from '../pipeline/stack.ts';
 import { LANES } from '../workloads/lanes.ts';
@@ -70,6 +71,13 @@ export async function prepareWorkload(
     throw error;
   });
   events.done(applied);
+  if (applied.changes.length === 0) return;
+  const progress = session.printer.progress('waiting for the lanes that tables joined');
+  await passLanes(stack, applied.source.tables, session.context.signal).catch((error: unknown) => {
+    progress.fail('the lanes do not read');
+    throw error;
+  });
+  progress.done('all lanes read');
 }
 
 export interface WriteOptions {

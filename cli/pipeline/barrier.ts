@@ -1,15 +1,20 @@
 import type pg from 'pg';
-import type { ClickHouse } from '../components/clickhouse/client.ts';
+import { type ClickHouse, withClickHouse } from '../components/clickhouse/client.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { endOffsets, type Offsets, readThrough } from '../components/kafka/topics.ts';
+import { withPostgres } from '../components/postgres/client.ts';
 import { beat } from '../components/postgres/prepare.ts';
 import type { Lane } from '../core/lanes.ts';
-import { waitFor } from '../lib/wait.ts';
+import { Problem } from '../core/problems.ts';
+import type { SourceTable } from '../core/source.ts';
+import { WaitTimeout, waitFor } from '../lib/wait.ts';
+import { desiredOf } from './desired.ts';
 import { arrivedPosition } from './heartbeat.ts';
 import type { Stack } from './stack.ts';
 
 /** How often Kafka is asked whether anything moves while a position has not arrived. */
 const MOVE_LOOK_MS = 1000;
+const LANE_MS = 60_000;
 
 /**
  * Waits until a lane's tables in ClickHouse hold everything that was committed in the source
@@ -39,6 +44,24 @@ export async function passBarrier(
       return { seen: `position ${arrived} of ${lsn}${written}` };
     });
     await readThrough(admin, lane.names.group, lane.topics, moving);
+  });
+}
+
+/** Waits until every lane reads again: one that a table joined is made anew, which takes seconds. */
+export async function passLanes(
+  stack: Stack,
+  tables: readonly SourceTable[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { postgres, clickhouse } = stack.endpoints;
+  await withPostgres(postgres, (source) =>
+    withClickHouse(clickhouse, async (target) => {
+      for (const lane of desiredOf(stack, tables).lanes)
+        await passBarrier(stack, lane, source, target, { timeoutMs: LANE_MS, signal });
+    }),
+  ).catch((error: unknown) => {
+    if (!(error instanceof WaitTimeout)) throw error;
+    throw new Problem('HEARTBEAT_TIMEOUT', { seconds: error.seconds, detail: error.message });
   });
 }
 
