@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type pg from 'pg';
 import { ClickHouse } from '../components/clickhouse/client.ts';
+import { readLoadStates } from '../components/clickhouse/observe.ts';
 import { runStatements } from '../components/clickhouse/prepare.ts';
 import { Connect } from '../components/connect/client.ts';
 import { stopConnector } from '../components/connect/control.ts';
@@ -177,13 +178,14 @@ async function loadTables(
   const { topicPrefix } = stack.names;
   const isNew = (topic: string) =>
     plan.changes.some((c) => c.component === 'kafka' && c.object === `topic ${topic}`);
+  const states = await readLoadStates(clickhouse);
   const loads = await eachTable(plan.desired.tables, options, async (table, signal) => {
     const own = { ...options, signal };
     const done: ExistingLoad[] = [];
     const label = tableLabel(table);
     let version: bigint | undefined;
     if (plan.toLoad.includes(label)) {
-      const joined = await tableFloor(clickhouse, table.source, floor);
+      const joined = tableFloor(states, table.source, floor);
       version =
         joined ??
         (await firstFloor(stack, clickhouse, table.source, renewed ? floor : undefined, own));
@@ -194,7 +196,7 @@ async function loadTables(
       if (!plan.toReload.includes(label)) await recordShape(clickhouse, table.source);
     }
     if (plan.toReload.includes(label)) {
-      const first = (await tableFloor(clickhouse, table.source, floor)) ?? floor;
+      const first = tableFloor(states, table.source, floor) ?? floor;
       const again = await reloadTable(stack, clickhouse, table, lanes, first, own);
       done.push(again.loaded);
       version = again.version;
@@ -300,7 +302,7 @@ async function prepareSource(
     }
     // Of a transaction that is open when its filter changes, too, rows may pass by the old one.
     if (joined || plan.refiltered.length > 0) await waitForRunningTransactions(client, signal);
-    const recorded = await slotFloor(clickhouse, slot);
+    const recorded = slotFloor(await readLoadStates(clickhouse), slot);
     if (recorded !== undefined) return { floor: recorded, renewed: false };
     const seen = await observeSlot(client, slot);
     if (seen?.restartLsn === undefined)

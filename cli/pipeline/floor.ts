@@ -1,5 +1,5 @@
 import type { ClickHouse } from '../components/clickhouse/client.ts';
-import { loadRecords, recordState } from '../components/clickhouse/observe.ts';
+import { type LoadStates, recordState } from '../components/clickhouse/observe.ts';
 import type { SourceTable } from '../core/source.ts';
 
 /**
@@ -14,9 +14,9 @@ import type { SourceTable } from '../core/source.ts';
 const CHUNK = 'floor';
 const FORGOTTEN = '';
 
-export async function slotFloor(clickhouse: ClickHouse, slot: string): Promise<bigint | undefined> {
-  const record = (await loadRecords(clickhouse, { schema: '', table: slot }, 0n)).get(CHUNK);
-  return record && record.state !== FORGOTTEN ? BigInt(record.state) : undefined;
+export function slotFloor(states: LoadStates, slot: string): bigint | undefined {
+  const floor = states.whole({ schema: '', table: slot }).get(CHUNK);
+  return floor === undefined || floor === FORGOTTEN ? undefined : BigInt(floor);
 }
 
 /** For a slot that is made anew: until its own floor is known, there is none. */
@@ -33,13 +33,12 @@ export async function recordSlotFloor(
 }
 
 /** The floor of a table's present load; absent when none was begun for this very table and slot. */
-export async function tableFloor(
-  clickhouse: ClickHouse,
+export function tableFloor(
+  states: LoadStates,
   table: SourceTable,
   ofSlot: bigint,
-): Promise<bigint | undefined> {
-  const record = (await loadRecords(clickhouse, table, 0n)).get(CHUNK);
-  const [floor, oid] = record?.state.split(':') ?? [];
+): bigint | undefined {
+  const [floor, oid] = states.whole(table).get(CHUNK)?.split(':') ?? [];
   // A table that was dropped and made again has another oid: it is another table.
   if (floor === undefined || Number(oid) !== table.oid || BigInt(floor) < ofSlot) return undefined;
   return BigInt(floor);

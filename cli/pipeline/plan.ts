@@ -1,5 +1,5 @@
 import { ClickHouse } from '../components/clickhouse/client.ts';
-import { loadRecords, observeTarget } from '../components/clickhouse/observe.ts';
+import { observeTarget, readLoadStates } from '../components/clickhouse/observe.ts';
 import { databasesOf, reshapedTables, targetChanges } from '../components/clickhouse/prepare.ts';
 import { Connect } from '../components/connect/client.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
@@ -198,26 +198,25 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
     const unknownShape: string[] = [];
     const history = { begin: [] as string[], complete: [] as string[], end: [] as string[] };
     const hasLoads = observed.has(objectKey({ database: CH_CDC.database, name: CH_CDC.loads }));
+    const states = hasLoads ? await readLoadStates(clickhouse) : undefined;
     const floor =
-      hasLoads && isUsable(source.observed.slot)
-        ? await slotFloor(clickhouse, stack.names.slot)
-        : undefined;
+      states && isUsable(source.observed.slot) ? slotFloor(states, stack.names.slot) : undefined;
     for (const table of desired.tables) {
       const own =
-        floor === undefined ? undefined : await tableFloor(clickhouse, table.source, floor);
-      const records = own === undefined ? undefined : await loadRecords(clickhouse, table, own);
+        states && floor !== undefined ? tableFloor(states, table.source, floor) : undefined;
+      const load = own === undefined ? undefined : states?.load(table, own);
       const label = tableLabel(table);
-      const isLoaded = records?.get('')?.state === 'done';
+      const isLoaded = load === 'done';
       if (!isLoaded) toLoad.push(label);
-      const { isDue, isBegun, isToEnd } = hasLoads
-        ? await historyState(clickhouse, table, observed)
+      const { isDue, isBegun, isToEnd } = states
+        ? historyState(states, table, observed)
         : { isDue: table.history, isBegun: false, isToEnd: false };
       if (isDue) history.complete.push(label);
       if (isToEnd) history.end.push(label);
-      const state = own === undefined ? undefined : await reloadState(clickhouse, table.source);
+      const state = states && own !== undefined ? reloadState(states, table.source) : undefined;
       const isAgain = state?.needed === true || [...reshaped, ...refiltered].includes(label);
       // What an earlier command has loaded without it would be missing in the history.
-      const lacksRows = isDue && (records?.size ?? 0) > 0 && !(isBegun && (isAgain || !isLoaded));
+      const lacksRows = isDue && load !== undefined && !(isBegun && (isAgain || !isLoaded));
       if (isDue && (!isBegun || lacksRows)) history.begin.push(label);
       if (own === undefined) continue;
       if (isAgain || lacksRows) toReload.push(label);

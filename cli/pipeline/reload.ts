@@ -1,6 +1,6 @@
 import type { ClickHouse } from '../components/clickhouse/client.ts';
 import { forgetOvertakenLetters } from '../components/clickhouse/deadLetters.ts';
-import { loadRecords, recordState } from '../components/clickhouse/observe.ts';
+import { type LoadStates, readLoadStates, recordState } from '../components/clickhouse/observe.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { readThrough } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
@@ -32,13 +32,13 @@ export interface ReloadOptions {
 }
 
 /** What the copy lacks of a table that was loaded before; the shape is absent in older copies. */
-export async function reloadState(
-  clickhouse: ClickHouse,
+export function reloadState(
+  states: LoadStates,
   table: SourceTable,
-): Promise<{ needed: boolean; shapeKnown: boolean }> {
-  const records = await loadRecords(clickhouse, table, 0n);
-  const loaded = records.get(SHAPE)?.state;
-  const [begun, oid, by] = records.get(RECORD)?.state.split(':') ?? [];
+): { needed: boolean; shapeKnown: boolean } {
+  const known = states.whole(table);
+  const loaded = known.get(SHAPE);
+  const [begun, oid, by] = known.get(RECORD)?.split(':') ?? [];
   const pending = Number(oid) === table.oid && (begun === NEEDED || by === OF_APPLY);
   const [shape = '', ofOid] = loaded?.split(':') ?? [];
   // Another table's of the same name, which was dropped: this one is loaded for the first time.
@@ -105,8 +105,8 @@ async function unfinished(
   plan: TablePlan,
   floor: bigint,
 ): Promise<bigint | undefined> {
-  const found = (await loadRecords(clickhouse, plan, 0n)).get(RECORD);
-  const [version, oid] = found?.state.split(':') ?? [];
+  const found = (await readLoadStates(clickhouse, plan)).whole(plan).get(RECORD);
+  const [version, oid] = found?.split(':') ?? [];
   if (version === undefined || version === NEEDED || Number(oid) !== plan.source.oid)
     return undefined;
   return BigInt(version) > floor ? BigInt(version) : undefined;

@@ -1,5 +1,5 @@
 import type { ClickHouse } from '../components/clickhouse/client.ts';
-import { loadRecords, recordState } from '../components/clickhouse/observe.ts';
+import { type LoadStates, recordState } from '../components/clickhouse/observe.ts';
 import type { TablePlan } from '../core/ddl.ts';
 import { HISTORY_BEGIN, HISTORY_END, HISTORY_STATES, historyObjects } from '../core/history-ddl.ts';
 import { historyNames } from '../core/names.ts';
@@ -21,16 +21,16 @@ export interface HistoryState {
   readonly isToEnd: boolean;
 }
 
-export async function historyState(
-  clickhouse: ClickHouse,
+export function historyState(
+  states: LoadStates,
   plan: TablePlan,
   observed: ReadonlyMap<string, ObservedObject>,
-): Promise<HistoryState> {
-  const records = await loadRecords(clickhouse, plan, 0n);
-  const [state, oid] = records.get(HISTORY_BEGIN)?.state.split(':') ?? [];
+): HistoryState {
+  const known = states.whole(plan);
+  const [state, oid] = known.get(HISTORY_BEGIN)?.split(':') ?? [];
   const isOfTable = Number(oid) === plan.source.oid;
   if (!plan.history) {
-    const ended = records.get(HISTORY_END)?.state === HISTORY_STATES.ended;
+    const ended = known.get(HISTORY_END) === HISTORY_STATES.ended;
     return { isDue: false, isBegun: false, isToEnd: state !== undefined && !ended };
   }
   const { versions } = historyObjects(plan);

@@ -1,5 +1,5 @@
 import { ClickHouse } from '../components/clickhouse/client.ts';
-import { loadRecords } from '../components/clickhouse/observe.ts';
+import { type LoadStates, readLoadStates } from '../components/clickhouse/observe.ts';
 import type { TablePlan } from '../core/ddl.ts';
 import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
@@ -38,9 +38,9 @@ export async function snapshotTables(
     refuseOtherFilters(source, chosen);
     const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
     try {
-      for (const plan of chosen) await floorOf(stack, clickhouse, plan);
-      return await eachTable(chosen, { signal, events }, async (plan, own) => {
-        const floor = await floorOf(stack, clickhouse, plan);
+      const states = await readLoadStates(clickhouse);
+      const begun = chosen.map((plan) => ({ plan, floor: floorOf(stack, states, plan) }));
+      return await eachTable(begun, { signal, events }, async ({ plan, floor }, own) => {
         const options = { method, signal: own, events };
         const again = await loadAgain(stack, clickhouse, plan, desired.lanes, floor, options);
         await recordDone(clickhouse, plan.source);
@@ -53,11 +53,10 @@ export async function snapshotTables(
 }
 
 /** The floor of a table's first load, which must have ended: `apply` goes on with it. */
-async function floorOf(stack: Stack, clickhouse: ClickHouse, plan: TablePlan): Promise<bigint> {
-  const ofSlot = await slotFloor(clickhouse, stack.names.slot);
-  const own = ofSlot === undefined ? undefined : await tableFloor(clickhouse, plan.source, ofSlot);
-  const records = own === undefined ? undefined : await loadRecords(clickhouse, plan, own);
-  if (own === undefined || records?.get('')?.state !== 'done')
+function floorOf(stack: Stack, states: LoadStates, plan: TablePlan): bigint {
+  const ofSlot = slotFloor(states, stack.names.slot);
+  const own = ofSlot === undefined ? undefined : tableFloor(states, plan.source, ofSlot);
+  if (own === undefined || states.load(plan, own) !== 'done')
     throw new Problem('TABLE_NOT_APPLIED', {
       table: tableLabel(plan),
       detail: 'It is chosen, but its tables and its first load are not there.',

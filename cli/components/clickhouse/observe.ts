@@ -1,4 +1,4 @@
-import { CH_CDC } from '../../core/names.ts';
+import { CH_CDC, type TableId } from '../../core/names.ts';
 import { type ObservedObject, objectKey, parseComment } from '../../core/plan.ts';
 import { chIdent } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
@@ -75,6 +75,44 @@ export async function loadRecords(
   return new Map(
     rows.map((r) => [r.chunk, { chunk: r.chunk, state: r.state, rows: Number(r.rows) }]),
   );
+}
+
+/** What `cdc.loads` says of tables and slots, read at once. */
+export interface LoadStates {
+  /** What is known of a table or a slot as a whole: states by chunk. */
+  whole(id: TableId): ReadonlyMap<string, string>;
+  /** Absent when no load with this floor was begun. */
+  load(id: TableId, floor: bigint): 'begun' | 'done' | undefined;
+}
+
+/** Of all tables and slots, or of one. */
+export async function readLoadStates(clickhouse: ClickHouse, only?: TableId): Promise<LoadStates> {
+  const rows = await clickhouse.rows<{
+    schema: string;
+    table: string;
+    floor: string;
+    part: string;
+    state: string;
+  }>(
+    `SELECT schema_name AS schema, table_name AS table, loads.floor AS floor,
+            if(loads.floor = 0, chunk, '') AS part,
+            if(loads.floor = 0, any(state), if(max(chunk = '' AND state = 'done') = 1, 'done', 'begun')) AS state
+       FROM ${chIdent(CH_CDC.database, CH_CDC.loads)} AS loads FINAL
+      ${only ? 'WHERE schema_name = {schema:String} AND table_name = {table:String}' : ''}
+      GROUP BY schema_name, table_name, loads.floor, part`,
+    only ? { schema: only.schema, table: only.table } : {},
+  );
+  const key = (id: TableId, floor: string) => JSON.stringify([id.schema, id.table, floor]);
+  const found = new Map<string, Map<string, string>>();
+  for (const row of rows) {
+    const states = found.get(key(row, row.floor)) ?? new Map<string, string>();
+    found.set(key(row, row.floor), states.set(row.part, row.state));
+  }
+  return {
+    whole: (id) => found.get(key(id, '0')) ?? new Map(),
+    load: (id, floor) =>
+      found.get(key(id, floor.toString()))?.get('') as 'begun' | 'done' | undefined,
+  };
 }
 
 /**
