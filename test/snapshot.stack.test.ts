@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { Connect } from '../cli/components/connect/client.ts';
-import { isReadingTables } from '../cli/components/connect/control.ts';
+import { forgetReading, isReadingTables } from '../cli/components/connect/control.ts';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
 import { chIdent } from '../cli/lib/sql.ts';
 import { cleanEnvironment, runCommand } from './harness/cli.ts';
@@ -273,6 +273,7 @@ test.each([
     expect(again.json().tables[0]).toMatchObject({ method: 'debezium', rows: 501 });
     expect(await cdcJson('verify', `${schema}.Far*`)).toMatchObject({ ok: true });
   },
+  180_000,
 );
 
 test('a reading that Debezium cannot take up again is forgotten, and nothing else is', async () => {
@@ -305,6 +306,20 @@ test('a reading that Debezium cannot take up again is forgotten, and nothing els
   await eventually('the reading to be forgotten', false, () => isReadingTables(connect, connector));
   await eventually('the connector to run', 'RUNNING', state);
   expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 1 });
+});
+
+test('a reading that is forgotten while a command waits for it is begun again', async () => {
+  const table = await made(
+    'forgotten',
+    COLUMNS,
+    `SELECT g, 0, 'v' FROM generate_series(1, 20000) g`,
+  );
+  const { connector } = stack().names;
+  const running = cdcJson('snapshot', table, '--method', 'debezium');
+  await begun('forgotten', 1);
+  await forgetReading(new Connect(stack().endpoints.connect), connector);
+  expect((await running).tables[0]).toMatchObject({ rows: 20_000, method: 'debezium' });
+  expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 20_000 });
 });
 
 test('a table that is not copied yet is a problem that says what to do', async () => {

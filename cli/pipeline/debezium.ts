@@ -4,7 +4,7 @@ import { ClickHouse } from '../components/clickhouse/client.ts';
 import { loadRecords, recordLoad } from '../components/clickhouse/observe.ts';
 import { dropReadingLane, readingLanes, runStatements } from '../components/clickhouse/prepare.ts';
 import { Connect } from '../components/connect/client.ts';
-import { isReadingTables, statusOf } from '../components/connect/control.ts';
+import { isAll, isReadingTables, statusOf } from '../components/connect/control.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { followTopic, Silence } from '../components/kafka/notifications.ts';
 import { endOffsets, readThrough, startAt } from '../components/kafka/topics.ts';
@@ -24,7 +24,7 @@ import {
 } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
 import { hasParameterMark, readingNews, readSignal, stopSignal } from '../core/signals.ts';
-import { waitFor } from '../lib/wait.ts';
+import { pause, waitFor } from '../lib/wait.ts';
 import type { LoadProgress, LoadResult } from './load.ts';
 import { restartReader } from './register.ts';
 import type { Stack } from './stack.ts';
@@ -49,6 +49,11 @@ const RECORD = 'debezium';
 /** Its state instead of a reading that Debezium gave up. */
 const FAILED = 'failed';
 
+/** How often a reading is looked for, and how often in a row it must be missing. */
+const WATCH_MS = 5000;
+const MISSED = 3;
+const ATTEMPTS = 3;
+
 /** Has Debezium read a table, after a restart where it does not know the table yet. */
 export async function loadByDebezium(
   stack: Stack,
@@ -57,7 +62,14 @@ export async function loadByDebezium(
   signal: AbortSignal,
   onProgress: (progress: LoadProgress) => void,
 ): Promise<LoadResult> {
-  const read = () => readOnce(stack, plan, version, signal, onProgress);
+  const read = async (attempt = 1): Promise<LoadResult> => {
+    try {
+      return await readOnce(stack, plan, version, signal, onProgress);
+    } catch (error) {
+      if (!(error instanceof Forgotten) || attempt === ATTEMPTS) throw error;
+      return read(attempt + 1);
+    }
+  };
   try {
     return await read().catch(async (error) => {
       if (!(error instanceof UnknownTable)) throw error;
@@ -265,6 +277,8 @@ async function storedInKafka(
 /** Debezium has ended a reading without its rows; the next attempt is another reading. */
 class GivenUp extends Error {}
 class UnknownTable extends GivenUp {}
+/** A connector that failed has lost it, or the agent has let it forget what it could not take up. */
+class Forgotten extends GivenUp {}
 
 async function follow(
   stack: Stack,
@@ -274,13 +288,18 @@ async function follow(
   onProgress: (done: number, totalRows: number) => void,
 ): Promise<number> {
   let rows = 0;
+  const ending = new AbortController();
   const options = {
     topic: notificationTopic(stack.names.topicPrefix),
     from: BigInt(reading.offset),
     group: `${stack.names.group}-snapshot.${reading.id}`,
     idleMs: SILENCE_MS,
-    signal,
+    signal: AbortSignal.any([signal, ending.signal]),
   };
+  missing(stack, options.signal).then(
+    (detail) => ending.abort(new Forgotten(detail)),
+    () => {},
+  );
   try {
     await followTopic(stack.endpoints.kafka, options, (message) => {
       const news = readingNews(message, plan);
@@ -296,6 +315,25 @@ async function follow(
     const status = await statusOf(new Connect(stack.endpoints.connect), connector);
     const detail = `Debezium says ${error.message}; connector ${status.connector.state}`;
     throw new Problem('LOAD_FAILED', { table: tableLabel(plan), detail });
+  } finally {
+    ending.abort();
   }
   return rows;
+}
+
+/** Ends when a connector that runs does not read tables any more; otherwise by the signal. */
+async function missing(stack: Stack, signal: AbortSignal): Promise<string> {
+  const connect = new Connect(stack.endpoints.connect);
+  const { connector } = stack.names;
+  for (let missed = 0; missed < MISSED; ) {
+    await pause(WATCH_MS, signal);
+    const state = await Promise.all([
+      connect.status(connector),
+      isReadingTables(connect, connector),
+    ]).catch(() => undefined);
+    const [status, reads] = state ?? [];
+    // While nothing was read of it, nothing is known.
+    if (status && isAll(status, 'RUNNING')) missed = reads ? 0 : missed + 1;
+  }
+  return 'it runs, and does not read the table any more';
 }
