@@ -98,10 +98,10 @@ interface ColumnRow {
   unpublished: string;
 }
 
-/** Reads the catalog of the connected database. */
+/** Reads the catalog of the connected database, as it is at one moment: DDL may be going on. */
 export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]> {
-  const tables = (await client.query<TableRow>(TABLES)).rows;
-  const columns = (await client.query<ColumnRow>(COLUMNS, [tables.map((t) => t.oid)])).rows;
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  const { tables, columns } = await readRows(client).finally(() => client.query('COMMIT'));
   const byTable = new Map<string, SourceColumn[]>();
   const unpublished = new Map<string, string[]>();
   for (const row of columns) {
@@ -134,6 +134,14 @@ export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]>
       files: row.shape_files,
     },
   }));
+}
+
+async function readRows(
+  client: pg.ClientBase,
+): Promise<{ tables: TableRow[]; columns: ColumnRow[] }> {
+  const tables = (await client.query<TableRow>(TABLES)).rows;
+  const columns = (await client.query<ColumnRow>(COLUMNS, [tables.map((t) => t.oid)])).rows;
+  return { tables, columns };
 }
 
 /** A key that is not published tells no row from another. */
