@@ -68,6 +68,13 @@ async function copied(name: string): Promise<void> {
   });
 }
 
+async function followed(table: string, sinceMs: number): Promise<void> {
+  await eventually('the agent to follow', 'applied', async () => {
+    const [entry] = await entries(table, sinceMs);
+    return entry?.result ?? 'nothing';
+  });
+}
+
 /** Runs DDL amid writes, lets the agent follow, and compares when the writes have ended. */
 async function changed(
   table: string,
@@ -87,10 +94,7 @@ async function changed(
     await client.query('COMMIT');
     now = later;
   });
-  await eventually('the agent to follow', 'applied', async () => {
-    const [entry] = await entries(table, atMs);
-    return entry?.result ?? 'nothing';
-  });
+  await followed(table, atMs);
   await writer.passes(30);
   await writer.stop();
   const [entry] = await entries(table, atMs);
@@ -189,9 +193,10 @@ describe('while rows are written, the agent follows', { timeout: TIMEOUT_MS }, (
   });
 
   it('columns of other types that swapped their names while the connector stood still', async () => {
+    const columns = 'id int PRIMARY KEY, n bigint, c tsquery';
     const table = await createTable(
       'passed',
-      'id int PRIMARY KEY, n bigint, c tsquery',
+      columns,
       `VALUES (1, 5, 'a & b'::tsquery), (2, 6, 'c')`,
     );
     const connect = new Connect(stack().endpoints.connect);
@@ -208,10 +213,7 @@ describe('while rows are written, the agent follows', { timeout: TIMEOUT_MS }, (
     await connect.resume(connector);
     // What was written under the old names is read with the catalog of now.
     await eventually('the task to run', 'RUNNING', task);
-    await eventually('the agent to follow', 'applied', async () => {
-      const [entry] = await entries(table, atMs);
-      return entry?.result ?? 'nothing';
-    });
+    await followed(table, atMs);
     expect(await columnsOf(table)).toContain('c Nullable(Int64)');
     await equal(table);
   });
@@ -360,10 +362,7 @@ describe('the agent', { timeout: TIMEOUT_MS }, () => {
       );
       const atMs = Date.now();
       await client.query(`ALTER TABLE ${table} ADD COLUMN extra int DEFAULT 3`);
-      await eventually('the agent to follow', 'applied', async () => {
-        const [entry] = await entries(table, atMs);
-        return entry?.result ?? 'nothing';
-      });
+      await followed(table, atMs);
     } finally {
       await client.query(`DROP TABLE ${schema}.keyless`);
     }
