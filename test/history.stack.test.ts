@@ -107,10 +107,11 @@ interface ChangeRow {
   readonly lsn: string;
   readonly transaction_id: string | null;
   readonly at: string;
+  readonly unchanged: readonly string[];
 }
 
-/** All that is committed by now: a block's changes are stored a moment after its rows. */
-async function changesOf(name: string): Promise<ChangeRow[]> {
+/** All that is committed by now is stored: a block's changes and versions are a moment after its rows. */
+async function stored(name: string): Promise<void> {
   await using clickhouse = target();
   await using client = await source();
   const { tables } = await inspectSource(stack());
@@ -118,8 +119,18 @@ async function changesOf(name: string): Promise<ChangeRow[]> {
   const lane = laneOf(lanes, { schema, table: name });
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   await passBarrier(stack(), lane, client, clickhouse, { timeoutMs: TIMEOUT_MS, signal });
+}
+
+async function rowsNow(plan: TablePlan) {
+  await stored(plan.table);
+  return await rowsAsOf(plan, await now());
+}
+
+async function changesOf(name: string): Promise<ChangeRow[]> {
+  await stored(name);
+  await using clickhouse = target();
   return await clickhouse.rows<ChangeRow>(
-    `SELECT op, key, before, after, version, lsn, transaction_id, toString(committed_at) AS at
+    `SELECT op, unchanged, key, before, after, version, lsn, transaction_id, toString(committed_at) AS at
        FROM ${schema}.${name}_changes ORDER BY version, op = 'd' DESC, key`,
   );
 }
@@ -161,7 +172,7 @@ test(
     expect(await cdcJson('apply')).toMatchObject({ result: 'unchanged' });
 
     const plan = await planOf('items');
-    expect(await rowsAsOf(plan, await now())).toEqual(await sourceRows(plan));
+    expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
     await expect(rowsAsOf(plan, early)).rejects.toThrow('does not reach to this time');
     await using clickhouse = target();
     const [view, then] = await Promise.all(
@@ -251,12 +262,9 @@ test(
     await client.query(`DELETE FROM ${schema}.long WHERE id = 1`);
     await cdcJson('connector', 'resume');
     expect(await cdcJson('verify', `${schema}.long`)).toMatchObject({ ok: true });
-    await using clickhouse = target();
-    const changes = await clickhouse.rows<{ after: string }>(
-      `SELECT op, unchanged, after FROM ${schema}.long_changes ORDER BY version, key`,
-    );
-    const images = changes.map(({ after, ...rest }) => ({
-      ...rest,
+    const images = (await changesOf('long')).map(({ op, unchanged, after }) => ({
+      op,
+      unchanged,
       after: after === '' ? undefined : JSON.parse(after),
     }));
     expect(images).toEqual([
@@ -265,7 +273,7 @@ test(
       { op: 'd', unchanged: [] },
     ]);
     const plan = await planOf('long');
-    expect(await rowsAsOf(plan, await now())).toEqual(await sourceRows(plan));
+    expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
   },
   TIMEOUT_MS,
 );
@@ -275,13 +283,13 @@ test(
   async () => {
     const plan = await planOf('items');
     await cdcJson('snapshot', `${schema}.items`);
-    expect(await rowsAsOf(plan, await now())).toEqual(await sourceRows(plan));
+    expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
     await using clickhouse = target();
     await clickhouse.command(
       `INSERT INTO ${schema}.items_final (id, n, _version, _committed_at) VALUES (1, 77, 1000000000000000, now64(6))`,
     );
     expect(await cdcJson('verify', '--repair', `${schema}.items`)).toMatchObject({ ok: true });
-    expect(await rowsAsOf(plan, await now())).toEqual(await sourceRows(plan));
+    expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
   },
   TIMEOUT_MS,
 );
@@ -325,7 +333,7 @@ test(
     await expect(rowsAsOf(plan, await now())).rejects.toThrow('does not reach to this time');
     configure();
     await cdcJson('apply');
-    expect(await rowsAsOf(plan, await now())).toEqual(await sourceRows(plan));
+    expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
     await expect(rowsAsOf(plan, first)).rejects.toThrow('does not reach to this time');
   },
   TIMEOUT_MS,
