@@ -7,6 +7,7 @@ import { PROBLEMS } from '../../cli/core/problems.ts';
 import { CARRIED_TYPES, mappingOf, TYPES_NOT_CARRIED } from '../../cli/core/types/mapping.ts';
 import type { CommandSpec } from '../../cli/kernel/program.ts';
 import { packageRoot } from '../../cli/lib/packageRoot.ts';
+import { alerts, metrics } from './metric-docs.ts';
 import { column } from './pipeline.ts';
 
 /** Documentation that is derived from the code; `npm run docs` writes it, a test holds it fresh. */
@@ -16,6 +17,8 @@ export function generatedDocs(): Record<string, string> {
     'docs/errors.md': errors(),
     'docs/commands.md': commands(),
     'docs/types.md': types(),
+    'docs/metrics.md': metrics(),
+    'docs/alerts.md': alerts(),
   };
 }
 
