@@ -1,5 +1,5 @@
 import type { LoadedConfig } from '../config/load.ts';
-import { OBSERVER_PACKAGES, type observersToRun } from '../runtimes/embedded/observers/programs.ts';
+import { installCommandOf, type observersToRun } from '../runtimes/embedded/observers/programs.ts';
 import { observerServers } from '../runtimes/embedded/observers/servers.ts';
 import type { ServerSetting } from '../runtimes/embedded/servers/server.ts';
 import { type ServerStatus, Supervisor } from '../runtimes/embedded/supervisor.ts';
@@ -61,7 +61,7 @@ export class Observers {
         pid: undefined,
         restarts: 0,
         startSeconds: undefined,
-        detail: `it is not installed: apt-get install -y --no-install-recommends ${OBSERVER_PACKAGES.join(' ')}`,
+        detail: `it is not installed: ${installCommandOf()}`,
       }),
     );
     return [...(this.supervisor?.statuses() ?? []), ...missing];

@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Problem } from '../../../core/problems.ts';
 import { OBSERVER_NAMES, type ObserverName } from '../servers/server.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -13,7 +15,7 @@ const PROGRAMS: Readonly<Record<ObserverName, readonly string[]>> = {
 };
 
 /** Debian's packages of them; `promtool` is in the first. */
-export const OBSERVER_PACKAGES = [
+const OBSERVER_PACKAGES = [
   'prometheus',
   'prometheus-alertmanager',
   'prometheus-node-exporter',
@@ -35,6 +37,33 @@ export function observersToRun(
   if (wanted === 'auto' && programs.prometheus === undefined) return { programs: {}, missing: [] };
   const missing = found.filter(([, program]) => program === undefined).map(([name]) => name);
   return { programs, missing: wanted === 'on' ? missing : [] };
+}
+
+/** What apt-get needs to install them; a machine’s own services are not to start by that. */
+export function installObservers(env: Env, say: (line: string) => void): void {
+  const { missing } = observersToRun('on', env);
+  if (missing.length === 0) return;
+  const command = installCommandOf();
+  const isRoot = process.getuid?.() === 0;
+  const hasApt = (env.PATH ?? '').split(':').some((f) => existsSync(join(f, 'apt-get')));
+  if (isRoot && hasApt) {
+    say(`installing ${missing.join(', ')}: ${command}`);
+    execFileSync('sh', ['-c', command], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' } as NodeJS.ProcessEnv,
+    });
+  }
+  const still = observersToRun('on', env).missing;
+  if (still.length > 0) {
+    throw new Problem('OBSERVERS_MISSING', {
+      detail: still.join(', '),
+      install: isRoot || !hasApt ? command : command.replaceAll('apt-get', 'sudo apt-get'),
+    });
+  }
+}
+
+export function installCommandOf(): string {
+  return `apt-get update && apt-get install -y --no-install-recommends ${OBSERVER_PACKAGES.join(' ')}`;
 }
 
 /** Path of a program; absent when it is not installed. */
