@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ruleFiles } from '../cli/core/rules.ts';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
+import { dashboardFiles } from '../grafana/src/all.ts';
 import { GOLDEN_FILE, goldenText } from './harness/golden.ts';
 
 describe('sql/clickhouse/inventory.sql', () => {
@@ -17,4 +18,13 @@ describe('sql/clickhouse/inventory.sql', () => {
       },
     );
   });
+});
+
+describe('grafana/dashboards/', () => {
+  it.each(Object.entries(dashboardFiles()))(
+    '%s is what grafana/src makes (npm run golden rewrites it)',
+    async (name, text) => {
+      await expect(text).toMatchFileSnapshot(join(packageRoot(), 'grafana', 'dashboards', name));
+    },
+  );
 });
