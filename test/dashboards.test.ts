@@ -33,8 +33,22 @@ describe.each(all)('%s', (_title, dashboard) => {
   it('says what each panel shows, and asks something', () => {
     for (const panel of shown.filter((one) => one.type !== 'text')) {
       expect(panel.description, panel.title).toMatch(/\.$/);
-      expect(panel.targets?.length, panel.title).toBeGreaterThan(0);
+      const targets = panel.targets ?? [];
+      expect(targets.length, panel.title).toBeGreaterThan(0);
+      const letters = targets.map((_, i) => 'ABCDEF'[i]);
+      expect(
+        targets.map(({ refId }) => refId),
+        panel.title,
+      ).toEqual(letters);
+      // Grafana asks the panel's data source, whatever its queries name.
+      for (const target of targets) expect(target.datasource).toEqual(panel.datasource);
     }
+  });
+
+  it('numbers its panels', () => {
+    const ids = panelsOf(dashboard).map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids).not.toContain(undefined);
   });
 
   it('has panels that do not overlap, within 24 columns', () => {

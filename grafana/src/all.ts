@@ -1,3 +1,4 @@
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { alertManagement } from './alerts.ts';
 import { businessAnalytics } from './business.ts';
 import { infrastructureHealth } from './infrastructure.ts';
@@ -14,7 +15,13 @@ export function dashboardFiles(): Record<string, string> {
   return Object.fromEntries(
     Object.entries(pages).map(([name, builder]) => [
       name,
-      `${JSON.stringify(builder.build(), null, 2)}\n`,
+      `${JSON.stringify(numbered(builder.build()), null, 2)}\n`,
     ]),
   );
+}
+
+/** Grafana would number panels itself, differently with every start. */
+function numbered(dashboard: Dashboard): Dashboard {
+  const panels = (dashboard.panels ?? []).map((panel, i) => ({ ...panel, id: i + 1 }));
+  return { ...dashboard, panels };
 }

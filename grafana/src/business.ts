@@ -16,7 +16,8 @@ export function businessAnalytics() {
       new TextBoxVariableBuilder('database')
         .label('Database')
         .description('Database of the copy in ClickHouse.')
-        .defaultValue('ecommerce'),
+        .defaultValue('ecommerce')
+        .current({ text: 'ecommerce', value: 'ecommerce' }),
     )
     .withRow(row('Is it healthy'))
     .withPanel(

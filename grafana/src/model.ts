@@ -81,6 +81,9 @@ export const ONE_IS_WELL: readonly Step[] = [
   { from: 1, colour: 'green' },
 ];
 
+/** Where the agent’s port is published. */
+const RUNBOOKS = 'http://localhost:9464/runbooks';
+
 /** The runbook of an alert, as the agent serves it. */
 function runbookLink(name: AlertName) {
   return new dashboard.DashboardLinkBuilder(`Runbook: ${name}`)
@@ -109,7 +112,12 @@ type AnyPanel = Stat | Timeseries | Table;
 function dressed<P extends AnyPanel>(panel: P, options: PanelOptions): P {
   panel.title(options.title).description(options.says);
   panel.span(options.width ?? 12).height(options.height ?? 8);
-  for (const query of options.queries) panel.withTarget(query);
+  const queries = options.queries.map((query, i) => ({
+    ...(query.build() as Dataquery & { datasource: dashboard.DataSourceRef }),
+    refId: String.fromCharCode('A'.charCodeAt(0) + i),
+  }));
+  for (const query of queries) panel.withTarget({ build: () => query });
+  if (queries[0]) panel.datasource(queries[0].datasource);
   if (options.unit !== undefined) panel.unit(options.unit);
   if (options.decimals !== undefined) panel.decimals(options.decimals);
   if (options.steps !== undefined) panel.thresholds(thresholds(options.steps));
@@ -179,7 +187,8 @@ export function page(uid: string, title: string, says: string): dashboard.Dashbo
   const runbooks = new dashboard.TextBoxVariableBuilder('runbooks')
     .label('Runbooks')
     .description('Where the agent serves the runbooks of alerts.')
-    .defaultValue('http://localhost:9464/runbooks');
+    .defaultValue(RUNBOOKS)
+    .current({ text: RUNBOOKS, value: RUNBOOKS });
   return new dashboard.DashboardBuilder(title)
     .uid(uid)
     .description(says)

@@ -28,6 +28,7 @@ export function pipelineStatus() {
         .refresh(VariableRefresh.OnTimeRangeChanged)
         .multi(true)
         .includeAll(true)
+        .current({ text: 'All', value: '$__all' })
         .allValue('.*'),
     )
     .withRow(row('Is it healthy'))

@@ -6,6 +6,8 @@ import { CLICKHOUSE, PROMETHEUS } from '../../grafana/src/model.ts';
 /** The committed dashboards, as Grafana reads them. */
 
 interface Panel {
+  readonly id?: number;
+  readonly datasource?: unknown;
   readonly type: string;
   readonly title?: string;
   readonly description?: string;
