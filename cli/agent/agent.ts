@@ -23,7 +23,7 @@ import type { ServerSetting } from '../runtimes/embedded/servers/server.ts';
 import { spreadParts } from '../runtimes/embedded/spread.ts';
 import { Supervisor } from '../runtimes/embedded/supervisor.ts';
 import { findJava } from '../runtimes/embedded/toolchain.ts';
-import { chooseRuntime, resolveEndpoints } from '../runtimes/resolve.ts';
+import { chooseRuntime, resolveEndpoints, withAgentPassword } from '../runtimes/resolve.ts';
 import { ControlLoops } from './loops.ts';
 import { serveMetrics } from './observe.ts';
 import { Observers } from './observers.ts';
@@ -118,7 +118,12 @@ class Agent {
     this.publish();
     try {
       await endLeftovers(this.layout, this.log);
-      const secrets = ensureSecrets(this.layout);
+      const { config, directory } = this.loaded;
+      const secrets = withAgentPassword(ensureSecrets(this.layout), {
+        config,
+        directory,
+        env: this.env,
+      });
       this.extra = await chooseExtraPorts(this.loaded.config, before?.extraPorts);
       await this.startServers(secrets, before?.ports, signal);
       this.setPhase('ready');

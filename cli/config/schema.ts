@@ -131,7 +131,13 @@ const agent = z.strictObject({
     .min(1)
     .default('127.0.0.1')
     .describe(
-      'Address on which the agent serves /metrics and /health, to user cdc with a generated password.',
+      'Address on which the agent serves /metrics and /health, to user cdc with a password.',
+    ),
+  password_file: z
+    .string()
+    .optional()
+    .describe(
+      'File that holds that password, or CDC_AGENT_PASSWORD. Default: generated into .cdc/secrets.json.',
     ),
 });
 
@@ -144,13 +150,13 @@ const alerts = z.strictObject({
     .string()
     .optional()
     .describe('File that holds the address of a Slack webhook (or of a chat that takes the same).'),
-  mail_to: z.string().optional().describe('Where alerts are mailed to; needs mail_server.'),
+  mail_to: z.string().optional().describe('Where alerts are mailed to.'),
   mail_from: z.string().optional().describe('Sender of those mails. Default: mail_to.'),
   mail_server: z
     .string()
     .regex(/^[^:]+:\d+$/, 'must be host:port')
     .optional()
-    .describe('SMTP server, as host:port.'),
+    .describe('SMTP server, as host:port. Default: localhost:25.'),
   mail_username: z.string().optional().describe('User at that server.'),
   mail_password_file: z.string().optional().describe('File that holds that password.'),
 });

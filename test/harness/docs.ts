@@ -34,7 +34,7 @@ function configuration(): string {
 Generated from \`cli/config/schema.ts\`. Everything has a default; without a file \`cdc up\` runs the
 inventory example. A flag wins over the environment, the environment over the file. Lists in the
 environment are separated by commas. Passwords come from the environment (\`CDC_SOURCE_PASSWORD\`,
-\`CDC_KAFKA_PASSWORD\`, \`CDC_CONNECT_PASSWORD\`, \`CDC_CLICKHOUSE_PASSWORD\`) or from the files named
+\`CDC_KAFKA_PASSWORD\`, \`CDC_CONNECT_PASSWORD\`, \`CDC_CLICKHOUSE_PASSWORD\`, \`CDC_AGENT_PASSWORD\`) or from the files named
 here; those of servers that cdc runs are generated into \`.cdc/secrets.json\`.
 
 | key | type | default | environment | meaning |

@@ -89,7 +89,8 @@ export class Supervisor {
       this.loops.push(
         this.supervise(slot, onFirst).catch((error) => {
           slot.state = 'failed';
-          slot.detail = error instanceof Error ? error.message : String(error);
+          slot.detail =
+            error instanceof Problem ? `${error.message} ${error.causeText}` : String(error);
           this.onChange();
           onFail(error);
         }),

@@ -86,11 +86,16 @@ function postgresExporter(scene: Scene): EmbeddedServer {
       '--disable-settings-metrics',
     ],
     env: {
-      DATA_SOURCE_URI: `${postgres.host}:${postgres.port}/${encodeURIComponent(postgres.database)}?sslmode=${postgres.sslmode ?? 'disable'}`,
+      DATA_SOURCE_URI: `${postgres.host}:${postgres.port}/${encodeURIComponent(postgres.database)}?sslmode=${sslmodeOf(postgres.sslmode)}`,
       DATA_SOURCE_USER: postgres.user,
       DATA_SOURCE_PASS_FILE: passwordFile(scene.layout, 'postgres', postgres.password),
     },
   }));
+}
+
+/** Go's driver knows fewer modes; those that take what comes are none to it. */
+function sslmodeOf(mode: string | undefined): string {
+  return mode === undefined || mode === 'prefer' || mode === 'allow' ? 'disable' : mode;
 }
 
 function alertmanager(scene: Scene): EmbeddedServer {
