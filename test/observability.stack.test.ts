@@ -301,9 +301,11 @@ describe('a fault', () => {
     await alerts('a pipeline that flows', names, false);
   });
 
-  it('such as a killed broker fires the alert of a server that is down, until it is back', async () => {
+  it('such as a broker that hangs, and then is killed, fires the alerts of that, until it is back', async () => {
     const names: AlertName[] = ['CdcServerDown', 'CdcServerRestarting'];
     const before = observed.pid('kafka');
+    process.kill(before, 'SIGSTOP');
+    await alerts('a broker that hangs', ['CdcServerDown'], true);
     process.kill(before, 'SIGKILL');
     await alerts('a broker that ended', ['CdcServerRestarting'], true);
     await alerts('a broker that is back', names, false);

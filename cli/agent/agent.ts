@@ -47,6 +47,7 @@ export function settingsDigest(config: Config): string {
     url,
     observability,
     agent.listen,
+    agent.password_file,
     config.alerts,
   ];
   return createHash('sha256').update(JSON.stringify(relevant)).digest('hex').slice(0, 16);
