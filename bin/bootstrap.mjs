@@ -377,9 +377,9 @@ function buildProblem(complaints) {
   );
 }
 
-/** Java and the jars; the product prints its own problems. */
-async function setUp() {
-  const done = await run(process.execPath, [join(DIST, 'main.js'), 'setup'], {
+/** Java and the jars, and what else tests need; the product prints its own problems. */
+async function setUp(options = []) {
+  const done = await run(process.execPath, [join(DIST, 'main.js'), 'setup', ...options], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   if (done.code !== 0) process.exit(done.code);
@@ -413,7 +413,7 @@ const CHECKS = [
 async function test(args) {
   // What tsc complains about is counted below, as the check of types.
   await prepare();
-  await setUp();
+  await setUp(['--observers']);
   const total = { passed: 0, failed: 0 };
   for (const check of args.length === 0 ? CHECKS : []) {
     const done = await run(process.execPath, [tool(...check.tool), ...check.args]);

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { ALERT_NAMES, runbookPath } from '../cli/core/alerts.ts';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
 import { generatedDocs, readDoc, writeDocs } from './harness/docs.ts';
 
@@ -22,6 +23,14 @@ test('every link and every test that a document names exists', () => {
     'docs/performance.md',
     'docs/history.md',
     'docs/aggregates.md',
+    'docs/alerts.md',
+    'docs/database-gui.md',
+    'docs/kafka-engine.md',
+    'docs/metrics.md',
+    'docs/observability.md',
+    'docs/setup.md',
+    'docs/troubleshooting.md',
+    ...ALERT_NAMES.map(runbookPath),
   ]) {
     const text = readFileSync(join(packageRoot(), file), 'utf8');
     const links = [...text.matchAll(/\]\(([^)#:]+)\)/g)].map((m) =>

@@ -17,14 +17,17 @@ import {
   layoutOf,
   type Secrets,
 } from '../runtimes/embedded/layout.ts';
+import { observersToRun } from '../runtimes/embedded/observers/programs.ts';
 import { EMBEDDED_SERVERS } from '../runtimes/embedded/registry.ts';
 import type { ServerSetting } from '../runtimes/embedded/servers/server.ts';
 import { spreadParts } from '../runtimes/embedded/spread.ts';
 import { Supervisor } from '../runtimes/embedded/supervisor.ts';
 import { findJava } from '../runtimes/embedded/toolchain.ts';
-import { chooseRuntime, resolveEndpoints } from '../runtimes/resolve.ts';
+import { chooseRuntime, resolveEndpoints, withAgentPassword } from '../runtimes/resolve.ts';
 import { ControlLoops } from './loops.ts';
-import { type ClaimedPorts, choosePorts } from './ports.ts';
+import { serveMetrics } from './observe.ts';
+import { Observers } from './observers.ts';
+import { type ClaimedPorts, chooseExtraPorts, choosePorts, type ExtraPorts } from './ports.ts';
 import { SchemaWatch } from './schema.ts';
 import { type AgentPhase, type AgentState, readState, stackMarker, writeState } from './state.ts';
 
@@ -32,9 +35,21 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /** A digest of the settings that servers take only at their start. No password goes into it. */
 export function settingsDigest(config: Config): string {
-  const { runtime, profile, ports, kafka, connect, clickhouse } = config;
+  const { runtime, profile, ports, kafka, connect, clickhouse, observability, agent } = config;
   const url = config.source.url ? withoutPassword(config.source.url) : null;
-  const relevant = [runtime, profile, ports, kafka, connect, clickhouse, url];
+  const relevant = [
+    runtime,
+    profile,
+    ports,
+    kafka,
+    connect,
+    clickhouse,
+    url,
+    observability,
+    agent.listen,
+    agent.password_file,
+    config.alerts,
+  ];
   return createHash('sha256').update(JSON.stringify(relevant)).digest('hex').slice(0, 16);
 }
 
@@ -80,6 +95,9 @@ class Agent {
   private ports: EmbeddedPorts | undefined;
   private supervisor: Supervisor | undefined;
   private claimed: ClaimedPorts | undefined;
+  private observers: Observers | undefined;
+  private extra: { readonly ports: ExtraPorts; release(): void } | undefined;
+  private metricsUrl: string | undefined;
   private problem: Problem | undefined;
 
   constructor(
@@ -97,12 +115,18 @@ class Agent {
   }
 
   async run(signal: AbortSignal): Promise<number> {
-    const previous = readState(this.layout)?.ports;
+    const before = readState(this.layout);
     this.publish();
     try {
       await endLeftovers(this.layout, this.log);
-      const secrets = ensureSecrets(this.layout);
-      await this.startServers(secrets, previous, signal);
+      const { config, directory } = this.loaded;
+      const secrets = withAgentPassword(ensureSecrets(this.layout), {
+        config,
+        directory,
+        env: this.env,
+      });
+      this.extra = await chooseExtraPorts(this.loaded.config, before?.extraPorts);
+      await this.startServers(secrets, before?.ports, signal);
       this.setPhase('ready');
       const endpoints = resolveEndpoints({
         config: this.loaded.config,
@@ -126,6 +150,25 @@ class Agent {
       await Promise.all([
         loops.run(signal),
         schema.run(signal),
+        this.observers?.start(this.loaded, endpoints, this.extra.ports, stackMarker(this.layout)),
+        serveMetrics(
+          {
+            config: this.loaded.config,
+            endpoints,
+            layout: this.layout,
+            secrets,
+            port: this.extra.ports.agent,
+            log: this.log,
+            state: () => this.state(),
+            taskRestarts: () => loops.taskRestarts,
+            report,
+            listening: (url) => {
+              this.metricsUrl = url;
+              this.publish();
+            },
+          },
+          signal,
+        ),
         ...(this.supervisor ? [spreadParts(this.layout.data('clickhouse'), signal)] : []),
       ]);
     } catch (error) {
@@ -156,6 +199,7 @@ class Agent {
   ): Promise<void> {
     const { config, directory } = this.loaded;
     const choice = chooseRuntime(config);
+    const toRun = observersToRun(config.observability, this.env);
     if (choice.servers.length === 0) return;
     requireRoom(this.layout.root, false);
     this.claimed = await choosePorts(config, choice.servers, previous);
@@ -170,8 +214,9 @@ class Agent {
         .kafka,
       jars: needsJava(choice.servers)
         ? await ensureJars(this.env, signal, () => {})
-        : { kafka: '', plugins: '' },
+        : { kafka: '', plugins: '', jmxAgent: '' },
       java,
+      observed: toRun.programs.prometheus !== undefined,
       env: childEnvironment(this.env),
       profile: config.profile,
     };
@@ -184,12 +229,15 @@ class Agent {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     });
     await Promise.race([this.supervisor.start(), stopEarly]);
+    this.observers = new Observers(toRun, setting, () => this.publish());
   }
 
   private async stop(): Promise<void> {
     if (this.phase !== 'failed') this.setPhase('stopping');
+    await this.observers?.stop();
     await this.supervisor?.stop();
     this.claimed?.release();
+    this.extra?.release();
     if (this.phase !== 'failed') this.setPhase('stopped');
     this.publish();
   }
@@ -200,8 +248,8 @@ class Agent {
     this.publish();
   }
 
-  private publish(): void {
-    const state: AgentState = {
+  private state(): AgentState {
+    return {
       pid: process.pid,
       processStart: processStart(process.pid),
       phase: this.phase,
@@ -210,13 +258,19 @@ class Agent {
       settingsDigest: settingsDigest(this.loaded.config),
       ports: this.ports,
       servers: this.supervisor?.statuses() ?? [],
+      observers: this.observers?.statuses() ?? [],
+      extraPorts: this.extra?.ports,
+      metricsUrl: this.metricsUrl,
       loops: { ...this.loops },
       problem: this.problem?.render(),
       exit: this.problem?.exit,
       startedAt: this.startedAt,
     };
+  }
+
+  private publish(): void {
     try {
-      writeState(this.layout, state);
+      writeState(this.layout, this.state());
     } catch (error) {
       // A full disk must not end the agent: it is needed most then.
       this.log.error({ error: (error as Error).message }, 'the state was not written');

@@ -26,6 +26,8 @@ export class ControlLoops {
   private readonly endpoints: Endpoints;
   private readonly log: Logger;
   private readonly report: Report;
+  /** Times that a failed connector or task was started again. */
+  taskRestarts = 0;
 
   constructor(config: Config, endpoints: Endpoints, log: Logger, report: Report) {
     this.config = config;
@@ -107,6 +109,7 @@ export class ControlLoops {
             await forgetReading(connect, name);
           } else {
             await connect.restart(name, true);
+            this.taskRestarts += 1;
           }
           restarts += 1;
           healthySinceMs = performance.now();

@@ -2,7 +2,7 @@ import { type Config, DEFAULT_PORTS, type PortName } from '../config/schema.ts';
 import { Problem } from '../core/problems.ts';
 import type { FileLock } from '../lib/lock.ts';
 import { claimPort, freePort, isPortFree, portOwner } from '../lib/ports.ts';
-import type { EmbeddedPorts } from '../runtimes/embedded/layout.ts';
+import { type EmbeddedPorts, INTERNAL_PORTS } from '../runtimes/embedded/layout.ts';
 import { EMBEDDED_SERVERS } from '../runtimes/embedded/registry.ts';
 import type { ServerName } from '../runtimes/endpoints.ts';
 
@@ -22,7 +22,8 @@ export async function choosePorts(
   previous: EmbeddedPorts | undefined,
 ): Promise<ClaimedPorts> {
   const auto = config.ports === 'auto';
-  const ports: Record<string, number> = { ...wantedPorts(config), kafka_controller: 0 };
+  const internal: readonly string[] = INTERNAL_PORTS;
+  const ports: Record<string, number> = wantedPorts(config);
   const claims: FileLock[] = [];
   const release = () => {
     for (const claim of claims) claim.release();
@@ -34,7 +35,7 @@ export async function choosePorts(
   };
   try {
     for (const { server, name } of portsOf(servers)) {
-      if (auto || name === 'kafka_controller') {
+      if (auto || internal.includes(name)) {
         ports[name] =
           (await claim(previous?.[name])) ?? (await claim(ports[name])) ?? (await claimAny(claim));
       } else if ((await claim(ports[name])) === undefined) {
@@ -61,8 +62,41 @@ export async function checkPortsFree(
   }
 }
 
+/** What only tells about the pipeline must not stop it: where its port is taken, it takes another. */
+export const EXTRA_PORTS = [
+  'agent',
+  'prometheus',
+  'alertmanager',
+  'node_exporter',
+  'postgres_exporter',
+] as const satisfies readonly PortName[];
+export type ExtraPorts = Record<(typeof EXTRA_PORTS)[number], number>;
+
+/** Ports for those: of the last start, else the wanted one, else any that is free. */
+export async function chooseExtraPorts(
+  config: Config,
+  previous: ExtraPorts | undefined,
+): Promise<{ readonly ports: ExtraPorts; release(): void }> {
+  const wanted = wantedPorts(config);
+  const ports = {} as Record<string, number>;
+  const claims: FileLock[] = [];
+  const claim = async (port: number | undefined): Promise<number | undefined> => {
+    const lock = port ? await claimPort(port) : undefined;
+    if (lock) claims.push(lock);
+    return lock && port;
+  };
+  for (const name of EXTRA_PORTS) {
+    const kept = config.ports === 'auto' ? await claim(previous?.[name]) : undefined;
+    ports[name] = kept ?? (await claim(wanted[name])) ?? (await claimAny(claim));
+  }
+  const release = () => {
+    for (const lock of claims) lock.release();
+  };
+  return { ports: ports as ExtraPorts, release };
+}
+
 function wantedPorts(config: Config): Record<PortName, number> {
-  return config.ports === 'auto' ? DEFAULT_PORTS : config.ports;
+  return { ...(config.ports === 'auto' ? DEFAULT_PORTS : config.ports) };
 }
 
 function portsOf(servers: readonly ServerName[]) {

@@ -4,6 +4,7 @@ import { isSameProcess } from '../lib/processes.ts';
 import type { EmbeddedPorts, Layout } from '../runtimes/embedded/layout.ts';
 import type { ServerStatus } from '../runtimes/embedded/supervisor.ts';
 import type { RuntimeKind } from '../runtimes/resolve.ts';
+import type { ExtraPorts } from './ports.ts';
 
 export type AgentPhase = 'starting' | 'ready' | 'failed' | 'stopping' | 'stopped';
 
@@ -19,6 +20,11 @@ export interface AgentState {
   readonly settingsDigest: string;
   readonly ports: EmbeddedPorts | undefined;
   readonly servers: readonly ServerStatus[];
+  /** Prometheus, Alertmanager and exporters; their failure is none of the pipeline. */
+  readonly observers: readonly ServerStatus[];
+  readonly extraPorts: ExtraPorts | undefined;
+  /** Where the agent serves its metrics; absent until it does. */
+  readonly metricsUrl: string | undefined;
   /** What the control loops say: the last trouble of each, absent when it goes well. */
   readonly loops: Readonly<Record<string, string>>;
   readonly problem: RenderedProblem | undefined;

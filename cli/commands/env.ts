@@ -1,5 +1,6 @@
 import type { CommandSpec } from '../kernel/program.ts';
 import { attach, type Stack } from '../pipeline/stack.ts';
+import { AGENT_USER } from '../runtimes/embedded/servers/server.ts';
 import type { Endpoints } from '../runtimes/endpoints.ts';
 
 export const env: CommandSpec = {
@@ -44,6 +45,24 @@ function environmentOf(stack: Stack): Record<string, string> {
     CLICKHOUSE_PASSWORD: clickhouse.password,
     CLICKHOUSE_DATABASE:
       stack.config.clickhouse.database ?? (postgres.managed ? 'inventory' : 'default'),
+    ...observerUrls(stack),
+  };
+}
+
+/** Where figures are, for `curl` and for a Prometheus or Grafana of one's own. */
+function observerUrls({ agent, secrets }: Stack): Record<string, string> {
+  const url = (text: string) => {
+    const at = new URL(text);
+    at.username = AGENT_USER;
+    at.password = secrets.agent;
+    return at.href.replace(/\/$/, '');
+  };
+  const prometheus = agent?.observers?.some((o) => o.name === 'prometheus' && o.state === 'ready');
+  return {
+    ...(agent?.metricsUrl ? { CDC_METRICS_URL: url(`${agent.metricsUrl}/metrics`) } : {}),
+    ...(prometheus && agent?.extraPorts
+      ? { PROMETHEUS_URL: url(`http://127.0.0.1:${agent.extraPorts.prometheus}`) }
+      : {}),
   };
 }
 

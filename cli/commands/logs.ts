@@ -81,7 +81,7 @@ function componentNamed(name: string): LogComponent {
 }
 
 function lineText(printer: Printer, line: LogLine, width: number): string {
-  const text = line.component === 'agent' ? agentText(line.text) : line.text;
+  const text = ['agent', 'alerts'].includes(line.component) ? agentText(line.text) : line.text;
   return width === 0
     ? text
     : `${printer.paint.cyan(line.component.padEnd(width))} ${printer.paint.dim('│')} ${text}`;

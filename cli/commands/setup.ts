@@ -1,5 +1,6 @@
 import type { CommandSpec, Session } from '../kernel/program.ts';
 import { ensureJars, findJars, type Jars } from '../runtimes/embedded/jars.ts';
+import { installObservers } from '../runtimes/embedded/observers/programs.ts';
 import { findJava, installMissingTools } from '../runtimes/embedded/toolchain.ts';
 
 /** Hidden: what `npm start` and `npm test` run first. */
@@ -8,8 +9,12 @@ export const setup: CommandSpec = {
   summary: 'fetch what the embedded runtime needs: Java, and the Kafka and Debezium jars',
   examples: ['cdc setup'],
   hidden: true,
-  async run(session) {
+  options: [
+    { flags: '--observers', description: 'also Prometheus, Alertmanager and exporters, for tests' },
+  ],
+  async run(session, _args, options) {
     const { context, printer } = session;
+    if (options.observers === true) installObservers(context.env, (line) => printer.note(line));
     const before = toolsThatAreThere(context.env);
     const { java, jars } = before ?? (await fetchTools(session));
     const result = { java, jars, result: before ? 'unchanged' : 'installed' };

@@ -1,5 +1,5 @@
 import { loadConfig } from '../config/load.ts';
-import { EXIT } from '../core/problems.ts';
+import { EXIT, plural } from '../core/problems.ts';
 import { type Printer, visible } from '../kernel/printer.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { formatBytes, formatCount, formatMs, formatPercent, formatSeconds } from '../lib/format.ts';
@@ -52,9 +52,14 @@ function statusText(printer: Printer, seen: StackStatus): string {
     printer.table(head, rows),
     '',
     ...details.map((part) => `${printer.paint.yellow('!')} ${part.name}: ${part.detail}`),
+    ...(seen.dead_letters ? [letterLine(printer, seen.dead_letters)] : []),
     ...(seen.last_verified ? [verifiedLine(printer, seen.last_verified)] : []),
     verdict(printer, seen),
   ].join('\n');
+}
+
+function letterLine({ paint }: Printer, letters: number): string {
+  return `${paint.yellow('!')} ${plural(letters, 'dead letter')}: ${paint.cyan('cdc dlq list')}`;
 }
 
 /** `last verified 3 min ago: equal (10,000 rows in 7 tables)`, and what of it was not compared. */

@@ -126,6 +126,39 @@ const agent = z.strictObject({
     .describe(
       'What the agent does when tables of the source change their columns, types or keys, join or leave: cdc apply by itself, or only say so in cdc status.',
     ),
+  listen: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe(
+      'Address on which the agent serves /metrics and /health, to user cdc with a password.',
+    ),
+  password_file: z
+    .string()
+    .optional()
+    .describe(
+      'File that holds that password, or CDC_AGENT_PASSWORD. Default: generated into .cdc/secrets.json.',
+    ),
+});
+
+const alerts = z.strictObject({
+  webhook_file: z
+    .string()
+    .optional()
+    .describe('File that holds the address which Alertmanager posts alerts to.'),
+  slack_webhook_file: z
+    .string()
+    .optional()
+    .describe('File that holds the address of a Slack webhook (or of a chat that takes the same).'),
+  mail_to: z.string().optional().describe('Where alerts are mailed to.'),
+  mail_from: z.string().optional().describe('Sender of those mails. Default: mail_to.'),
+  mail_server: z
+    .string()
+    .regex(/^[^:]+:\d+$/, 'must be host:port')
+    .optional()
+    .describe('SMTP server, as host:port. Default: localhost:25.'),
+  mail_username: z.string().optional().describe('User at that server.'),
+  mail_password_file: z.string().optional().describe('File that holds that password.'),
 });
 
 const portNames = z.strictObject({
@@ -134,6 +167,11 @@ const portNames = z.strictObject({
   connect: port.default(8083),
   clickhouse: port.default(8123),
   clickhouse_native: port.default(9000),
+  agent: port.default(9464),
+  prometheus: port.default(9090),
+  alertmanager: port.default(9093),
+  node_exporter: port.default(9100),
+  postgres_exporter: port.default(9187),
 });
 
 export const configSchema = z.strictObject({
@@ -166,10 +204,19 @@ export const configSchema = z.strictObject({
       'What to do otherwise for single tables: { "shop.users": { columns: { password: exclude, email: mask, born: text } } }. exclude: the column never leaves PostgreSQL. mask: only the SHA-256 of its text does. text: as PostgreSQL prints it, whatever its type. { where: "status <> \'draft\'" } copies only rows that meet a condition (PostgreSQL 15). { history: true } keeps every change and every version of a row (docs/history.md). Names of tables may have the wildcards * and ?; the last entry that fits counts.',
     ),
   agent: agent.prefault({}).describe('The process that cdc up leaves running.'),
+  observability: z
+    .enum(['auto', 'on', 'off'])
+    .default('auto')
+    .describe(
+      'Whether Prometheus, Alertmanager and exporters run beside the servers that cdc runs (docs/observability.md). on: yes, and cdc status says what is not installed. auto: those that are installed, where Prometheus is. off: no. The agent serves its metrics in any case.',
+    ),
+  alerts: alerts.prefault({}).describe('Where alerts go, beside the log (cdc logs alerts).'),
   ports: z
     .union([z.literal('auto'), portNames])
     .prefault({})
-    .describe('Ports of the servers that cdc runs, all on 127.0.0.1; auto takes free ones.'),
+    .describe(
+      'Ports of the servers that cdc runs, all on 127.0.0.1; auto takes free ones. The agent, Prometheus, Alertmanager and the exporters take a free one, too, when theirs is taken; cdc status shows it.',
+    ),
 });
 
 export type Config = z.infer<typeof configSchema>;

@@ -127,6 +127,9 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     // The default leaves truncates out.
     'skipped.operations': 'none',
     'provide.transaction.metadata': 'false',
+    // Of pg_logical_emit_message(): they are no rows, and the topic for them, which nobody makes, would
+    // hold the task up for good.
+    'message.prefix.exclude.list': '.*',
     // The agent's own heartbeat row moves the slot on when captured tables are idle.
     'heartbeat.interval.ms': '0',
     'slot.drop.on.stop': 'false',

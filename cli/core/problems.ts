@@ -87,6 +87,12 @@ export const PROBLEMS = {
     'The command mvn is not on the PATH.',
     '{install}',
   ),
+  OBSERVERS_MISSING: entry(
+    EXIT.configuration,
+    'The tests need Prometheus, Alertmanager and its exporters.',
+    'Not on the PATH: {detail}.',
+    '{install}',
+  ),
   JARS_UNAVAILABLE: entry(
     EXIT.unreachable,
     'The Kafka and Debezium jars could not be fetched.',

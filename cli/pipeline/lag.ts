@@ -6,6 +6,7 @@ import { observeSlot, walPosition } from '../components/postgres/observe.ts';
 import { type HeartbeatTimes, type Percentiles, stageLag } from '../core/lag.ts';
 import { CH_CDC } from '../core/names.ts';
 import { chIdent } from '../lib/sql.ts';
+import type { PostgresEndpoint } from '../runtimes/endpoints.ts';
 import { desiredOf } from './desired.ts';
 import { inspectSource } from './plan.ts';
 import type { Stack } from './stack.ts';
@@ -52,7 +53,7 @@ export async function readLag(stack: Stack, windowSeconds = WINDOW_SECONDS): Pro
       }),
       waitingMessages(stack),
       recentBeats(clickhouse, windowSeconds),
-      clocks(stack, clickhouse),
+      clocks(stack.endpoints.postgres, clickhouse),
     ]);
     const stages = stageLag(beats, ahead.targetAheadMs);
     const newest = beats.at(-1);
@@ -111,11 +112,11 @@ async function waitingMessages(stack: Stack): Promise<number> {
 }
 
 /** PostgreSQL's clock, and how far ClickHouse's is ahead of it; less than the round trips count as none. */
-async function clocks(
-  stack: Stack,
+export async function clocks(
+  postgres: PostgresEndpoint,
   clickhouse: ClickHouse,
 ): Promise<{ sourceNowUs: number; targetAheadMs: number }> {
-  return withPostgres(stack.endpoints.postgres, async (client) => {
+  return withPostgres(postgres, async (client) => {
     const startedAtMs = performance.now();
     const source = await client.query<{ now: string }>(
       'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now',

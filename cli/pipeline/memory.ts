@@ -8,7 +8,7 @@ export function memoryByProcess(stack: Pick<Stack, 'agent'>): Record<string, num
   // The agent's own figure includes its children, which are the servers.
   const whole = residentBytes(stack.agent.pid);
   let servers = 0;
-  for (const server of stack.agent.servers) {
+  for (const server of [...stack.agent.servers, ...(stack.agent.observers ?? [])]) {
     const bytes = server.pid === undefined ? undefined : residentBytes(server.pid);
     if (bytes === undefined) continue;
     found[server.name] = bytes;

@@ -10,6 +10,7 @@ const PASSWORD_VARIABLES = [
   'CDC_KAFKA_PASSWORD',
   'CDC_CONNECT_PASSWORD',
   'CDC_CLICKHOUSE_PASSWORD',
+  'CDC_AGENT_PASSWORD',
   'PGPASSWORD',
 ];
 
@@ -21,7 +22,7 @@ const PASSWORD_VARIABLES = [
 export function secretHider(loaded: LoadedConfig, env: Env): (text: string) => string {
   const { config, directory } = loaded;
   const { kafkaClusterId: _notSecret, ...generated } = readSecrets(layoutOf(directory)) ?? {};
-  const files = [config.source, config.kafka, config.connect, config.clickhouse].map(
+  const files = [config.source, config.kafka, config.connect, config.clickhouse, config.agent].map(
     (part) => part.password_file,
   );
   const fromUrls = [config.source.url, config.connect.url, config.clickhouse.url].map(loginOf);

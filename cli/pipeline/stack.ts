@@ -13,7 +13,7 @@ import {
   type Secrets,
 } from '../runtimes/embedded/layout.ts';
 import type { Endpoints } from '../runtimes/endpoints.ts';
-import { chooseRuntime, resolveEndpoints } from '../runtimes/resolve.ts';
+import { chooseRuntime, resolveEndpoints, withAgentPassword } from '../runtimes/resolve.ts';
 
 /** Names of the pipeline's parts in the servers. */
 export interface PipelineNames {
@@ -62,7 +62,11 @@ export function stackOf(loaded: LoadedConfig, context: Pick<Context, 'env'>): St
     throw new Problem('STACK_NOT_RUNNING', { directory: loaded.directory });
   }
   createLayout(layout);
-  const secrets = ensureSecrets(layout);
+  const secrets = withAgentPassword(ensureSecrets(layout), {
+    config: loaded.config,
+    directory: loaded.directory,
+    env: context.env,
+  });
   // Started with flags, the agent knows better than the file which profile runs.
   const profile = (agent?.profile ?? loaded.config.profile) as Config['profile'];
   return {

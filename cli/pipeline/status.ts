@@ -1,5 +1,6 @@
 import { type AgentState, liveState, readState } from '../agent/state.ts';
 import { type ClickHouse, withClickHouse } from '../components/clickhouse/client.ts';
+import { unresolvedLetters } from '../components/clickhouse/figures.ts';
 import {
   observeRefreshes,
   type Refresh,
@@ -18,6 +19,7 @@ import { within } from '../lib/wait.ts';
 import { diskFindings } from '../runtimes/embedded/check.ts';
 import { kafkaVersion } from '../runtimes/embedded/jars.ts';
 import { type Layout, layoutOf, readSecrets } from '../runtimes/embedded/layout.ts';
+import type { ObserverName } from '../runtimes/embedded/servers/server.ts';
 import { type Endpoints, SERVER_NAMES, type ServerName } from '../runtimes/endpoints.ts';
 import { chooseRuntime, knownEndpoints } from '../runtimes/resolve.ts';
 import { endpointSummary } from './describe.ts';
@@ -49,6 +51,8 @@ export interface StackStatus {
   readonly heartbeat_age_ms: number | undefined;
   /** How `cdc verify` ended last; absent when it never did. */
   readonly last_verified: LastVerified | undefined;
+  /** Changes that could not be stored and wait; absent when ClickHouse gave no answer. */
+  readonly dead_letters: number | undefined;
   readonly components: readonly ComponentStatus[];
 }
 
@@ -128,7 +132,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
   const { postgres, kafka, connect: connectAt, clickhouse } = endpoints;
   const connect = connectAt && new Connect(connectAt);
   const memory = memoryByProcess(watched);
-  const [versions, connector, plugin, heartbeat, refreshes, verified] = await Promise.all([
+  const [versions, connector, plugin, heartbeat, refreshes, verified, letters] = await Promise.all([
     Promise.all([
       look(postgres && (() => withPostgres(postgres, postgresVersion))),
       look(
@@ -144,6 +148,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     look(postgres && clickhouse && (() => heartbeatAgeMs({ postgres, clickhouse }))),
     look(clickhouse && (() => withClickHouse(clickhouse, observeRefreshes))),
     look(clickhouse && (() => withClickHouse(clickhouse, lastVerified))),
+    look(clickhouse && (() => withClickHouse(clickhouse, unresolvedLetters))),
   ]);
   const summary = endpointSummary(endpoints);
   const troubles = new Map<ServerName, Trouble>();
@@ -180,7 +185,8 @@ export async function observeStack(watched: Watched): Promise<Observation> {
       profile: watched.agent?.profile ?? watched.config.profile,
       heartbeat_age_ms: age,
       last_verified: verified && 'value' in verified ? verified.value : undefined,
-      components: parts,
+      dead_letters: letters && 'value' in letters ? letters.value : undefined,
+      components: [...parts, ...observerParts(watched.agent, memory)],
     },
     troubles,
     connector: registered,
@@ -228,12 +234,28 @@ function agentPart(
       name: 'agent',
       state: agent.phase,
       version: undefined,
-      endpoint: undefined,
+      endpoint: agent.metricsUrl,
       memory_bytes: memory,
       restarts: undefined,
       detail: agent.problem?.message ?? (troubles.join('; ') || undefined),
     },
   ];
+}
+
+/** What looks at the pipeline and is no part of it: whether it runs says nothing about health. */
+function observerParts(
+  agent: AgentState | undefined,
+  memory: Readonly<Record<string, number>>,
+): ComponentStatus[] {
+  return (agent?.observers ?? []).map(({ name, state, restarts, detail }) => ({
+    name,
+    state,
+    version: undefined,
+    endpoint: `http://127.0.0.1:${agent?.extraPorts?.[name as ObserverName]}`,
+    memory_bytes: memory[name],
+    restarts,
+    detail,
+  }));
 }
 
 /** The views that cdc keeps, where there are any. */

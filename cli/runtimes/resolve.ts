@@ -85,6 +85,15 @@ export function resolveEndpoints(input: ResolveInput): Endpoints {
   };
 }
 
+/** The generated secrets, but for the agent's password where the configuration names one. */
+export function withAgentPassword(
+  secrets: Secrets,
+  input: Pick<ResolveInput, 'config' | 'directory' | 'env'>,
+): Secrets {
+  const given = secret(input, 'CDC_AGENT_PASSWORD', input.config.agent.password_file);
+  return given ? { ...secrets, agent: given } : secrets;
+}
+
 /** Those of the servers that can be known now: all of a running stack, else those with an address. */
 export function knownEndpoints(input: ResolveInput): Partial<Endpoints> {
   const running = input.ports !== undefined && input.secrets !== undefined;
@@ -105,7 +114,7 @@ function embedded(input: ResolveInput): { ports: EmbeddedPorts; secrets: Secrets
 }
 
 function secret(
-  input: ResolveInput,
+  input: Pick<ResolveInput, 'directory' | 'env'>,
   variable: string,
   file: string | undefined,
 ): string | undefined {

@@ -38,6 +38,7 @@ describe('connectorConfig', () => {
     expect(configFor([orders])).toMatchObject({
       'plugin.name': 'pgoutput',
       'publication.autocreate.mode': 'disabled',
+      'message.prefix.exclude.list': '.*',
       'publish.via.partition.root': 'true',
       'include.unknown.datatypes': 'true',
       'tombstones.on.delete': 'false',

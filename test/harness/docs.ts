@@ -7,6 +7,7 @@ import { PROBLEMS } from '../../cli/core/problems.ts';
 import { CARRIED_TYPES, mappingOf, TYPES_NOT_CARRIED } from '../../cli/core/types/mapping.ts';
 import type { CommandSpec } from '../../cli/kernel/program.ts';
 import { packageRoot } from '../../cli/lib/packageRoot.ts';
+import { alerts, metrics } from './metric-docs.ts';
 import { column } from './pipeline.ts';
 
 /** Documentation that is derived from the code; `npm run docs` writes it, a test holds it fresh. */
@@ -16,6 +17,8 @@ export function generatedDocs(): Record<string, string> {
     'docs/errors.md': errors(),
     'docs/commands.md': commands(),
     'docs/types.md': types(),
+    'docs/metrics.md': metrics(),
+    'docs/alerts.md': alerts(),
   };
 }
 
@@ -31,7 +34,7 @@ function configuration(): string {
 Generated from \`cli/config/schema.ts\`. Everything has a default; without a file \`cdc up\` runs the
 inventory example. A flag wins over the environment, the environment over the file. Lists in the
 environment are separated by commas. Passwords come from the environment (\`CDC_SOURCE_PASSWORD\`,
-\`CDC_KAFKA_PASSWORD\`, \`CDC_CONNECT_PASSWORD\`, \`CDC_CLICKHOUSE_PASSWORD\`) or from the files named
+\`CDC_KAFKA_PASSWORD\`, \`CDC_CONNECT_PASSWORD\`, \`CDC_CLICKHOUSE_PASSWORD\`, \`CDC_AGENT_PASSWORD\`) or from the files named
 here; those of servers that cdc runs are generated into \`.cdc/secrets.json\`.
 
 | key | type | default | environment | meaning |

@@ -42,6 +42,7 @@ export function desiredFor(
       kafka: '',
       connect: '',
       clickhouse: '',
+      agent: '',
       kafkaClusterId: '',
       toastPlaceholder: '__cdc_unavailable',
     },

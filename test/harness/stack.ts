@@ -44,7 +44,9 @@ export async function setup(project: TestProject): Promise<(() => Promise<void>)
   });
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'cdc-stack-')));
   // Tests that say `cdc apply` mean to be the ones who do it.
-  writeFileSync(join(directory, 'cdc.yaml'), 'ports: auto\nagent: { schema_changes: report }\n');
+  // What looks at a pipeline has a stack of its own (test/observability.stack.test.ts).
+  const settings = ['ports: auto', 'agent: { schema_changes: report }', 'observability: off'];
+  writeFileSync(join(directory, 'cdc.yaml'), `${settings.join('\n')}\n`);
   const tearDown = async () => {
     await cdc(directory, 'down', '--delete-data');
     const left = findMarked(`CDC_STACK=${join(directory, '.cdc')}`);

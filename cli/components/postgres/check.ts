@@ -1,3 +1,4 @@
+import { ALERTS } from '../../core/alerts.ts';
 import { planColumn } from '../../core/columns.ts';
 import { OWN_COLUMNS } from '../../core/ddl.ts';
 import type { Finding } from '../../core/findings.ts';
@@ -21,7 +22,7 @@ export interface CheckInput {
 const OLDEST_VERSION = 140_000;
 
 /** A slot that keeps this much WAL is reported before the server's own limit invalidates it. */
-export const SLOT_WARNING_BYTES = 4 * 1024 ** 3;
+export const SLOT_WARNING_BYTES = ALERTS.CdcSlotGrowing.threshold;
 
 /** Everything in the server and of the role that keeps the pipeline from being exact. */
 export function checkSource(input: CheckInput): Finding[] {

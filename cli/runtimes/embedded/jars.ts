@@ -25,6 +25,8 @@ export interface Jars {
   readonly kafka: string;
   /** `plugin.path`: its sub-folder is the Debezium plug-in. */
   readonly plugins: string;
+  /** The Java agent that shows a JVM's figures to Prometheus. */
+  readonly jmxAgent: string;
 }
 
 function pomFile(): string {
@@ -49,7 +51,15 @@ export function jarsFolder(env: Env): string {
 }
 
 function jarsAt(folder: string): Jars {
-  return { kafka: join(folder, 'kafka'), plugins: join(folder, 'plugins') };
+  return {
+    kafka: join(folder, 'kafka'),
+    plugins: join(folder, 'plugins'),
+    jmxAgent: join(folder, 'jmx', `jmx_prometheus_javaagent-${jmxVersion()}.jar`),
+  };
+}
+
+function jmxVersion(): string {
+  return /<jmx\.version>([^<]+)</.exec(readFileSync(pomFile(), 'utf8'))?.[1] ?? '';
 }
 
 /** The jars if they are there; needs no network and no Maven. */
@@ -90,6 +100,7 @@ export async function ensureJars(
     const parts = [
       { profile: 'kafka', target: join(work, 'kafka') },
       { profile: 'debezium', target: join(work, 'plugins', 'debezium') },
+      { profile: 'jmx', target: join(work, 'jmx') },
     ];
     for (const part of parts) {
       await runMaven(maven, part.profile, part.target, env, signal, onProgress);

@@ -54,6 +54,8 @@ export interface Secrets {
   readonly kafka: string;
   readonly connect: string;
   readonly clickhouse: string;
+  /** Of user cdc at the agent, Prometheus, Alertmanager, the exporters and the JVMs' metrics. */
+  readonly agent: string;
   /** Names Kafka's storage; not secret, but must not change either. */
   readonly kafkaClusterId: string;
   /**
@@ -72,6 +74,7 @@ export function ensureSecrets(layout: Layout): Secrets {
     kafka: existing.kafka ?? word(),
     connect: existing.connect ?? word(),
     clickhouse: existing.clickhouse ?? word(),
+    agent: existing.agent ?? word(),
     kafkaClusterId: existing.kafkaClusterId ?? randomBytes(16).toString('base64url'),
     toastPlaceholder:
       existing.toastPlaceholder ?? `__cdc_unavailable_${randomBytes(12).toString('hex')}`,
@@ -86,5 +89,7 @@ export function readSecrets(layout: Layout): Secrets | undefined {
   return readJson<Secrets>(layout.secretsFile);
 }
 
-/** Ports in use by the embedded servers; the controller's has no name in cdc.yaml. */
-export type EmbeddedPorts = Record<PortName | 'kafka_controller', number>;
+/** Ports that only servers of a stack use among themselves; they have no name in cdc.yaml. */
+export const INTERNAL_PORTS = ['kafka_controller', 'kafka_jmx', 'connect_jmx'] as const;
+/** Ports in use by the embedded servers. */
+export type EmbeddedPorts = Record<PortName | (typeof INTERNAL_PORTS)[number], number>;

@@ -1,9 +1,18 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { pause } from '../../lib/wait.ts';
 import type { Layout } from './layout.ts';
+import { OBSERVER_NAMES } from './servers/server.ts';
 
 /** What writes a log, as `cdc logs` calls it. */
-export const LOG_COMPONENTS = ['agent', 'postgres', 'kafka', 'connect', 'clickhouse'] as const;
+export const LOG_COMPONENTS = [
+  'agent',
+  'postgres',
+  'kafka',
+  'connect',
+  'clickhouse',
+  'alerts',
+  ...OBSERVER_NAMES,
+] as const;
 export type LogComponent = (typeof LOG_COMPONENTS)[number];
 
 export interface LogFile {

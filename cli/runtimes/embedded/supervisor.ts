@@ -3,14 +3,13 @@ import { closeSync, fstatSync, openSync, readFileSync, renameSync, statSync } fr
 import { Problem } from '../../core/problems.ts';
 import { fileProblem } from '../../lib/files.ts';
 import { pause, StopWaiting, WaitTimeout, waitFor } from '../../lib/wait.ts';
-import type { ServerName } from '../endpoints.ts';
-import type { EmbeddedServer, ServerSetting } from './servers/server.ts';
+import type { EmbeddedServer, ProcessName, ServerSetting } from './servers/server.ts';
 
 export type ServerState = 'waiting' | 'starting' | 'ready' | 'restarting' | 'failed' | 'stopped';
 
 /** What is known of one supervised server. */
 export interface ServerStatus {
-  readonly name: ServerName;
+  readonly name: ProcessName;
   readonly state: ServerState;
   readonly pid: number | undefined;
   readonly restarts: number;
@@ -37,7 +36,7 @@ const LOG_LIMIT_BYTES = 20 * 1024 * 1024;
 
 /** Boots the servers, each as soon as those it needs answer, and restarts what dies. */
 export class Supervisor {
-  private readonly slots: Map<ServerName, Slot>;
+  private readonly slots: Map<ProcessName, Slot>;
   private readonly setting: ServerSetting;
   private readonly marker: string;
   private readonly onChange: () => void;
@@ -90,7 +89,8 @@ export class Supervisor {
       this.loops.push(
         this.supervise(slot, onFirst).catch((error) => {
           slot.state = 'failed';
-          slot.detail = error instanceof Error ? error.message : String(error);
+          slot.detail =
+            error instanceof Problem ? `${error.message} ${error.causeText}` : String(error);
           this.onChange();
           onFail(error);
         }),
@@ -103,14 +103,15 @@ export class Supervisor {
   /** Ends all servers, those that others need last. */
   async stop(): Promise<void> {
     this.stopping.abort();
-    const order: ServerName[][] = [['connect'], ['clickhouse'], ['kafka', 'postgres']];
-    for (const names of order) {
+    const last: ProcessName[][] = [['connect'], ['clickhouse'], ['kafka', 'postgres']];
+    const others = [...this.slots.keys()].filter((name) => !last.flat().includes(name));
+    for (const names of [others, ...last]) {
       await Promise.all(names.map((name) => this.stopOne(name)));
     }
     await Promise.all(this.loops);
   }
 
-  private async stopOne(name: ServerName): Promise<void> {
+  private async stopOne(name: ProcessName): Promise<void> {
     const slot = this.slots.get(name);
     const child = slot?.child;
     if (!slot || !child) return;
@@ -229,7 +230,7 @@ export class Supervisor {
     return { exited };
   }
 
-  private startProblem(server: ServerName, what: string, from: number): Problem {
+  private startProblem(server: ProcessName, what: string, from: number): Problem {
     const { root, log } = this.setting.layout;
     const said = complaints(logSince(log(server), from));
     const full = said.find((line) => NO_SPACE.test(line));

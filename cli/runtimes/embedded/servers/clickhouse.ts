@@ -34,6 +34,7 @@ ${saslXml(setting)}<session_timeout_ms>6000</session_timeout_ms>
     <heartbeat_interval_ms>1000</heartbeat_interval_ms>
     <topic_metadata_refresh_interval_ms>5000</topic_metadata_refresh_interval_ms>
     <reconnect_backoff_max_ms>1000</reconnect_backoff_max_ms>
+    <statistics_interval_ms>10000</statistics_interval_ms>
   </kafka>
 </clickhouse>
 `;

@@ -55,7 +55,7 @@ function workerProperties(setting: ServerSetting): Record<string, string | numbe
 export const connectServer: EmbeddedServer = {
   name: 'connect',
   needs: ['kafka'],
-  ports: ['connect'],
+  ports: ['connect', 'connect_jmx'],
   stopSignal: 'SIGTERM',
   async prepare(setting) {
     const { layout, secrets } = setting;
@@ -71,6 +71,7 @@ export const connectServer: EmbeddedServer = {
     );
     return jvmLaunch(setting, {
       name: 'connect',
+      jmx: { rules: 'connect', port: setting.ports.connect_jmx },
       heapMb: 512,
       mainClass: 'org.apache.kafka.connect.cli.ConnectDistributed',
       args: [file],

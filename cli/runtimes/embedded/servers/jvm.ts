@@ -1,12 +1,17 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { stringify } from 'yaml';
 import { writeFileAtomic } from '../../../lib/files.ts';
-import type { Launch, ServerSetting } from './server.ts';
+import { packageRoot } from '../../../lib/packageRoot.ts';
+import { AGENT_USER, type Launch, type ServerSetting } from './server.ts';
 
 /** Kafka's user: brokers and clients log in with it (SASL/PLAIN on loopback). */
 export const KAFKA_USER = 'cdc';
 
 interface JvmOptions {
   readonly name: string;
+  /** Where the JVM shows its figures, when it is observed; rules are in `connectors/jmx/`. */
+  readonly jmx?: { readonly rules: 'kafka' | 'connect'; readonly port: number };
   readonly heapMb: number;
   readonly mainClass: string;
   readonly args: readonly string[];
@@ -30,6 +35,7 @@ export function jvmLaunch(setting: ServerSetting, options: JvmOptions): Launch {
       '-Xshare:auto',
       ...(options.name === 'kafka' ? ['-XX:TieredStopAtLevel=1'] : []),
       '-Djava.awt.headless=true',
+      ...(setting.observed && options.jmx ? [jmxAgent(setting, options.jmx)] : []),
       ...properties.map(([key, value]) => `-D${key}=${value}`),
       '-cp',
       join(setting.jars.kafka, '*'),
@@ -37,6 +43,19 @@ export function jvmLaunch(setting: ServerSetting, options: JvmOptions): Launch {
       ...options.args,
     ],
   };
+}
+
+/** The rules that both runtimes share, with our password in front. */
+function jmxAgent(
+  { layout, secrets, jars }: ServerSetting,
+  { rules, port }: NonNullable<JvmOptions['jmx']>,
+): string {
+  const file = layout.etc(`jmx-${rules}.yml`);
+  const shared = readFileSync(join(packageRoot(), 'connectors', 'jmx', `${rules}.yml`), 'utf8');
+  const login = { username: AGENT_USER, password: secrets.agent };
+  const own = stringify({ httpServer: { authentication: { basic: login } } });
+  writeFileAtomic(file, `${own}${shared}`, 0o600);
+  return `-javaagent:${jars.jmxAgent}=127.0.0.1:${port}:${file}`;
 }
 
 /** The text of a .properties file. */

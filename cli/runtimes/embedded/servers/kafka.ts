@@ -46,7 +46,7 @@ function serverProperties(setting: ServerSetting): Record<string, string | numbe
 export const kafkaServer: EmbeddedServer = {
   name: 'kafka',
   needs: [],
-  ports: ['kafka', 'kafka_controller'],
+  ports: ['kafka', 'kafka_controller', 'kafka_jmx'],
   stopSignal: 'SIGTERM',
   async prepare(setting, signal) {
     const file = setting.layout.etc('kafka.properties');
@@ -62,6 +62,7 @@ export const kafkaServer: EmbeddedServer = {
     }
     return jvmLaunch(setting, {
       name: 'kafka',
+      jmx: { rules: 'kafka', port: setting.ports.kafka_jmx },
       heapMb: 256,
       mainClass: 'kafka.Kafka',
       args: [file],

@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process';
 import { Problem } from '../../../core/problems.ts';
-import type { ServerName } from '../../endpoints.ts';
-import type { Launch, ServerSetting } from './server.ts';
+import type { Launch, ProcessName, ServerSetting } from './server.ts';
 
 /** Runs a preparing command (initdb, storage format) to its end; its output is the error's detail. */
 export async function runToEnd(
-  server: ServerName,
+  server: ProcessName,
   launch: Launch,
   setting: ServerSetting,
   signal: AbortSignal,

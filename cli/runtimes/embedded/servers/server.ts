@@ -11,6 +11,8 @@ export interface ServerSetting {
   readonly kafka: KafkaEndpoint;
   readonly jars: Jars;
   readonly java: string;
+  /** Whether the JVMs show their figures to Prometheus. */
+  readonly observed: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** JVM heap and poll intervals follow the profile. */
   readonly profile: 'low-latency' | 'balanced' | 'throughput';
@@ -25,11 +27,24 @@ export interface Launch {
   readonly gid?: number;
 }
 
+/** Who may read figures: of the agent, of Prometheus, of everything beside the pipeline. */
+export const AGENT_USER = 'cdc';
+
+/** What tells about the pipeline and is no part of it. */
+export const OBSERVER_NAMES = [
+  'prometheus',
+  'alertmanager',
+  'node_exporter',
+  'postgres_exporter',
+] as const;
+export type ObserverName = (typeof OBSERVER_NAMES)[number];
+export type ProcessName = ServerName | ObserverName;
+
 /** One kind of embedded server. Adding one means a file here and a line in the registry. */
 export interface EmbeddedServer {
-  readonly name: ServerName;
+  readonly name: ProcessName;
   /** Servers that must answer before this one starts. */
-  readonly needs: readonly ServerName[];
+  readonly needs: readonly ProcessName[];
   /** Ports it listens on, by their names in cdc.yaml. */
   readonly ports: readonly (keyof EmbeddedPorts)[];
   /** Asks it to end in order. */

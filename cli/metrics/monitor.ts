@@ -1,0 +1,106 @@
+import type { Logger } from 'pino';
+import { READINGS, type ReadingName, type Sample, sample } from '../core/metrics.ts';
+import { Problem } from '../core/problems.ts';
+import { pause, within } from '../lib/wait.ts';
+import { HEARTBEAT_LIMIT_MS } from '../pipeline/status.ts';
+import { Latencies, page } from './page.ts';
+import { type Pipeline, Readings } from './readings.ts';
+
+const READ_MS = 4500;
+const SERVERS = ['postgres', 'kafka', 'connect', 'clickhouse'] as const;
+
+interface Reading {
+  readonly samples: readonly Sample[];
+  readonly atMs: number;
+}
+
+/**
+ * Reads on its own, at a pace of its own, and keeps what it read last: a page costs the servers
+ * nothing, however many ask. What could not be read the last time is not on the page.
+ */
+export class Monitor {
+  private readonly readings: Readings;
+  private readonly own: () => Sample[];
+  private readonly log: Logger;
+  private readonly latencies = new Latencies();
+  private readonly last = new Map<ReadingName, Reading>();
+  private readonly up = new Map<string, boolean>();
+  private readonly troubles = new Map<ReadingName, string>();
+
+  /** @param own figures of the agent itself, which are read from no server. */
+  constructor(pipeline: Pipeline, own: () => Sample[], log: Logger) {
+    this.readings = new Readings(pipeline);
+    this.own = own;
+    this.log = log;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const loops = Object.entries(this.readings.all).map(([name, read]) =>
+      this.loop(name as ReadingName, read, signal),
+    );
+    await Promise.all(loops);
+    await this.readings.close();
+  }
+
+  private async loop(
+    name: ReadingName,
+    read: () => Promise<Sample[]>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    while (!signal.aborted) {
+      const startedAtMs = performance.now();
+      await this.look(name, read);
+      const restMs = READINGS[name].everyMs - (performance.now() - startedAtMs);
+      await pause(Math.max(200, restMs), signal).catch(() => {});
+    }
+  }
+
+  private async look(name: ReadingName, read: () => Promise<Sample[]>): Promise<void> {
+    try {
+      const samples = await within(READ_MS, read);
+      for (const one of samples) this.latencies.observe(one);
+      this.last.set(name, { samples, atMs: performance.now() });
+      this.up.set(name, true);
+      this.troubles.delete(name);
+    } catch (error) {
+      this.last.delete(name);
+      // A server that refuses a question has answered.
+      this.up.set(name, error instanceof Problem && error.code.endsWith('_REFUSED'));
+      const message = (error as Error).message;
+      if (this.troubles.get(name) !== message) {
+        this.log.warn({ reading: name, error: message }, 'figures could not be read');
+      }
+      this.troubles.set(name, message);
+    }
+  }
+
+  /** Age of the newest heartbeat that crossed, at the last look; absent when that failed. */
+  private heartbeatMs(): number | undefined {
+    const reading = this.last.get('heartbeats');
+    const age = reading?.samples.find(({ metric }) => metric === 'cdc_heartbeat_age_seconds');
+    return reading && age ? age.value * 1000 + performance.now() - reading.atMs : undefined;
+  }
+
+  health(): { healthy: boolean; heartbeat_age_ms: number | undefined; troubles: object } {
+    const age = this.heartbeatMs();
+    return {
+      healthy: age !== undefined && age < HEARTBEAT_LIMIT_MS,
+      heartbeat_age_ms: age === undefined ? undefined : Math.round(age),
+      troubles: Object.fromEntries(this.troubles),
+    };
+  }
+
+  page(): Promise<string> {
+    const nowMs = performance.now();
+    const samples = [
+      ...this.own(),
+      ...sample('cdc_healthy', this.health().healthy),
+      ...SERVERS.flatMap((component) => sample('cdc_up', this.up.get(component), { component })),
+      ...[...this.last].flatMap(([reading, { samples: read, atMs }]) => [
+        ...sample('cdc_reading_age_seconds', (nowMs - atMs) / 1000, { reading }),
+        ...read,
+      ]),
+    ];
+    return page(samples, this.last.has('heartbeats') ? this.latencies : undefined);
+  }
+}

@@ -1,0 +1,152 @@
+import { hashSync } from 'bcryptjs';
+import { stringify } from 'yaml';
+import type { Config } from '../../../config/schema.ts';
+import { AGENT_JOB, INHIBITIONS } from '../../../core/alerts.ts';
+import { AGENT_USER, type ObserverName } from '../servers/server.ts';
+
+/** Where the parts of a stack show their figures, as `host:port`. */
+export interface Targets {
+  readonly agent: string;
+  readonly clickhouse: { readonly host: string; readonly scheme: string };
+  readonly kafka: string | undefined;
+  readonly connect: string | undefined;
+  readonly observers: Readonly<Partial<Record<ObserverName, string>>>;
+}
+
+/** Files that hold passwords: nothing else of the configuration does. */
+export interface PasswordFiles {
+  readonly agent: string;
+  readonly clickhouse: string;
+}
+
+/**
+ * ClickHouse’s own endpoint for Prometheus asks for no password; its SQL interface does. The names are
+ * those of the endpoint, so that dashboards serve both.
+ */
+const CLICKHOUSE_FIGURES = `SELECT * FROM (
+SELECT concat('ClickHouseMetrics_', metric) AS name, toFloat64(value) AS value, description AS help, 'gauge' AS type FROM system.metrics
+UNION ALL
+SELECT concat('ClickHouseProfileEvents_', event) AS name, toFloat64(value) AS value, description AS help, 'counter' AS type FROM system.events
+) ORDER BY name FORMAT Prometheus`;
+
+export function prometheusConfig(
+  targets: Targets,
+  passwords: PasswordFiles,
+  clickhouseUser: string,
+  rules: string,
+): string {
+  const login = { username: AGENT_USER, password_file: passwords.agent };
+  const job = (name: string, target: string | undefined, more: object = {}) =>
+    target === undefined
+      ? []
+      : [
+          {
+            job_name: name,
+            basic_auth: login,
+            static_configs: [{ targets: [target] }],
+            ...more,
+          },
+        ];
+  const { observers } = targets;
+  const alertmanager = observers.alertmanager;
+  return stringify({
+    global: { scrape_interval: '15s', evaluation_interval: '5s' },
+    rule_files: [rules],
+    ...(alertmanager === undefined
+      ? {}
+      : {
+          alerting: {
+            alertmanagers: [{ basic_auth: login, static_configs: [{ targets: [alertmanager] }] }],
+          },
+        }),
+    scrape_configs: [
+      ...job(AGENT_JOB, targets.agent, { scrape_interval: '5s' }),
+      ...job('clickhouse', targets.clickhouse.host, {
+        scheme: targets.clickhouse.scheme,
+        basic_auth: { username: clickhouseUser, password_file: passwords.clickhouse },
+        metrics_path: '/',
+        params: { query: [CLICKHOUSE_FIGURES] },
+      }),
+      ...job('kafka', targets.kafka),
+      ...job('connect', targets.connect),
+      ...job('node', observers.node_exporter),
+      ...job('postgres', observers.postgres_exporter),
+      ...job('alertmanager', alertmanager),
+      ...job('prometheus', observers.prometheus),
+    ],
+  });
+}
+
+/** Addresses that are secrets themselves: who has a webhook's can write to it. */
+export interface AlertSecrets {
+  readonly webhook: string | undefined;
+  readonly slackFile: string | undefined;
+  readonly mailPasswordFile: string | undefined;
+}
+
+export function alertmanagerConfig(
+  agentUrl: string,
+  passwords: PasswordFiles,
+  alerts: Config['alerts'],
+  secrets: AlertSecrets,
+): string {
+  const title = '{{ .GroupLabels.alertname }} ({{ .Status }})';
+  const text = '{{ range .Alerts }}{{ .Annotations.summary }}\n{{ .Annotations.fix }}\n{{ end }}';
+  const log = {
+    url: `${agentUrl}/alerts`,
+    send_resolved: true,
+    http_config: { basic_auth: { username: AGENT_USER, password_file: passwords.agent } },
+  };
+  const webhooks = secrets.webhook === undefined ? [] : [{ url: secrets.webhook }];
+  const slack = secrets.slackFile === undefined ? [] : [{ api_url_file: secrets.slackFile }];
+  const mail =
+    alerts.mail_to === undefined
+      ? []
+      : [
+          {
+            to: alerts.mail_to,
+            from: alerts.mail_from ?? alerts.mail_to,
+            smarthost: alerts.mail_server ?? 'localhost:25',
+            ...(alerts.mail_username ? { auth_username: alerts.mail_username } : {}),
+            ...(secrets.mailPasswordFile ? { auth_password_file: secrets.mailPasswordFile } : {}),
+            headers: { Subject: title },
+            text,
+            send_resolved: true,
+          },
+        ];
+  return stringify({
+    route: {
+      receiver: 'cdc',
+      group_by: ['alertname'],
+      group_wait: '5s',
+      group_interval: '1m',
+      repeat_interval: '12h',
+    },
+    inhibit_rules: inhibitRules(),
+    receivers: [
+      {
+        name: 'cdc',
+        webhook_configs: [log, ...webhooks],
+        ...(slack.length > 0
+          ? { slack_configs: slack.map((one) => ({ ...one, title, text, send_resolved: true })) }
+          : {}),
+        ...(mail.length > 0 ? { email_configs: mail } : {}),
+      },
+    ],
+  });
+}
+
+export function inhibitRules(): object[] {
+  return INHIBITIONS.map(({ source, targets }) => ({
+    source_matchers: [`alertname = ${source}`],
+    target_matchers: [`alertname =~ "${targets.join('|')}"`],
+  }));
+}
+
+/**
+ * Who may come in, as all of Prometheus’ programs read it. The password has 144 random bits: a cost that
+ * slows down guessing would only slow down every scrape.
+ */
+export function webConfig(password: string): string {
+  return stringify({ basic_auth_users: { [AGENT_USER]: hashSync(password, 4) } });
+}
