@@ -95,7 +95,14 @@ export function watchStack(loaded: LoadedConfig, env: Env): Watched {
     layout,
     names: pipelineNames(config),
     agent,
-    endpoints: knownEndpoints({ config, directory, env, ports: agent?.ports, secrets }),
+    endpoints: knownEndpoints({
+      config,
+      directory,
+      env,
+      ports: agent?.ports,
+      view: agent?.view,
+      secrets,
+    }),
     env,
   };
 }

@@ -54,6 +54,8 @@ export interface Secrets {
   readonly kafka: string;
   readonly connect: string;
   readonly clickhouse: string;
+  /** Of user cdc at the agent, Prometheus, Alertmanager, the exporters and the JVMs' metrics. */
+  readonly agent: string;
   /** Names Kafka's storage; not secret, but must not change either. */
   readonly kafkaClusterId: string;
   /**
@@ -72,6 +74,7 @@ export function ensureSecrets(layout: Layout): Secrets {
     kafka: existing.kafka ?? word(),
     connect: existing.connect ?? word(),
     clickhouse: existing.clickhouse ?? word(),
+    agent: existing.agent ?? word(),
     kafkaClusterId: existing.kafkaClusterId ?? randomBytes(16).toString('base64url'),
     toastPlaceholder:
       existing.toastPlaceholder ?? `__cdc_unavailable_${randomBytes(12).toString('hex')}`,

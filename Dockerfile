@@ -1,0 +1,39 @@
+# The agent, and what the service `secrets` of docker-compose.yml runs. Versions as in versions.json.
+ARG NODE_IMAGE=node:22.20.0-bookworm-slim
+ARG MAVEN_IMAGE=maven:3.9.11-eclipse-temurin-21
+
+FROM ${MAVEN_IMAGE} AS jars
+ARG JMX_PROMETHEUS_JAVAAGENT=1.0.1
+RUN mvn -B -q org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+      -Dartifact=io.prometheus.jmx:jmx_prometheus_javaagent:${JMX_PROMETHEUS_JAVAAGENT} \
+      -DoutputDirectory=/jars -Dmdep.stripVersion=true
+
+FROM ${NODE_IMAGE} AS packages
+WORKDIR /app
+COPY package.json package-lock.json ./
+# Neither ClickHouse's library nor PostgreSQL: here they are other containers.
+RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /app
+COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
+# TypeScript's compiler is an optional package; the servers' packages are not needed to build.
+RUN npm ci --omit=optional --ignore-scripts --no-audit --no-fund
+COPY bin ./bin
+COPY cli ./cli
+RUN node bin/bootstrap.mjs build
+
+FROM ${NODE_IMAGE}
+ENV NODE_ENV=production
+COPY --from=packages /app/node_modules /app/node_modules
+COPY --from=build /app/dist /app/dist
+COPY --from=jars /jars /app/java-agents
+COPY package.json versions.json /app/
+COPY sql /app/sql
+COPY connectors/pom.xml /app/connectors/pom.xml
+COPY connectors/postgres-text /app/connectors/postgres-text
+# The folder of cdc.yaml.
+WORKDIR /stack
+USER node
+ENTRYPOINT ["node", "/app/dist/main.js"]
+CMD ["agent", "--inside"]
