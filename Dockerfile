@@ -8,24 +8,20 @@ RUN mvn -B -q org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
       -Dartifact=io.prometheus.jmx:jmx_prometheus_javaagent:${JMX_PROMETHEUS_JAVAAGENT} \
       -DoutputDirectory=/jars -Dmdep.stripVersion=true
 
-FROM ${NODE_IMAGE} AS packages
-WORKDIR /app
-COPY package.json package-lock.json ./
-# Neither ClickHouse's library nor PostgreSQL: here they are other containers.
-RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
-
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
-# TypeScript's compiler is an optional package; the servers' packages are not needed to build.
-RUN npm ci --omit=optional --ignore-scripts --no-audit --no-fund
+# Neither ClickHouse's library nor PostgreSQL: here they are other containers. npm ci refuses a lock file
+# that leaves out optional packages of other platforms; npm install takes the same versions from it.
+RUN npm ci --omit=optional --ignore-scripts --no-audit --no-fund \
+ || npm install --no-save --omit=optional --ignore-scripts --no-audit --no-fund
 COPY bin ./bin
 COPY cli ./cli
-RUN node bin/bootstrap.mjs build
+RUN node bin/bootstrap.mjs build && npm prune --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 
 FROM ${NODE_IMAGE}
 ENV NODE_ENV=production
-COPY --from=packages /app/node_modules /app/node_modules
+COPY --from=build /app/node_modules /app/node_modules
 COPY --from=build /app/dist /app/dist
 COPY --from=jars /jars /app/java-agents
 COPY package.json versions.json /app/

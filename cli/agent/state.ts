@@ -16,6 +16,8 @@ export interface AgentState {
   readonly runtime: RuntimeKind;
   /** From where the ports below are seen; absent: processes of this machine. */
   readonly view?: View;
+  /** The containers' project. */
+  readonly project?: string;
   readonly profile: string;
   /** Changes when a setting changed that servers take only at their start. */
   readonly settingsDigest: string;

@@ -24,4 +24,3 @@ export interface ProblemEntry {
 export function entry(exit: ExitCode, sentence: string, cause: string, fix: string): ProblemEntry {
   return { exit, sentence, cause, fix };
 }
-

@@ -1,5 +1,5 @@
 import { CONTAINER_PROBLEMS } from './containerProblems.ts';
-import { EXIT, entry, type ExitCode, type ProblemEntry } from './problemEntry.ts';
+import { EXIT, type ExitCode, entry, type ProblemEntry } from './problemEntry.ts';
 
 export { EXIT, type ExitCode, type ProblemEntry } from './problemEntry.ts';
 

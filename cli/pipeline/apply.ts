@@ -353,12 +353,16 @@ export async function withApplyLock<T>(
   const path = join(stack.layout.root, 'apply.lock');
   let heldBy = 0;
   try {
-    const lock = await waitFor('another cdc command', { timeoutMs: LOCK_TIMEOUT_MS, signal }, () => {
-      const taken = tryLock(path);
-      if (!('heldBy' in taken)) return { ready: taken };
-      heldBy = taken.heldBy;
-      return { seen: `pid ${taken.heldBy}` };
-    });
+    const lock = await waitFor(
+      'another cdc command',
+      { timeoutMs: LOCK_TIMEOUT_MS, signal },
+      () => {
+        const taken = tryLock(path);
+        if (!('heldBy' in taken)) return { ready: taken };
+        heldBy = taken.heldBy;
+        return { seen: `pid ${taken.heldBy}` };
+      },
+    );
     try {
       const { endpoints, names } = stack;
       const options = { timeoutMs: LOCK_TIMEOUT_MS, signal };

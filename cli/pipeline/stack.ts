@@ -34,6 +34,7 @@ export interface Stack {
   readonly names: PipelineNames;
   readonly profile: Profile;
   readonly agent: AgentState | undefined;
+  readonly env: Context['env'];
 }
 
 export function pipelineNames(config: Config): PipelineNames {
@@ -80,5 +81,6 @@ export function stackOf(loaded: LoadedConfig, context: Pick<Context, 'env'>): St
     names: pipelineNames(loaded.config),
     profile: PROFILES[profile],
     agent,
+    env: context.env,
   };
 }

@@ -19,11 +19,11 @@ export async function withPublicationLock<T>(
   const client = await connectPostgres(endpoint);
   try {
     await waitFor('the lock of the publication', options, async () => {
-      const taken = await client.query<{ taken: boolean }>(
-        "SELECT pg_try_advisory_lock(hashtextextended('cdc ' || $1, 0)) AS taken",
+      const taken = await client.query(
+        "SELECT 1 WHERE pg_try_advisory_lock(hashtextextended('cdc ' || $1, 0))",
         [publication],
       );
-      return taken.rows[0]?.taken ? { ready: true } : { seen: `publication ${publication} is taken` };
+      return taken.rowCount === 1 ? { ready: true } : { seen: `${publication} is taken` };
     });
     return await work();
   } catch (error) {

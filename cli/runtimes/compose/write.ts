@@ -67,28 +67,35 @@ export function writeContainerFiles(loaded: LoadedConfig, env: Env, now: Date): 
   for (const file of files) {
     const path = join(layout.root, file.path);
     ownFolder(dirname(path), file.uid, file.path.startsWith('agent/') ? 0o755 : 0o700);
-    if (writeIfOther(path, file.text, 0o400)) written += 1;
+    if (writeIfOther(path, file.text, 0o600)) written += 1;
     chownSync(path, file.uid, file.uid);
   }
   for (const name of [SOURCE_PASSWORD_FILE, GIVEN_PASSWORDS_FILE]) {
     if (!existsSync(join(layout.root, name))) continue;
     const copy = join(layout.root, 'agent', name);
-    writeIfOther(copy, readFileSync(join(layout.root, name), 'utf8'), 0o400);
+    writeIfOther(copy, readFileSync(join(layout.root, name), 'utf8'), 0o600);
     chownSync(copy, AGENT_USER, AGENT_USER);
   }
-  writeState(layout.stateFile, config.profile, ports, now);
+  writeState(layout.stateFile, config.profile, ports, env.CDC_COMPOSE_PROJECT, now);
   giveBack(directory, layout.root);
   return written;
 }
 
 /** For the CLI on this machine: containers run here, and these ports lead to them. */
-function writeState(path: string, profile: string, ports: object, now: Date): void {
+function writeState(
+  path: string,
+  profile: string,
+  ports: object,
+  project: string | undefined,
+  now: Date,
+): void {
   const last = readJson<{ phase?: string; view?: string; startedAt?: string }>(path);
   const goesOn = last?.view === 'published' && last.phase === 'ready';
   const state = {
     phase: 'ready',
     runtime: 'compose',
     view: 'published',
+    project,
     profile,
     settingsDigest: '',
     ports,
