@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { loadConfig } from '../config/load.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { packageRoot } from '../lib/packageRoot.ts';
-import { writeContainerFiles } from '../runtimes/compose/write.ts';
+import { removeContainerFiles, writeContainerFiles } from '../runtimes/compose/write.ts';
 
 /** Where docker-compose.yml mounts what JVMs load beside their own classes. */
 const JAVA_AGENTS = '/java-agents';
@@ -14,9 +14,15 @@ export const containerFilesCommand: CommandSpec = {
   summary: 'make the passwords and files that the containers read (the service secrets does it)',
   examples: ['cdc container-files'],
   hidden: true,
-  async run(session) {
+  options: [{ flags: '--remove', description: 'delete what the containers read' }],
+  async run(session, _args, options) {
     const { context, printer } = session;
     const loaded = loadConfig({ cwd: context.cwd, env: context.env, file: session.configFile });
+    if (options.remove === true) {
+      removeContainerFiles(loaded.directory);
+      printer.result({ result: 'removed' }, () => 'removed');
+      return undefined;
+    }
     const written = writeContainerFiles(loaded, context.env, context.now());
     const jars = join(packageRoot(), 'java-agents');
     if (existsSync(jars) && existsSync(JAVA_AGENTS)) {

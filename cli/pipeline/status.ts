@@ -136,10 +136,19 @@ export function notRunning(watched: Pick<Watched, 'layout' | 'directory'>): Prob
 /** Looks at everything at once; nothing that fails or hangs keeps the rest from being seen. */
 export async function observeStack(watched: Watched): Promise<Observation> {
   const { endpoints, names } = watched;
-  const { postgres, kafka, connect: connectAt, clickhouse } = endpoints;
+  const parts = await sightsOf(watched);
+  // What the engine says of a container that does not serve needs no proof.
+  const serving = (name: ServerName) => !parts.some((part) => part.name === name && part.fix);
+  const {
+    postgres,
+    kafka,
+    connect: connectAt,
+    clickhouse,
+  } = Object.fromEntries(
+    Object.entries(endpoints).filter(([name]) => serving(name as ServerName)),
+  ) as Partial<Endpoints>;
   const connect = connectAt && new Connect(connectAt);
-  const [parts, versions, connector, plugin, heartbeat, refreshes, verified] = await Promise.all([
-    sightsOf(watched),
+  const [versions, connector, plugin, heartbeat, refreshes, verified] = await Promise.all([
     Promise.all([
       look(postgres && (() => withPostgres(postgres, postgresVersion))),
       look(
@@ -186,7 +195,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
       parts.find((part) => part.name === 'agent'),
     ),
     ...servers,
-    ...(connectAt ? connectorParts(names.connector, registered, version) : []),
+    ...(endpoints.connect ? connectorParts(names.connector, registered, version) : []),
     ...viewPart(refreshes && 'value' in refreshes ? refreshes.value : []),
     ...otherParts(parts),
   ];

@@ -90,3 +90,9 @@ stand_in connect "$JARS/kafka=kafka" "$JARS/plugins/debezium=debezium"
 stand_in clickhouse node_modules/@chdb/lib-linux-x64-gnu/libchdb.so=libchdb.so \
   dist/runtimes/embedded/clickhouse-host.js=clickhouse-host.js node_modules/ffi-rs=ffi-rs node_modules/@yuuang=yuuang
 for name in prometheus alertmanager node-exporter postgres-exporter kafka-exporter grafana; do stand_in "$name"; done
+unset DOCKER_BUILDKIT
+say 'building the agent’s image…'
+COMPOSE_PROFILES=core docker compose build agent >"$CACHE/build.log" 2>&1 || {
+  say "✖ $(tail -5 "$CACHE/build.log")"
+  exit 1
+}

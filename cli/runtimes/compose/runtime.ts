@@ -96,10 +96,18 @@ export class ComposeRuntime implements Runtime {
     const docker = await openEngine(this.env);
     await requireCompose(this.env);
     const before = await containersOf(docker, this.project);
+    // What the containers' users own, this user may not delete.
+    if (deleteData && process.getuid?.() !== 0)
+      await this.compose(['run', '--rm', 'secrets', 'container-files', '--remove'], ['*']);
     const args = ['down', '--remove-orphans', ...(deleteData ? ['--volumes'] : [])];
     // Also what an interrupted start left: a network, the container that only prepares.
     const done = await this.compose(args, ['*']);
     if (done.code !== 0) throw await this.problemOf(docker, done);
+    const state = readJson<Record<string, unknown>>(this.layout.stateFile);
+    if (state?.view === 'published') {
+      const stopped = JSON.stringify({ ...state, phase: 'stopped' }, null, 2);
+      writeFileAtomic(this.layout.stateFile, `${stopped}\n`, 0o600);
+    }
     return before.length > 0;
   }
 

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -79,6 +80,13 @@ export function writeContainerFiles(loaded: LoadedConfig, env: Env, now: Date): 
   writeState(layout.stateFile, config.profile, ports, env.CDC_COMPOSE_PROJECT, now);
   giveBack(directory, layout.root);
   return written;
+}
+
+/** Deletes what containers read and the stack's owner may not delete. */
+export function removeContainerFiles(directory: string): void {
+  const { root } = layoutOf(directory);
+  for (const name of ['secrets', 'agent'])
+    rmSync(join(root, name), { recursive: true, force: true });
 }
 
 /** For the CLI on this machine: containers run here, and these ports lead to them. */

@@ -5,7 +5,7 @@ import type { EmbeddedServer, ServerSetting } from './server.ts';
 
 export const CONNECT_USER = 'cdc';
 
-function workerProperties(setting: ServerSetting): Record<string, string | number> {
+export function workerProperties(setting: ServerSetting): Record<string, string | number> {
   const { sasl } = setting.kafka;
   const security = (prefix: string): Record<string, string> =>
     sasl

@@ -1,0 +1,78 @@
+import { mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { attach, type Stack } from '../../cli/pipeline/stack.ts';
+import { cleanEnvironment, type Ran, runCommand, testContext } from './cli.ts';
+
+/** The engine that test/compose/engine.sh started. */
+export function engineHost(): string {
+  const host = process.env.DOCKER_HOST;
+  if (host === undefined)
+    throw new Error('These tests need a Docker engine: npm run test:compose starts one.');
+  return host;
+}
+
+/** What a command sees of the engine. */
+export function engineEnvironment(): Record<string, string> {
+  return { DOCKER_HOST: engineHost(), DOCKER_CONFIG: process.env.DOCKER_CONFIG ?? '' };
+}
+
+export function docker(): Docker {
+  return new Docker({ socketPath: engineHost().replace('unix://', '') });
+}
+
+/** A folder of a stack in containers. */
+export class ContainerStack {
+  readonly directory: string;
+  readonly env: Record<string, string>;
+
+  constructor(yaml = 'ports: auto\nruntime: compose\n', env: Record<string, string> = {}) {
+    this.directory = realpathSync(mkdtempSync(join(tmpdir(), 'cdc-containers-')));
+    writeFileSync(join(this.directory, 'cdc.yaml'), yaml);
+    this.env = { ...engineEnvironment(), COMPOSE_PROFILES: 'core', ...env };
+  }
+
+  cdc(...argv: string[]): Promise<Ran> {
+    return runCommand(argv, { cwd: this.directory, env: this.env });
+  }
+
+  /** Runs a command that has to end well, and returns its JSON document. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test says what it expects to find
+  async json(...argv: string[]): Promise<any> {
+    const ran = await this.cdc(...argv, '--json');
+    if (ran.exit !== 0)
+      throw new Error(`cdc ${argv.join(' ')} ended with ${ran.exit}:\n${ran.stderr}`);
+    return ran.json();
+  }
+
+  stack(): Stack {
+    const { context } = testContext({ cwd: this.directory, env: this.env });
+    return attach(context, {});
+  }
+
+  project(): string {
+    return this.stack().agent?.project ?? '';
+  }
+
+  async containers(project = this.project()): Promise<Docker.ContainerInfo[]> {
+    return docker().listContainers({
+      all: true,
+      filters: { label: [`com.docker.compose.project=${project}`] },
+    });
+  }
+
+  /** The container of a service. */
+  async container(service: string): Promise<Docker.Container> {
+    const found = (await this.containers()).find(
+      (one) => one.Labels['com.docker.compose.service'] === service,
+    );
+    if (!found) throw new Error(`${service} has no container`);
+    return docker().getContainer(found.Id);
+  }
+}
+
+/** Everything that a shell would have, for programs that are no part of cdc. */
+export function shellEnvironment(): Record<string, string> {
+  return { ...cleanEnvironment(), ...engineEnvironment() };
+}
