@@ -3,10 +3,9 @@ ARG NODE_IMAGE=node:22.20.0-bookworm-slim
 ARG MAVEN_IMAGE=maven:3.9.11-eclipse-temurin-21
 
 FROM ${MAVEN_IMAGE} AS jars
-ARG JMX_PROMETHEUS_JAVAAGENT=1.0.1
-RUN mvn -B -q org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
-      -Dartifact=io.prometheus.jmx:jmx_prometheus_javaagent:${JMX_PROMETHEUS_JAVAAGENT} \
-      -DoutputDirectory=/jars -Dmdep.stripVersion=true
+COPY connectors/pom.xml /work/pom.xml
+RUN mvn -B -q -f /work/pom.xml -P jmx org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+      -DincludeScope=runtime -DoutputDirectory=/jars -Dmdep.stripVersion=true
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app

@@ -143,8 +143,6 @@ describe('the Dockerfile', () => {
     const dockerfile = text('Dockerfile');
     expect(dockerfile).toContain(`ARG NODE_IMAGE=${versions.images.node}\n`);
     expect(dockerfile).toContain(`ARG MAVEN_IMAGE=${versions.images.maven}\n`);
-    const agent = versions.jars.jmx_prometheus_javaagent;
-    expect(dockerfile).toContain(`ARG JMX_PROMETHEUS_JAVAAGENT=${agent}\n`);
   });
 });
 

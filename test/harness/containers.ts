@@ -1,9 +1,16 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
+import { withClickHouse } from '../../cli/components/clickhouse/client.ts';
+import { connectPostgres } from '../../cli/components/postgres/client.ts';
 import { attach, type Stack } from '../../cli/pipeline/stack.ts';
 import { cleanEnvironment, type Ran, runCommand, testContext } from './cli.ts';
+import { eventually } from './database.ts';
+
+/** Servers that just came back take their time. */
+const CROSSING_MS = 120_000;
 
 /** The engine that test/compose/engine.sh started. */
 export function engineHost(): string {
@@ -60,6 +67,31 @@ export class ContainerStack {
       all: true,
       filters: { label: [`com.docker.compose.project=${project}`] },
     });
+  }
+
+  async source<T>(sql: string, values: readonly unknown[] = []): Promise<T[]> {
+    const client = await connectPostgres(this.stack().endpoints.postgres);
+    try {
+      return (await client.query(sql, [...values])).rows as T[];
+    } finally {
+      await client.end();
+    }
+  }
+
+  async copy<T>(sql: string): Promise<T[]> {
+    return withClickHouse(this.stack().endpoints.clickhouse, (clickhouse) =>
+      clickhouse.rows<T>(sql),
+    );
+  }
+
+  /** Writes a customer and waits until the copy has it; @returns its address. */
+  async crosses(): Promise<string> {
+    const email = `${randomBytes(6).toString('hex')}@example.com`;
+    const names = '(first_name, last_name, email)';
+    await this.source(`INSERT INTO inventory.customers ${names} VALUES ('A', 'B', $1)`, [email]);
+    const count = `SELECT count() AS n FROM inventory.customers WHERE email = '${email}'`;
+    await eventually('the row in ClickHouse', [{ n: '1' }], () => this.copy(count), CROSSING_MS);
+    return email;
   }
 
   /** The container of a service. */
