@@ -63,6 +63,7 @@ describe('what a machine or an engine may lack', () => {
   const folder = (yaml = 'ports: auto\nruntime: compose\n') => {
     const made = mkdtempSync(join(tmpdir(), 'cdc-lack-'));
     folders.push(made);
+    chmodSync(made, 0o755);
     writeFileSync(join(made, 'cdc.yaml'), yaml);
     return made;
   };
@@ -111,6 +112,14 @@ describe('what a machine or an engine may lack', () => {
       gid: 65_534,
     });
     expect([code(done), done.status]).toEqual(['DOCKER_DENIED', 5]);
+  });
+
+  it('a folder that is closed to the agent’s user: STACK_UNREADABLE', async () => {
+    const closed = folder();
+    chmodSync(closed, 0o700);
+    const ran = await runCommand(['up'], { cwd: closed, env: engineEnvironment() });
+    expect([code(ran), ran.exit]).toEqual(['STACK_UNREADABLE', 3]);
+    expect(ran.stderr).toContain(`chmod o+rx ${closed}`);
   });
 
   it('a port that is taken: PORT_IN_USE', async () => {

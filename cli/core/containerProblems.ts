@@ -26,6 +26,12 @@ export const CONTAINER_PROBLEMS = {
     '{detail}',
     'cdc up --runtime embedded   # needs no image; or mend the way to the registry: docker pull {image}',
   ),
+  STACK_UNREADABLE: entry(
+    EXIT.configuration,
+    'The agent in its container (user {uid}) cannot read {path}.',
+    'It reads cdc.yaml where it lies, so that edits count; the folder is closed to other users.',
+    'chmod {mode} {path}   # or run without containers: cdc up --runtime embedded',
+  ),
   VOLUME_OTHER_VERSION: entry(
     EXIT.configuration,
     'The volume {volume} has data of another PostgreSQL version.',

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
@@ -36,6 +36,8 @@ export class ContainerStack {
 
   constructor(yaml = 'ports: auto\nruntime: compose\n', env: Record<string, string> = {}) {
     this.directory = realpathSync(mkdtempSync(join(tmpdir(), 'cdc-containers-')));
+    // The agent's user has to read it.
+    chmodSync(this.directory, 0o755);
     writeFileSync(join(this.directory, 'cdc.yaml'), yaml);
     this.env = { ...engineEnvironment(), COMPOSE_PROFILES: 'core', ...env };
   }

@@ -21,7 +21,7 @@ import {
 } from './project.ts';
 import { type ComposeRun, compose } from './run.ts';
 import { containersOf, type FoundContainer } from './sight.ts';
-import { GIVEN_PASSWORDS_FILE } from './write.ts';
+import { GIVEN_PASSWORDS_FILE, requireReadable } from './write.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -60,6 +60,7 @@ export class ComposeRuntime implements Runtime {
   async preflight(hooks: RuntimeHooks): Promise<void> {
     const docker = await openEngine(this.env);
     await requireCompose(this.env);
+    requireReadable(this.loaded);
     const running = await containersOf(docker, this.project);
     await this.choosePorts(running);
     await this.fetchImages(docker, hooks);

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { LoadedConfig } from '../../config/load.ts';
+import { Problem } from '../../core/problems.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import { createLayout, ensureSecrets, layoutOf, SOURCE_PASSWORD_FILE } from '../embedded/layout.ts';
 import { publishedPorts, resolveEndpoints } from '../resolve.ts';
@@ -41,6 +42,7 @@ export function givenPasswords(directory: string): Record<string, string> {
 export function writeContainerFiles(loaded: LoadedConfig, env: Env, now: Date): number {
   const { config, directory } = loaded;
   const layout = layoutOf(directory);
+  requireReadable(loaded);
   createLayout(layout);
   const secrets = ensureSecrets(layout);
   const toolsFile = join(layout.root, 'tools.json');
@@ -80,6 +82,23 @@ export function writeContainerFiles(loaded: LoadedConfig, env: Env, now: Date): 
   writeState(layout.stateFile, config.profile, ports, env.CDC_COMPOSE_PROJECT, now);
   giveBack(directory, layout.root);
   return written;
+}
+
+/** Throws STACK_UNREADABLE when the agent's user may not read cdc.yaml. */
+export function requireReadable({
+  directory,
+  file,
+}: Pick<LoadedConfig, 'directory' | 'file'>): void {
+  const wanted = [
+    { path: directory, bits: 0o5, mode: 'o+rx' },
+    ...(file ? [{ path: file, bits: 0o4, mode: 'o+r' }] : []),
+  ];
+  for (const { path, bits, mode } of wanted) {
+    const found = statSync(path);
+    const shift = found.uid === AGENT_USER ? 6 : found.gid === AGENT_USER ? 3 : 0;
+    if (((found.mode >> shift) & bits) !== bits)
+      throw new Problem('STACK_UNREADABLE', { path, mode, uid: AGENT_USER });
+  }
 }
 
 /** Deletes what containers read and the stack's owner may not delete. */
