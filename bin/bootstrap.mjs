@@ -392,8 +392,11 @@ async function start(args) {
   const complaints = await prepare();
   if (complaints !== undefined) throw buildProblem(complaints);
   await setUp();
+  // What was just set up, also where Docker is there; a cdc.yaml may say otherwise.
+  const asked = process.env.CDC_RUNTIME ?? (existsSync(join(ROOT, 'cdc.yaml')) ? '' : 'embedded');
   const done = await run(process.execPath, [join(DIST, 'main.js'), 'demo', ...args], {
     stdio: 'inherit',
+    env: { CDC_RUNTIME: asked },
   });
   return done.code;
 }

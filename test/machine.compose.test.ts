@@ -127,9 +127,9 @@ describe('what a machine or an engine may lack', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };
     try {
-      const ran = await up({ CDC_PORTS_CONNECT: String(port) }, 'runtime: compose\n');
+      const ran = await up({ CDC_PORTS_POSTGRES: String(port) }, 'runtime: compose\n');
       expect([code(ran), ran.exit]).toEqual(['PORT_IN_USE', 3]);
-      expect(ran.stderr).toContain(`Port ${port}, wanted for connect`);
+      expect(ran.stderr).toContain(`Port ${port}, wanted for postgres`);
     } finally {
       server.close();
     }

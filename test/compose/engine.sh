@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A Docker engine with Compose for `npm run test:compose`, on a machine that has neither: Debian's
 # docker.io with a data folder and a socket of its own, and Compose built as a Go tool. What it makes is
-# kept in the cache folder. Prints the variables that point at it; `engine.sh stop` ends what it started.
+# kept in the cache folder. Prints the variables that point at it; `engine.sh compose` builds Compose, which
+# takes as long as the images and can be done beside them; `engine.sh stop` ends what it started.
 set -euo pipefail
 
 COMPOSE_VERSION=2.40.3
@@ -79,7 +80,10 @@ start_engine() {
   give_up 'dockerd did not start.' "$(tail -3 "$CACHE/dockerd.log")" "less $CACHE/dockerd.log"
 }
 
-build_compose
+if [[ ${1:-} == compose ]]; then
+  build_compose
+  exit
+fi
 if [[ -n ${CDC_TEST_DOCKER_HOST:-} ]]; then
   SOCKET=${CDC_TEST_DOCKER_HOST#unix://}
   answers || give_up "No Docker engine answers at $CDC_TEST_DOCKER_HOST." 'CDC_TEST_DOCKER_HOST names it.' 'unset CDC_TEST_DOCKER_HOST   # one is started then'

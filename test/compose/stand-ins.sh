@@ -80,6 +80,8 @@ stand_in() {
 }
 
 JARS=$1
+bash test/compose/engine.sh compose &
+COMPOSE=$!
 make_base
 say 'making stand-in images…'
 stand_in node
@@ -91,6 +93,7 @@ stand_in clickhouse node_modules/@chdb/lib-linux-x64-gnu/libchdb.so=libchdb.so \
   dist/runtimes/embedded/clickhouse-host.js=clickhouse-host.js node_modules/ffi-rs=ffi-rs node_modules/@yuuang=yuuang
 for name in prometheus alertmanager node-exporter postgres-exporter kafka-exporter grafana; do stand_in "$name"; done
 unset DOCKER_BUILDKIT
+wait "$COMPOSE"
 say 'building the agent’s image…'
 COMPOSE_PROFILES=core docker compose build agent >"$CACHE/build.log" 2>&1 || {
   say "✖ $(tail -5 "$CACHE/build.log")"

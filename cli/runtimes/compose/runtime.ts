@@ -5,6 +5,7 @@ import type { LoadedConfig } from '../../config/load.ts';
 import { Problem } from '../../core/problems.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import { freePort, isPortFree, portOwner } from '../../lib/ports.ts';
+import { pause } from '../../lib/wait.ts';
 import { createLayout, ensureSecrets, type Layout, layoutOf } from '../embedded/layout.ts';
 import { SERVER_NAMES } from '../endpoints.ts';
 import { ownServers, publishedPorts, resolveEndpoints } from '../resolve.ts';
@@ -12,7 +13,6 @@ import type { OpenLogs, Runtime, RuntimeHooks, Started } from '../runtime.ts';
 import { openEngine, requireCompose } from './engine.ts';
 import { containerTail, openContainerLogs } from './logs.ts';
 import {
-  type ComposeFailure,
   composeProfiles,
   composeVariables,
   PORT_VARIABLES,
@@ -32,6 +32,9 @@ interface Remembered {
 }
 
 const START_SECONDS = 300;
+const LOOK_MS = 1000;
+/** Ends and starts after which waiting is of no use. */
+const RESTARTS_MOST = 3;
 const PASSWORDS = [
   'CDC_SOURCE_PASSWORD',
   'CDC_KAFKA_PASSWORD',
@@ -211,8 +214,37 @@ export class ComposeRuntime implements Runtime {
       const seen = /^Container \S+?-([a-z-]+)-\d+ +(\w+)/.exec(line);
       if (seen && seen[1] !== 'secrets') hooks.progress(`${seen[1]} ${seen[2]?.toLowerCase()}`);
     };
-    const done = await this.compose(args, this.profiles(), { hooks, onLine });
-    if (done.code !== 0) throw await this.problemOf(docker, done);
+    const ended = new AbortController();
+    const watched = this.endlessRestart(docker, ended.signal);
+    const done = this.compose(args, this.profiles(), { hooks, onLine });
+    try {
+      const first = await Promise.race([done, watched]);
+      if ('service' in first) throw await this.containerProblem(docker, first);
+      if (first.code !== 0) throw await this.problemOf(docker, first);
+    } finally {
+      ended.abort();
+    }
+  }
+
+  /**
+   * A container that ends again and again: `docker compose up --wait` would give it all its time.
+   * Never resolves where there is none.
+   */
+  private async endlessRestart(
+    docker: Docker,
+    signal: AbortSignal,
+  ): Promise<{ readonly service: string; readonly detail: string }> {
+    while (!signal.aborted) {
+      for (const one of await containersOf(docker, this.project).catch(() => [])) {
+        if (one.status !== 'restarting') continue;
+        const { RestartCount, State } = await docker.getContainer(one.id).inspect();
+        if (RestartCount < RESTARTS_MOST) continue;
+        const detail = `It was started ${RestartCount + 1} times and ended each time, with exit code ${State.ExitCode}.`;
+        return { service: one.service, detail };
+      }
+      await pause(LOOK_MS, signal).catch(() => {});
+    }
+    return new Promise(() => {});
   }
 
   private profiles(): string[] {
@@ -264,7 +296,7 @@ export class ComposeRuntime implements Runtime {
 
   private async containerProblem(
     docker: Docker,
-    { service, detail }: Extract<ComposeFailure, { kind: 'container' }>,
+    { service, detail }: { readonly service: string; readonly detail: string },
   ): Promise<Problem> {
     const tail = await containerTail(docker, this.project, service, 40);
     const other = tail.find((line) => /initialized by PostgreSQL version/.test(line));
