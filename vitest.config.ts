@@ -11,7 +11,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.stack.test.ts'],
+          exclude: ['test/**/*.{stack,compose}.test.ts'],
           // Laws are tried hundreds of times; a busy machine takes its time.
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },

@@ -380,9 +380,10 @@ function buildProblem(complaints) {
 /** Java and the jars, and what else tests need; the product prints its own problems. */
 async function setUp(options = []) {
   const done = await run(process.execPath, [join(DIST, 'main.js'), 'setup', ...options], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
   });
   if (done.code !== 0) process.exit(done.code);
+  return done.output;
 }
 
 // --- verbs
@@ -391,8 +392,11 @@ async function start(args) {
   const complaints = await prepare();
   if (complaints !== undefined) throw buildProblem(complaints);
   await setUp();
+  // What was just set up, also where Docker is there; a cdc.yaml may say otherwise.
+  const asked = process.env.CDC_RUNTIME ?? (existsSync(join(ROOT, 'cdc.yaml')) ? '' : 'embedded');
   const done = await run(process.execPath, [join(DIST, 'main.js'), 'demo', ...args], {
     stdio: 'inherit',
+    env: { CDC_RUNTIME: asked },
   });
   return done.code;
 }
@@ -421,22 +425,68 @@ async function test(args) {
     say(`${done.code === 0 ? '✔' : '✖'} ${check.name}`);
     if (done.code !== 0) say(done.output.trim());
   }
+  return sum(total, await vitest(args));
+}
+
+/** Vitest's own counts. */
+async function vitest(args, env = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'cdc-test-'));
   const summary = join(folder, 'summary.json');
   try {
     const done = await run(process.execPath, [tool('vitest', 'vitest'), 'run', ...args], {
       stdio: 'inherit',
-      env: { CDC_TEST_SUMMARY: summary },
+      env: { ...env, CDC_TEST_SUMMARY: summary },
     });
-    const counted = JSON.parse(read(summary) ?? '{"passed":0,"failed":0}');
-    total.passed += counted.passed;
+    const { passed, failed } = JSON.parse(read(summary) ?? '{"passed":0,"failed":0}');
     // Vitest can fail without a failed test: a set-up, a tear-down, no tests at all.
-    total.failed += counted.failed === 0 && done.code !== 0 ? 1 : counted.failed;
+    return { passed, failed: failed === 0 && done.code !== 0 ? 1 : failed };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  process.stdout.write(`${total.passed} passed, ${total.failed} failed\n`);
-  return total.failed === 0 ? 0 : 1;
+}
+
+function sum(one, other) {
+  return { passed: one.passed + other.passed, failed: one.failed + other.failed };
+}
+
+const ENGINE = join(ROOT, 'test', 'compose', 'engine.sh');
+
+/** The suite of the compose runtime, on an engine and images that are made here: docs/testing.md. */
+async function testCompose(args) {
+  const complaints = await prepare();
+  if (complaints !== undefined) throw buildProblem(complaints);
+  const { jars } = JSON.parse((await setUp(['--json'])) || '{}');
+  const engine = await run('bash', [ENGINE], { stdio: ['ignore', 'pipe', 'inherit'] });
+  if (engine.code !== 0) return { passed: 0, failed: 1 };
+  const env = Object.fromEntries(
+    engine.output
+      .trim()
+      .split('\n')
+      .map((line) => line.split('=', 2)),
+  );
+  try {
+    const script = join(ROOT, 'test', 'compose', 'stand-ins.sh');
+    const images = await run('bash', [script, dirname(jars.kafka)], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env,
+    });
+    if (images.code !== 0) return { passed: 0, failed: 1 };
+    return await vitest(['--config', 'vitest.compose.config.ts', ...args], env);
+  } finally {
+    if (process.env.CDC_TEST_DOCKER_HOST === undefined) await run('bash', [ENGINE, 'stop']);
+  }
+}
+
+/** What .ci/run runs: everything, with one total. */
+async function testAll() {
+  return sum(await test([]), await testCompose([]));
+}
+
+/** The last line; the exit code. */
+async function told(counting) {
+  const { passed, failed } = await counting;
+  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  return failed === 0 ? 0 : 1;
 }
 
 const FUZZ_OPTIONS = {
@@ -464,8 +514,8 @@ async function fuzz(args) {
   );
   await prepare();
   await setUp();
-  const vitest = [tool('vitest', 'vitest'), 'run', '--project', 'stack', 'test/fuzz.stack.test.ts'];
-  const done = await run(process.execPath, [...vitest, '-t', 'after random programs'], {
+  const words = [tool('vitest', 'vitest'), 'run', '--project', 'stack', 'test/fuzz.stack.test.ts'];
+  const done = await run(process.execPath, [...words, '-t', 'after random programs'], {
     stdio: 'inherit',
     env: Object.fromEntries(env),
   });
@@ -493,7 +543,14 @@ function fuzzOptions(args) {
   }
 }
 
-const VERBS = { start, test, fuzz, build };
+const VERBS = {
+  start,
+  test: (args) => told(test(args)),
+  'test-compose': (args) => told(testCompose(args)),
+  'test-all': () => told(testAll()),
+  fuzz,
+  build,
+};
 
 async function main() {
   const major = Number(process.versions.node.split('.')[0]);
@@ -510,7 +567,7 @@ async function main() {
     throw new Stop(
       EXIT.usage,
       `There is no "${verb}" here.`,
-      'It is start, test, fuzz or build.',
+      `It is one of ${Object.keys(VERBS).join(', ')}.`,
       'npm start',
     );
   }

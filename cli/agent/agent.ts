@@ -6,7 +6,7 @@ import { Problem } from '../core/problems.ts';
 import { tryLock } from '../lib/lock.ts';
 import { findMarked, isAlive, isSameProcess, processStart } from '../lib/processes.ts';
 import { waitFor } from '../lib/wait.ts';
-import { stackOf } from '../pipeline/stack.ts';
+import { type Stack, stackOf } from '../pipeline/stack.ts';
 import { requireRoom } from '../runtimes/embedded/check.ts';
 import { ensureJars } from '../runtimes/embedded/jars.ts';
 import {
@@ -23,7 +23,14 @@ import type { ServerSetting } from '../runtimes/embedded/servers/server.ts';
 import { spreadParts } from '../runtimes/embedded/spread.ts';
 import { Supervisor } from '../runtimes/embedded/supervisor.ts';
 import { findJava } from '../runtimes/embedded/toolchain.ts';
-import { chooseRuntime, resolveEndpoints, withAgentPassword } from '../runtimes/resolve.ts';
+import {
+  chooseRuntime,
+  publishedPorts,
+  resolveEndpoints,
+  type View,
+  withAgentPassword,
+} from '../runtimes/resolve.ts';
+import { applyAtStart } from './inside.ts';
 import { ControlLoops } from './loops.ts';
 import { serveMetrics } from './observe.ts';
 import { Observers } from './observers.ts';
@@ -66,6 +73,7 @@ export async function runAgent(
   env: Env,
   signal: AbortSignal,
   log: Logger,
+  place: AgentPlace = 'machine',
 ): Promise<number> {
   const loaded = load();
   const layout = layoutOf(loaded.directory);
@@ -75,7 +83,7 @@ export async function runAgent(
     log.info({ pid: lock.heldBy }, 'another agent supervises this stack');
     return 0;
   }
-  const agent = new Agent(loaded, load, layout, env, log);
+  const agent = new Agent(loaded, load, layout, env, log, place);
   try {
     return await agent.run(signal);
   } finally {
@@ -83,7 +91,11 @@ export async function runAgent(
   }
 }
 
+/** In a container of docker-compose.yml the servers are containers, too: the engine supervises them. */
+export type AgentPlace = 'machine' | 'container';
+
 class Agent {
+  private readonly place: AgentPlace;
   private readonly loaded: LoadedConfig;
   private readonly load: () => LoadedConfig;
   private readonly layout: Layout;
@@ -106,7 +118,9 @@ class Agent {
     layout: Layout,
     env: Env,
     log: Logger,
+    place: AgentPlace,
   ) {
+    this.place = place;
     this.loaded = loaded;
     this.load = load;
     this.layout = layout;
@@ -118,21 +132,27 @@ class Agent {
     const before = readState(this.layout);
     this.publish();
     try {
-      await endLeftovers(this.layout, this.log);
       const { config, directory } = this.loaded;
       const secrets = withAgentPassword(ensureSecrets(this.layout), {
         config,
         directory,
         env: this.env,
       });
-      this.extra = await chooseExtraPorts(this.loaded.config, before?.extraPorts);
-      await this.startServers(secrets, before?.ports, signal);
-      this.setPhase('ready');
+      this.extra = await chooseExtraPorts(config, before?.extraPorts);
+      if (this.place === 'container') {
+        this.ports = publishedPorts(config);
+        this.publish();
+      } else {
+        await endLeftovers(this.layout, this.log);
+        await this.startServers(secrets, before?.ports, signal);
+        this.setPhase('ready');
+      }
       const endpoints = resolveEndpoints({
         config: this.loaded.config,
         directory: this.loaded.directory,
         env: this.env,
         ports: this.ports,
+        view: this.view(),
         secrets,
       });
       const report = (name: string, trouble: string | undefined) => {
@@ -142,12 +162,10 @@ class Agent {
         this.publish();
       };
       const loops = new ControlLoops(this.loaded.config, endpoints, this.log, report);
-      const schema = new SchemaWatch(
-        () => stackOf(this.load(), { env: this.env }),
-        this.log,
-        (trouble) => report('schema', trouble),
-      );
+      const stack = () => stackOf(this.load(), { env: this.env });
+      const schema = new SchemaWatch(stack, this.log, (trouble) => report('schema', trouble));
       await Promise.all([
+        ...(this.place === 'container' ? [this.applyFirst(stack, signal, report)] : []),
         loops.run(signal),
         schema.run(signal),
         this.observers?.start(this.loaded, endpoints, this.extra.ports, stackMarker(this.layout)),
@@ -190,6 +208,19 @@ class Agent {
     }
     await this.stop();
     return this.problem?.exit ?? 0;
+  }
+
+  private async applyFirst(
+    stack: () => Stack,
+    signal: AbortSignal,
+    report: (loop: string, trouble: string | undefined) => void,
+  ): Promise<void> {
+    await applyAtStart(stack, signal, this.log, (trouble) => report('apply', trouble));
+    if (!signal.aborted) this.setPhase('ready');
+  }
+
+  private view(): View | undefined {
+    return this.place === 'container' ? 'network' : undefined;
   }
 
   private async startServers(
@@ -254,6 +285,7 @@ class Agent {
       processStart: processStart(process.pid),
       phase: this.phase,
       runtime: chooseRuntime(this.loaded.config).kind,
+      ...(this.place === 'container' ? { view: 'network' as const } : {}),
       profile: this.loaded.config.profile,
       settingsDigest: settingsDigest(this.loaded.config),
       ports: this.ports,

@@ -129,7 +129,7 @@ async function waitUntilGone(pid: number, signal?: AbortSignal): Promise<void> {
 export async function stopAgent(directory: string): Promise<boolean> {
   const layout = layoutOf(directory);
   const state = liveState(layout);
-  if (state) {
+  if (state && state.view === undefined) {
     try {
       process.kill(state.pid, 'SIGTERM');
       await waitUntilGone(state.pid);

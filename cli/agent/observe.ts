@@ -9,7 +9,7 @@ import { packageRoot } from '../lib/packageRoot.ts';
 import { pause } from '../lib/wait.ts';
 import { Monitor } from '../metrics/monitor.ts';
 import { type Routes, serve } from '../metrics/server.ts';
-import { memoryByProcess } from '../pipeline/memory.ts';
+import { memoryByProcess } from '../pipeline/sights.ts';
 import { pipelineNames } from '../pipeline/stack.ts';
 import type { Layout, Secrets } from '../runtimes/embedded/layout.ts';
 import { openLog } from '../runtimes/embedded/supervisor.ts';
@@ -148,7 +148,7 @@ function ownFigures({ layout, state, taskRestarts }: Observed): Sample[] {
     ...servers.flatMap(({ name: server, restarts }) =>
       sample('cdc_server_restarts_total', restarts, { server }),
     ),
-    ...Object.entries(memoryByProcess({ agent })).flatMap(([process, bytes]) =>
+    ...Object.entries(memoryByProcess(agent)).flatMap(([process, bytes]) =>
       sample('cdc_process_memory_bytes', bytes, { process }),
     ),
     ...LOOPS.flatMap((loop) =>

@@ -3,7 +3,7 @@ import { readJson, writeFileAtomic } from '../lib/files.ts';
 import { isSameProcess } from '../lib/processes.ts';
 import type { EmbeddedPorts, Layout } from '../runtimes/embedded/layout.ts';
 import type { ServerStatus } from '../runtimes/embedded/supervisor.ts';
-import type { RuntimeKind } from '../runtimes/resolve.ts';
+import type { RuntimeKind, View } from '../runtimes/resolve.ts';
 import type { ExtraPorts } from './ports.ts';
 
 export type AgentPhase = 'starting' | 'ready' | 'failed' | 'stopping' | 'stopped';
@@ -15,6 +15,10 @@ export interface AgentState {
   readonly processStart: string | undefined;
   readonly phase: AgentPhase;
   readonly runtime: RuntimeKind;
+  /** From where the ports below are seen; absent: processes of this machine. */
+  readonly view?: View;
+  /** The containers' project. */
+  readonly project?: string;
   readonly profile: string;
   /** Changes when a setting changed that servers take only at their start. */
   readonly settingsDigest: string;
@@ -37,13 +41,17 @@ export function readState(layout: Layout): AgentState | undefined {
 }
 
 export function writeState(layout: Layout, state: AgentState): void {
-  writeFileAtomic(layout.stateFile, `${JSON.stringify(state, null, 2)}\n`, 0o600);
+  // A container's agent is another user than who looks at it from the machine.
+  const mode = state.view === 'network' ? 0o644 : 0o600;
+  writeFileAtomic(layout.stateFile, `${JSON.stringify(state, null, 2)}\n`, mode);
 }
 
 /** The state, if the agent that wrote it still runs. */
 export function liveState(layout: Layout): AgentState | undefined {
   const state = readState(layout);
-  const lives = state && isSameProcess(state.pid, state.processStart) && state.phase !== 'stopped';
+  if (!state || state.phase === 'stopped') return undefined;
+  // Containers run without a process of this machine; what is true of them the engine tells.
+  const lives = state.view === 'published' || isSameProcess(state.pid, state.processStart);
   return lives ? state : undefined;
 }
 

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { runAgent } from '../agent/agent.ts';
 import { loadConfig } from '../config/load.ts';
 import type { CommandSpec } from '../kernel/program.ts';
+import { givenPasswords } from '../runtimes/compose/write.ts';
 
 /** Hidden: the process that `cdc up` leaves running. */
 export const agent: CommandSpec = {
@@ -12,6 +13,7 @@ export const agent: CommandSpec = {
   options: [
     { flags: '--runtime <runtime>', description: 'as given to cdc up' },
     { flags: '--profile <profile>', description: 'as given to cdc up' },
+    { flags: '--inside', description: 'in a container of docker-compose.yml' },
   ],
   async run(session, _args, options) {
     const { context } = session;
@@ -26,6 +28,8 @@ export const agent: CommandSpec = {
       { name: 'agent', base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
       context.stdout,
     );
-    return runAgent(load, context.env, context.signal, log);
+    if (options.inside !== true) return runAgent(load, context.env, context.signal, log);
+    const env = { ...context.env, ...givenPasswords(load().directory) };
+    return runAgent(load, env, context.signal, log, 'container');
   },
 };

@@ -16,7 +16,7 @@ import {
 } from '../lib/format.ts';
 import { pause } from '../lib/wait.ts';
 import { readLag } from '../pipeline/lag.ts';
-import { memoryByProcess, totalBytes } from '../pipeline/memory.ts';
+import { memoryByPart, totalBytes } from '../pipeline/sights.ts';
 import { type Stack, stackOf } from '../pipeline/stack.ts';
 import { prepareWorkload, writeWorkload } from './load.ts';
 import { bringUp } from './up.ts';
@@ -79,7 +79,7 @@ export const demo: CommandSpec = {
     // What the boot and the joining of tables delayed is not what the workload saw.
     const lag = await readLag(stack, Math.ceil((context.monotonicMs() - writingSinceMs) / 1000));
     const verification = await verifyWithProgress(session, stack, []);
-    const memory = memoryByProcess(stack);
+    const memory = await memoryByPart(stack);
     const result: DemoResult = {
       startup_seconds: started.seconds,
       written,

@@ -1,10 +1,9 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { stopAgent } from '../agent/launch.ts';
+import { currentRuntime } from '../agent/runtimes.ts';
 import { loadConfig } from '../config/load.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { layoutOf, SOURCE_PASSWORD_FILE } from '../runtimes/embedded/layout.ts';
-import { postgresOutsideFolder } from '../runtimes/embedded/servers/postgres.ts';
 
 export const down: CommandSpec = {
   usage: 'down',
@@ -18,20 +17,21 @@ export const down: CommandSpec = {
   ],
   async run(session, _args, options) {
     const { context, printer } = session;
-    const { directory } = loadConfig({
+    const loaded = loadConfig({
       cwd: context.cwd,
       env: context.env,
       file: session.configFile,
     });
     const progress = printer.progress('stopping');
-    const stopped = await stopAgent(directory);
-    progress.done(stopped ? 'stopped' : 'nothing ran');
     const deleted = options.deleteData === true;
-    if (deleted) {
-      const { root } = layoutOf(directory);
-      deleteData(root);
-      rmSync(postgresOutsideFolder(root), { recursive: true, force: true });
-    }
+    const stopped = await currentRuntime(loaded, context.env)
+      .stop(deleted)
+      .catch((error: unknown) => {
+        progress.fail('not stopped');
+        throw error;
+      });
+    progress.done(stopped ? 'stopped' : 'nothing ran');
+    if (deleted) deleteData(layoutOf(loaded.directory).root);
     const result = { result: stopped ? 'stopped' : 'unchanged', stopped, data_deleted: deleted };
     printer.result(result, () =>
       deleted ? 'Stopped; data deleted.' : stopped ? 'Stopped; data stay.' : 'Nothing ran.',

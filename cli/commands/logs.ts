@@ -1,19 +1,12 @@
+import { currentRuntime } from '../agent/runtimes.ts';
 import { loadConfig } from '../config/load.ts';
 import { Problem } from '../core/problems.ts';
 import type { Printer } from '../kernel/printer.ts';
 import { type CommandSpec, UsageError } from '../kernel/program.ts';
 import { nearest } from '../lib/nearest.ts';
 import { secretHider } from '../pipeline/secrets.ts';
-import { layoutOf } from '../runtimes/embedded/layout.ts';
-import {
-  endOf,
-  followLogs,
-  LOG_COMPONENTS,
-  type LogComponent,
-  type LogLine,
-  lastLines,
-  logFiles,
-} from '../runtimes/embedded/logs.ts';
+import { LOG_COMPONENTS } from '../runtimes/embedded/logs.ts';
+import type { LogLine } from '../runtimes/runtime.ts';
 
 const DEFAULT_LINES = 50;
 const MOST_LINES = 100_000;
@@ -32,22 +25,20 @@ export const logs: CommandSpec = {
   ],
   async run(session, [named], options) {
     const { context, printer } = session;
-    const components = named === undefined ? LOG_COMPONENTS : [componentNamed(String(named))];
     const loaded = loadConfig({ cwd: context.cwd, env: context.env, file: session.configFile });
+    const runtime = currentRuntime(loaded, context.env);
+    const known = runtime.logNames();
+    const names = named === undefined ? known : [componentNamed(String(named), known)];
     const hide = secretHider(loaded, context.env);
     const count = (options.lines as number | undefined) ?? DEFAULT_LINES;
-    const files = logFiles(layoutOf(loaded.directory), components).map((file) => ({
-      ...file,
-      from: endOf(file.path),
-    }));
-    const lines = files.flatMap((file) =>
-      lastLines(file.path, count).map(
-        (text): LogLine => ({ component: file.name, text: hide(text) }),
-      ),
-    );
-    if (lines.length === 0)
-      printer.note(`nothing was logged yet in ${layoutOf(loaded.directory).logs}`);
-    const width = files.length > 1 ? Math.max(...files.map((file) => file.name.length)) : 0;
+    const opened = await runtime.logs(names, count);
+    const lines = opened.lines.map((line) => ({ ...line, text: hide(line.text) }));
+    if (lines.length === 0) printer.note(`nothing was logged yet in ${runtime.logPlace}`);
+    const shown = new Set(lines.map((line) => line.component));
+    const width =
+      names.length > 1 || shown.size > 1
+        ? Math.max(0, ...[...shown].map((name) => name.length))
+        : 0;
     const asText = (line: LogLine) => lineText(printer, line, width);
     if (options.follow !== true) {
       printer.result({ lines }, () => lines.map(asText).join('\n'));
@@ -56,7 +47,7 @@ export const logs: CommandSpec = {
     const show = (line: LogLine) =>
       printer.line(printer.json ? JSON.stringify(line) : asText(line));
     for (const line of lines) show(line);
-    await followLogs(files, context.signal, (line) => show({ ...line, text: hide(line.text) }));
+    await opened.follow(context.signal, (line) => show({ ...line, text: hide(line.text) }));
     return undefined;
   },
 };
@@ -69,14 +60,14 @@ function parseLines(text: string): number {
   return value;
 }
 
-function componentNamed(name: string): LogComponent {
-  const found = LOG_COMPONENTS.find((component) => component === name);
+function componentNamed(name: string, known: readonly string[]): string {
+  const found = known.find((component) => component === name);
   if (found) return found;
   throw new Problem('NAME_UNKNOWN', {
     kind: 'component',
     name,
-    known: LOG_COMPONENTS.join(', '),
-    suggestion: `cdc logs ${nearest(name, LOG_COMPONENTS) ?? 'agent'}`,
+    known: known.join(', '),
+    suggestion: `cdc logs ${nearest(name, known) ?? 'agent'}`,
   });
 }
 

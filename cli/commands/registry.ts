@@ -2,6 +2,7 @@ import type { CommandSpec } from '../kernel/program.ts';
 import { agent } from './agent.ts';
 import { bench } from './bench.ts';
 import { connector } from './connector.ts';
+import { containerFilesCommand } from './container-files.ts';
 import { demo } from './demo.ts';
 import { dlq } from './dlq.ts';
 import { doctor } from './doctor.ts';
@@ -41,4 +42,5 @@ export const COMMANDS: readonly CommandSpec[] = [
   demo,
   setup,
   agent,
+  containerFilesCommand,
 ];

@@ -51,7 +51,10 @@ function statusText(printer: Printer, seen: StackStatus): string {
   return [
     printer.table(head, rows),
     '',
-    ...details.map((part) => `${printer.paint.yellow('!')} ${part.name}: ${part.detail}`),
+    ...details.map((part) => {
+      const fix = part.fix ? `\n  fix: ${printer.paint.cyan(part.fix)}` : '';
+      return `${printer.paint.yellow('!')} ${part.name}: ${part.detail}${fix}`;
+    }),
     ...(seen.dead_letters ? [letterLine(printer, seen.dead_letters)] : []),
     ...(seen.last_verified ? [verifiedLine(printer, seen.last_verified)] : []),
     verdict(printer, seen),
@@ -84,7 +87,9 @@ function isNews(part: ComponentStatus): boolean {
 function paintState(printer: Printer, state: string): string {
   const { paint } = printer;
   if (state === 'ready' || state === 'running') return paint.green(state);
-  return /failed|failing|unreachable|missing/.test(state) ? paint.red(state) : paint.yellow(state);
+  return /failed|failing|unreachable|missing|unhealthy|stopped|memory/.test(state)
+    ? paint.red(state)
+    : paint.yellow(state);
 }
 
 /** `127.0.0.1:5432`: what a table has room for; `--json` and `cdc env` have the whole address. */

@@ -1,10 +1,6 @@
-import { needsJava } from '../agent/agent.ts';
-import { ensureAgent } from '../agent/launch.ts';
-import { checkPortsFree } from '../agent/ports.ts';
-import type { AgentState } from '../agent/state.ts';
-import { liveState } from '../agent/state.ts';
-import { withPostgres } from '../components/postgres/client.ts';
+import { runtimeToStart } from '../agent/runtimes.ts';
 import { loadConfig } from '../config/load.ts';
+import type { Progress } from '../kernel/printer.ts';
 import type { CommandSpec, Options, Session } from '../kernel/program.ts';
 import { formatCount, formatMs, formatSeconds } from '../lib/format.ts';
 import { type ApplyResult, applyPlan } from '../pipeline/apply.ts';
@@ -12,13 +8,7 @@ import { endpointSummary } from '../pipeline/describe.ts';
 import { setupExample } from '../pipeline/examples.ts';
 import { crossPipeline } from '../pipeline/heartbeat.ts';
 import { type Stack, stackOf } from '../pipeline/stack.ts';
-import { requireRoom } from '../runtimes/embedded/check.ts';
-import { ensureJars } from '../runtimes/embedded/jars.ts';
-import { createLayout, layoutOf } from '../runtimes/embedded/layout.ts';
-import { libchdb, postgresHome } from '../runtimes/embedded/packages.ts';
-import { findJava } from '../runtimes/embedded/toolchain.ts';
-import type { ServerName } from '../runtimes/endpoints.ts';
-import { chooseRuntime, postgresEndpoint } from '../runtimes/resolve.ts';
+import type { RuntimeHooks } from '../runtimes/runtime.ts';
 import { applyEvents } from './progress.ts';
 
 export interface UpResult {
@@ -41,7 +31,7 @@ export const up: CommandSpec = {
     {
       flags: '--runtime <runtime>',
       description: 'how servers run',
-      choices: ['auto', 'embedded', 'external'],
+      choices: ['auto', 'embedded', 'compose', 'external'],
     },
     {
       flags: '--profile <profile>',
@@ -70,32 +60,28 @@ export async function bringUp(
     file: session.configFile,
     flags,
   });
-  const choice = chooseRuntime(loaded.config);
-  printer.note(`runtime ${choice.kind}: ${choice.why}`);
-  const layout = layoutOf(loaded.directory);
-  createLayout(layout);
-  const running = liveState(layout) !== undefined;
-  if (choice.servers.length > 0) requireRoom(layout.root, running);
-  if (!running) await preflight(session, loaded.config, loaded.directory, choice.servers);
-  const progress = printer.progress('starting servers');
-  const launched = await ensureAgent(
-    loaded,
-    context.env,
-    flagList(flags),
-    context.signal,
-    (state) => progress.update(serverLine(state)),
-  ).catch((error: unknown) => {
-    progress.fail('the servers did not start');
-    throw error;
+  const { runtime, why } = await runtimeToStart(loaded, context.env, flagList(flags));
+  printer.note(`runtime ${runtime.kind}: ${why}`);
+  await withHooks(session, 'looking at this machine', async (hooks) => {
+    await runtime.preflight(hooks);
+    return undefined;
   });
-  progress.done(
-    launched.result === 'unchanged'
-      ? 'servers run already'
-      : `servers ready in ${formatSeconds((context.monotonicMs() - startedAtMs) / 1000)} (${serverLine(launched.state) || 'all run elsewhere'})`,
-  );
+  const started = await withHooks(session, 'starting servers', async (hooks) => {
+    const launched = await runtime.start(hooks);
+    const seconds = formatSeconds((context.monotonicMs() - startedAtMs) / 1000);
+    const text =
+      launched.result === 'unchanged'
+        ? 'servers run already'
+        : `servers ready in ${seconds} (${launched.summary || 'all run elsewhere'})`;
+    return { ...launched, text };
+  });
   const stack = stackOf(loaded, context);
   if (stack.endpoints.postgres.managed) await setupExample(stack, 'inventory');
   const applied = await applyWithProgress(session, stack);
+  await withHooks(session, 'starting what watches the pipeline', async (hooks) => {
+    await runtime.complete(hooks);
+    return undefined;
+  });
   const heartbeat = printer.progress('waiting for a heartbeat row to cross the pipeline');
   const heartbeatMs = await crossPipeline(stack, context.signal).catch((error: unknown) => {
     heartbeat.fail('no heartbeat crossed the pipeline');
@@ -104,9 +90,9 @@ export async function bringUp(
   heartbeat.done(`a heartbeat row crossed the pipeline in ${formatMs(heartbeatMs)}`);
   const changed = applied.changes.length > 0;
   const result: UpResult = {
-    result: launched.result === 'started' ? 'created' : changed ? 'changed' : 'unchanged',
-    runtime: choice.kind,
-    profile: launched.state.profile,
+    result: started.result === 'started' ? 'created' : changed ? 'changed' : 'unchanged',
+    runtime: runtime.kind,
+    profile: started.profile,
     endpoints: endpointSummary(stack.endpoints),
     tables: applied.source.tables.length,
     loaded_rows: applied.loads.reduce((sum, load) => sum + load.rows, 0),
@@ -116,38 +102,27 @@ export async function bringUp(
   return { result, stack };
 }
 
-/** What can be known to be wrong before anything is started or made. */
-async function preflight(
+/** Shows the runtime's work; a result's text stays, and what fails is said. */
+async function withHooks<T extends { readonly text: string } | undefined>(
   session: Session,
-  config: ReturnType<typeof loadConfig>['config'],
-  directory: string,
-  servers: readonly ServerName[],
-): Promise<void> {
+  what: string,
+  work: (hooks: RuntimeHooks) => Promise<T>,
+): Promise<T> {
   const { context, printer } = session;
-  if (servers.includes('postgres')) postgresHome();
-  if (servers.includes('clickhouse')) libchdb();
-  await checkPortsFree(config, servers);
-  if (config.source.url !== undefined) {
-    // The source elsewhere is asked first: a wrong password should not cost a boot.
-    const postgres = postgresEndpoint({
-      config,
-      directory,
-      env: context.env,
-      ports: undefined,
-      secrets: undefined,
-    });
-    await withPostgres(postgres, async (client) => client.query('SELECT 1'));
+  let progress: Progress | undefined;
+  const show = (text: string) => {
+    progress ??= printer.progress(what);
+    progress.update(text);
+  };
+  try {
+    const result = await work({ signal: context.signal, progress: show });
+    if (result) (progress ?? printer.progress(what)).done(result.text);
+    else progress?.done(`${what}: done`);
+    return result;
+  } catch (error) {
+    progress?.fail(`${what} failed`);
+    throw error;
   }
-  if (!needsJava(servers)) return;
-  findJava(context.env);
-  const progress = printer.progress('looking for the Kafka and Debezium jars');
-  await ensureJars(context.env, context.signal, (text) => progress.update(text)).catch(
-    (error: unknown) => {
-      progress.fail('the jars are not there');
-      throw error;
-    },
-  );
-  progress.done('jars are there');
 }
 
 async function applyWithProgress(session: Session, stack: Stack): Promise<ApplyResult> {
@@ -160,14 +135,6 @@ async function applyWithProgress(session: Session, stack: Stack): Promise<ApplyR
     events.fail();
     throw error;
   }
-}
-
-function serverLine(state: AgentState): string {
-  return state.servers
-    .map((s) =>
-      s.state === 'ready' ? `${s.name} ${s.startSeconds?.toFixed(1)} s` : `${s.name} ${s.state}`,
-    )
-    .join(', ');
 }
 
 function flagList(flags: Readonly<Record<string, unknown>>): string[] {

@@ -184,10 +184,10 @@ export const configSchema = z.strictObject({
     .default('cdc')
     .describe('Name of this pipeline: slot, publication, connector and consumer groups carry it.'),
   runtime: z
-    .enum(['auto', 'embedded', 'external'])
+    .enum(['auto', 'embedded', 'compose', 'external'])
     .default('auto')
     .describe(
-      'How servers run. embedded: processes on this machine, without Docker. external: all of them run already (their addresses are below). auto: external where every address is given, else embedded for the servers without one.',
+      'How servers run. embedded: processes on this machine, without Docker. compose: containers (docs/compose.md). external: all of them run already (their addresses are below). auto: external where every address is given; else as at the last start in this folder; else compose where a Docker engine answers and has Compose, else embedded, for the servers without an address.',
     ),
   profile: z
     .enum(['low-latency', 'balanced', 'throughput'])

@@ -1,34 +1,12 @@
+import { CONTAINER_PROBLEMS } from './containerProblems.ts';
+import { EXIT, type ExitCode, entry, type ProblemEntry } from './problemEntry.ts';
+
+export { EXIT, type ExitCode, type ProblemEntry } from './problemEntry.ts';
+
 /**
  * Every problem a user can meet: one entry, one code. The comment of an entry is its runbook.
  * `cause` and `fix` are templates; `{name}` is replaced by the parameter of that name.
  */
-
-/** Process exit codes; scripts rely on them. */
-export const EXIT = {
-  done: 0,
-  bug: 1,
-  usage: 2,
-  configuration: 3,
-  unreachable: 4,
-  refused: 5,
-  found: 6,
-  interrupted: 130,
-} as const;
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
-
-export interface ProblemEntry {
-  readonly exit: ExitCode;
-  /** One sentence: what is wrong. */
-  readonly sentence: string;
-  /** Why it usually happens. */
-  readonly cause: string;
-  /** What to type or paste. */
-  readonly fix: string;
-}
-
-function entry(exit: ExitCode, sentence: string, cause: string, fix: string): ProblemEntry {
-  return { exit, sentence, cause, fix };
-}
 
 export const PROBLEMS = {
   // --- usage and configuration
@@ -123,6 +101,7 @@ export const PROBLEMS = {
     '{detail}',
     'ls -ld {path}   # give this user the right to write there, or run cdc from another folder',
   ),
+  ...CONTAINER_PROBLEMS,
   // --- the stack
   STACK_NOT_RUNNING: entry(
     EXIT.unreachable,
@@ -147,6 +126,12 @@ export const PROBLEMS = {
     'Another cdc command works on this stack (pid {pid}).',
     '{detail}',
     'Wait for it to end, or stop it: kill {pid}',
+  ),
+  PIPELINE_BUSY: entry(
+    EXIT.refused,
+    'Another cdc, on this machine or in a container, works on the pipeline of publication {publication}.',
+    '{detail}',
+    "cdc logs agent   # what the agent does; or: SELECT pid, client_addr FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory'",
   ),
   STACK_OTHER_CONFIG: entry(
     EXIT.refused,

@@ -8,6 +8,7 @@ import { stopConnector } from '../components/connect/control.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { carryOffsets, createTopics, groupLag } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
+import { withPublicationLock } from '../components/postgres/lock.ts';
 import { isUsable, observeSlot, walPosition } from '../components/postgres/observe.ts';
 import {
   createSlot,
@@ -357,6 +358,8 @@ async function forgetConnector(stack: Stack): Promise<void> {
 }
 
 /** One apply at a time; a second waits for the first, which usually leaves it nothing to do. */
+const LOCK_TIMEOUT_MS = 120_000;
+
 export async function withApplyLock<T>(
   stack: Stack,
   signal: AbortSignal,
@@ -365,14 +368,20 @@ export async function withApplyLock<T>(
   const path = join(stack.layout.root, 'apply.lock');
   let heldBy = 0;
   try {
-    const lock = await waitFor('another cdc command', { timeoutMs: 120_000, signal }, () => {
-      const taken = tryLock(path);
-      if (!('heldBy' in taken)) return { ready: taken };
-      heldBy = taken.heldBy;
-      return { seen: `pid ${taken.heldBy}` };
-    });
+    const lock = await waitFor(
+      'another cdc command',
+      { timeoutMs: LOCK_TIMEOUT_MS, signal },
+      () => {
+        const taken = tryLock(path);
+        if (!('heldBy' in taken)) return { ready: taken };
+        heldBy = taken.heldBy;
+        return { seen: `pid ${taken.heldBy}` };
+      },
+    );
     try {
-      return await work();
+      const { endpoints, names } = stack;
+      const options = { timeoutMs: LOCK_TIMEOUT_MS, signal };
+      return await withPublicationLock(endpoints.postgres, names.publication, options, work);
     } finally {
       lock.release();
     }

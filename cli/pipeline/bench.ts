@@ -7,7 +7,7 @@ import { chIdent } from '../lib/sql.ts';
 import { pause, waitFor } from '../lib/wait.ts';
 import { type ApplyEvents, applyPlan } from './apply.ts';
 import { crossPipeline } from './heartbeat.ts';
-import { memoryByProcess, totalBytes } from './memory.ts';
+import { memoryByPart, totalBytes } from './sights.ts';
 import { snapshotTables } from './snapshot.ts';
 import type { Stack } from './stack.ts';
 
@@ -74,7 +74,8 @@ export async function bench(
     const latency = await run.latency(options.rate, options.latencySeconds);
     const backlog = await run.backlog(options.backlogRows);
     const bulk = await run.bulkLoad(options.bulkRows);
-    return { bulk_load: bulk, latency, backlog, memory_bytes: totalBytes(memoryByProcess(stack)) };
+    const memory = await memoryByPart(stack);
+    return { bulk_load: bulk, latency, backlog, memory_bytes: totalBytes(memory) };
   } finally {
     await run.clean();
     await clickhouse.close();

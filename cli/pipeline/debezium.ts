@@ -218,7 +218,7 @@ async function begin(
   // Of readings that nobody went on with, too: there are none any more.
   for (const stem of await readingLanes(clickhouse)) await dropReadingLane(clickhouse, stem);
   const queue = queueObject(lane, {
-    brokers: kafka.brokers.join(','),
+    brokers: kafka.innerBrokers.join(','),
     profile: stack.profile,
     // The embedded ClickHouse has the credentials in its own configuration.
     sasl: target.managed ? undefined : kafka.sasl,

@@ -96,8 +96,8 @@ function carried(tables: readonly SourceTable[], how: SourceColumn['carry']): st
 }
 
 function databaseOf(endpoint: PostgresEndpoint) {
-  const { host, port, user, password, database, sslmode } = endpoint;
-  return { host, port, user, password, database, sslmode };
+  const { inner, user, password, database, sslmode } = endpoint;
+  return { ...inner, user, password, database, sslmode };
 }
 
 /**
@@ -122,7 +122,7 @@ function desiredTarget(
   lanes: readonly Lane[],
 ): DesiredTarget {
   const queueOptions = {
-    brokers: stack.endpoints.kafka.brokers.join(','),
+    brokers: stack.endpoints.kafka.innerBrokers.join(','),
     profile: lanes.some((lane) => lane.topics.length > 1)
       ? sharedProfile(stack.profile)
       : stack.profile,

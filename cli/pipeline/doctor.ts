@@ -10,6 +10,7 @@ import { plural } from '../core/problems.ts';
 import type { Context } from '../kernel/context.ts';
 import { formatMs } from '../lib/format.ts';
 import { within } from '../lib/wait.ts';
+import { openEngine, requireCompose } from '../runtimes/compose/engine.ts';
 import { checkMachine } from '../runtimes/embedded/check.ts';
 import { SERVER_NAMES, type ServerName } from '../runtimes/endpoints.ts';
 import { chooseRuntime } from '../runtimes/resolve.ts';
@@ -44,7 +45,7 @@ export async function diagnose(context: Context, load: () => LoadedConfig): Prom
     ];
   }
   const found = [
-    ...checkMachine(context.env, loaded.directory, servers),
+    ...(await machineFindings(context.env, watched, servers)),
     ...(watched.agent ? agentFindings(watched) : await stoppedFindings(watched, servers)),
   ];
   const observed = await observeStack(watched);
@@ -61,6 +62,23 @@ export async function diagnose(context: Context, load: () => LoadedConfig): Prom
     if (!blocked) found.push(...(await planFindings(context, loaded)));
   }
   return withoutRepeats(found);
+}
+
+/** What the machine lacks for the runtime that runs here, or would. */
+async function machineFindings(
+  env: Context['env'],
+  watched: Watched,
+  servers: readonly ServerName[],
+): Promise<Finding[]> {
+  const contained = watched.agent?.view === 'published' || watched.config.runtime === 'compose';
+  if (!contained) return checkMachine(env, watched.directory, servers);
+  try {
+    await openEngine(env);
+    await requireCompose(env);
+    return [];
+  } catch (error) {
+    return [findingOf('docker', error)];
+  }
 }
 
 function agentFindings(watched: Watched): Finding[] {

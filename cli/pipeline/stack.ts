@@ -34,6 +34,7 @@ export interface Stack {
   readonly names: PipelineNames;
   readonly profile: Profile;
   readonly agent: AgentState | undefined;
+  readonly env: Context['env'];
 }
 
 export function pipelineNames(config: Config): PipelineNames {
@@ -55,10 +56,9 @@ export function attach(context: Context, options: { file?: string | undefined })
 export function stackOf(loaded: LoadedConfig, context: Pick<Context, 'env'>): Stack {
   const layout = layoutOf(loaded.directory);
   const agent = liveState(layout);
-  if (
-    chooseRuntime(loaded.config).servers.length > 0 &&
-    (!agent?.ports || agent.phase !== 'ready')
-  ) {
+  // The agent in a container applies before it is ready, to servers that are.
+  const servesReady = agent?.phase === 'ready' || agent?.view === 'network';
+  if (chooseRuntime(loaded.config).servers.length > 0 && (!agent?.ports || !servesReady)) {
     throw new Problem('STACK_NOT_RUNNING', { directory: loaded.directory });
   }
   createLayout(layout);
@@ -79,10 +79,12 @@ export function stackOf(loaded: LoadedConfig, context: Pick<Context, 'env'>): St
       directory: loaded.directory,
       env: context.env,
       ports: agent?.ports,
+      view: agent?.view,
       secrets,
     }),
     names: pipelineNames(loaded.config),
     profile: PROFILES[profile],
     agent,
+    env: context.env,
   };
 }

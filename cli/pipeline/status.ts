@@ -16,6 +16,8 @@ import { CH_CDC } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
 import { chIdent } from '../lib/sql.ts';
 import { within } from '../lib/wait.ts';
+import { containerKafkaVersion } from '../runtimes/compose/project.ts';
+import type { Sight } from '../runtimes/compose/sight.ts';
 import { diskFindings } from '../runtimes/embedded/check.ts';
 import { kafkaVersion } from '../runtimes/embedded/jars.ts';
 import { type Layout, layoutOf, readSecrets } from '../runtimes/embedded/layout.ts';
@@ -23,7 +25,7 @@ import type { ObserverName } from '../runtimes/embedded/servers/server.ts';
 import { type Endpoints, SERVER_NAMES, type ServerName } from '../runtimes/endpoints.ts';
 import { chooseRuntime, knownEndpoints } from '../runtimes/resolve.ts';
 import { endpointSummary } from './describe.ts';
-import { memoryByProcess } from './memory.ts';
+import { agentWords, lookAtParts } from './sights.ts';
 import { type PipelineNames, pipelineNames } from './stack.ts';
 import { type LastVerified, lastVerified } from './verifications.ts';
 
@@ -41,6 +43,8 @@ export interface ComponentStatus {
   /** Times that the agent started it again. */
   readonly restarts: number | undefined;
   readonly detail: string | undefined;
+  /** What to type; absent when nothing is wrong or the detail says it. */
+  readonly fix?: string | undefined;
 }
 
 export interface StackStatus {
@@ -99,7 +103,14 @@ export function watchStack(loaded: LoadedConfig, env: Env): Watched {
     layout,
     names: pipelineNames(config),
     agent,
-    endpoints: knownEndpoints({ config, directory, env, ports: agent?.ports, secrets }),
+    endpoints: knownEndpoints({
+      config,
+      directory,
+      env,
+      ports: agent?.ports,
+      view: agent?.view,
+      secrets,
+    }),
     env,
   };
 }
@@ -129,9 +140,18 @@ export function notRunning(watched: Pick<Watched, 'layout' | 'directory'>): Prob
 /** Looks at everything at once; nothing that fails or hangs keeps the rest from being seen. */
 export async function observeStack(watched: Watched): Promise<Observation> {
   const { endpoints, names } = watched;
-  const { postgres, kafka, connect: connectAt, clickhouse } = endpoints;
+  const parts = await sightsOf(watched);
+  // What the engine says of a container that does not serve needs no proof.
+  const serving = (name: ServerName) => !parts.some((part) => part.name === name && part.fix);
+  const {
+    postgres,
+    kafka,
+    connect: connectAt,
+    clickhouse,
+  } = Object.fromEntries(
+    Object.entries(endpoints).filter(([name]) => serving(name as ServerName)),
+  ) as Partial<Endpoints>;
   const connect = connectAt && new Connect(connectAt);
-  const memory = memoryByProcess(watched);
   const [versions, connector, plugin, heartbeat, refreshes, verified, letters] = await Promise.all([
     Promise.all([
       look(postgres && (() => withPostgres(postgres, postgresVersion))),
@@ -154,30 +174,37 @@ export async function observeStack(watched: Watched): Promise<Observation> {
   const troubles = new Map<ServerName, Trouble>();
   const servers = SERVER_NAMES.filter((name) => endpoints[name]).map((name): ComponentStatus => {
     const seen = versions[SERVER_NAMES.indexOf(name)];
-    const process = watched.agent?.servers.find((server) => server.name === name);
+    const sight = parts.find((part) => part.name === name);
     const trouble = seen && 'error' in seen ? troubleOf(name, endpoints, seen.error) : undefined;
-    if (trouble) troubles.set(name, trouble);
-    const supervised = process && process.state !== 'ready' ? process.state : undefined;
+    const supervised = sight && sight.state !== 'ready' ? sight.state : undefined;
+    // The engine knows better than a connection that fails.
+    const known = supervised &&
+      sight?.fix && { message: sight.detail ?? supervised, fix: sight.fix };
+    if (known || trouble) troubles.set(name, known || (trouble as Trouble));
     return {
       name,
       state: supervised ?? (trouble ? 'unreachable' : 'ready'),
       version: seen && 'value' in seen ? seen.value : undefined,
       endpoint: summary[name],
-      memory_bytes: memory[name],
-      restarts: process?.restarts,
-      detail: (supervised && process?.detail) ?? trouble?.message,
+      memory_bytes: sight?.memory_bytes,
+      restarts: sight?.restarts,
+      detail: (supervised && sight?.detail) ?? trouble?.message,
+      fix: (supervised && sight?.fix) ?? trouble?.fix,
     };
   });
   const version = plugin && 'value' in plugin ? plugin.value : undefined;
   const registered = connector && 'value' in connector ? connector.value : undefined;
-  const parts = [
-    ...agentPart(watched, memory.agent),
+  const pipeline = [
+    ...agentPart(
+      watched,
+      parts.find((part) => part.name === 'agent'),
+    ),
     ...servers,
-    ...(connectAt ? connectorParts(names.connector, registered, version) : []),
+    ...(endpoints.connect ? connectorParts(names.connector, registered, version) : []),
     ...viewPart(refreshes && 'value' in refreshes ? refreshes.value : []),
   ];
   const age = heartbeat && 'value' in heartbeat ? heartbeat.value : undefined;
-  const good = parts.every((part) => GOOD_STATES.has(part.state));
+  const good = pipeline.every((part) => GOOD_STATES.has(part.state));
   return {
     status: {
       healthy: good && age !== undefined && age < HEARTBEAT_LIMIT_MS,
@@ -186,7 +213,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
       heartbeat_age_ms: age,
       last_verified: verified && 'value' in verified ? verified.value : undefined,
       dead_letters: letters && 'value' in letters ? letters.value : undefined,
-      components: [...parts, ...observerParts(watched.agent, memory)],
+      components: [...pipeline, ...otherParts(parts, watched.agent)],
     },
     troubles,
     connector: registered,
@@ -220,10 +247,13 @@ function troubleOf(name: ServerName, endpoints: Partial<Endpoints>, error: unkno
 }
 
 function agentPart(
-  { agent, directory }: Pick<Watched, 'agent' | 'directory'>,
-  memory: number | undefined,
+  { agent: known, directory, layout }: Pick<Watched, 'agent' | 'directory' | 'layout'>,
+  sight: Sight | undefined,
 ): ComponentStatus[] {
-  if (!agent) return [];
+  if (!known) return [];
+  const agent = agentWords(layout, known) ?? { ...known, phase: 'starting' };
+  // A container's state comes first: what it wrote down is as old as it.
+  const wrong = known.view === 'published' && sight?.state !== 'ready' ? sight : undefined;
   const disk = agent.servers.length > 0 ? diskFindings(directory) : [];
   const troubles = [
     ...Object.entries(agent.loops).map(([loop, trouble]) => `${loop}: ${trouble}`),
@@ -232,30 +262,37 @@ function agentPart(
   return [
     {
       name: 'agent',
-      state: agent.phase,
+      state: wrong?.state ?? agent.phase,
       version: undefined,
       endpoint: agent.metricsUrl,
-      memory_bytes: memory,
-      restarts: undefined,
-      detail: agent.problem?.message ?? (troubles.join('; ') || undefined),
+      memory_bytes: sight?.memory_bytes,
+      restarts: sight?.restarts,
+      detail: wrong?.detail ?? agent.problem?.message ?? (troubles.join('; ') || undefined),
+      fix: wrong?.fix,
     },
   ];
 }
 
 /** What looks at the pipeline and is no part of it: whether it runs says nothing about health. */
-function observerParts(
-  agent: AgentState | undefined,
-  memory: Readonly<Record<string, number>>,
-): ComponentStatus[] {
-  return (agent?.observers ?? []).map(({ name, state, restarts, detail }) => ({
-    name,
-    state,
-    version: undefined,
-    endpoint: `http://127.0.0.1:${agent?.extraPorts?.[name as ObserverName]}`,
-    memory_bytes: memory[name],
-    restarts,
-    detail,
-  }));
+function otherParts(sights: readonly Sight[], agent: AgentState | undefined): ComponentStatus[] {
+  const own = new Set<string>(['agent', ...SERVER_NAMES]);
+  return sights
+    .filter(({ name }) => !own.has(name))
+    .map((sight) => {
+      const port = agent?.extraPorts?.[sight.name as ObserverName];
+      const endpoint = port === undefined ? undefined : `http://127.0.0.1:${port}`;
+      return { ...sight, version: undefined, endpoint };
+    });
+}
+
+/** An engine that gives no answer keeps nothing else from being seen. */
+async function sightsOf(watched: Watched): Promise<Sight[]> {
+  try {
+    return await lookAtParts(watched);
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code === 'STACK_NOT_RUNNING') throw error;
+    return [];
+  }
 }
 
 /** The views that cdc keeps, where there are any. */
@@ -314,7 +351,8 @@ async function postgresVersion(client: {
 
 /** A broker does not tell its version; of one that cdc runs the jars are known. */
 async function kafkaIs(watched: Watched): Promise<string | undefined> {
-  return watched.endpoints.kafka?.managed ? kafkaVersion(watched.env) : undefined;
+  if (!watched.endpoints.kafka?.managed) return undefined;
+  return watched.agent?.view === 'published' ? containerKafkaVersion() : kafkaVersion(watched.env);
 }
 
 async function clickhouseVersion(clickhouse: ClickHouse): Promise<string | undefined> {

@@ -11,12 +11,16 @@ export interface PostgresEndpoint extends HostPort {
   readonly database: string;
   /** Set when cdc runs this server; only then may it change server settings and create users. */
   readonly managed: boolean;
+  /** As the other servers reach it: containers know one another by names that this process does not. */
+  readonly inner: HostPort;
   /** TLS as in libpq: from `sslmode` of the URL. */
   readonly sslmode: string | undefined;
 }
 
 export interface KafkaEndpoint {
   readonly brokers: readonly string[];
+  /** As the other servers reach them. */
+  readonly innerBrokers: readonly string[];
   /** SASL/PLAIN; absent means none. */
   readonly sasl: { readonly username: string; readonly password: string } | undefined;
   readonly managed: boolean;

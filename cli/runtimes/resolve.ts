@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolveFrom } from '../config/load.ts';
-import type { Config } from '../config/schema.ts';
+import { type Config, DEFAULT_PORTS } from '../config/schema.ts';
 import { Problem } from '../core/problems.ts';
 import type { EmbeddedPorts, Secrets } from './embedded/layout.ts';
 import { CLICKHOUSE_USER } from './embedded/servers/clickhouse.ts';
@@ -11,16 +11,23 @@ import {
   type ClickHouseEndpoint,
   type ConnectEndpoint,
   type Endpoints,
+  type HostPort,
   type KafkaEndpoint,
   type PostgresEndpoint,
   SERVER_NAMES,
   type ServerName,
 } from './endpoints.ts';
 
-export type RuntimeKind = 'embedded' | 'external';
+export type RuntimeKind = 'embedded' | 'compose' | 'external';
+
+/**
+ * From where a stack's own servers are seen: processes of this machine, containers through their
+ * published ports, or containers from within their network.
+ */
+export type View = 'processes' | 'published' | 'network';
 
 /** The servers that cdc.yaml gives no address for: those cdc runs. */
-export function embeddedServers(config: Config): ServerName[] {
+export function ownServers(config: Config): ServerName[] {
   const external: Record<ServerName, boolean> = {
     postgres: config.source.url !== undefined,
     kafka: config.kafka.brokers !== undefined,
@@ -45,7 +52,7 @@ const ADDRESS_KEYS: Readonly<Record<ServerName, string>> = {
 };
 
 export function chooseRuntime(config: Config): RuntimeChoice {
-  const servers = embeddedServers(config);
+  const servers = ownServers(config);
   if (config.runtime === 'external' && servers.length > 0) {
     throw new Problem(
       'NOT_IMPLEMENTED_RUNTIME',
@@ -64,7 +71,7 @@ export function chooseRuntime(config: Config): RuntimeChoice {
     given.length === 0
       ? 'no server has an address in the configuration'
       : `${given.join(', ')} elsewhere, the rest on this machine`;
-  return { kind: 'embedded', servers, why };
+  return { kind: config.runtime === 'compose' ? 'compose' : 'embedded', servers, why };
 }
 
 interface ResolveInput {
@@ -73,6 +80,51 @@ interface ResolveInput {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly ports: EmbeddedPorts | undefined;
   readonly secrets: Secrets | undefined;
+  /** Of a stack that runs; `processes` when it is not known. */
+  readonly view?: View | undefined;
+}
+
+/** Ports of this machine that lead to the containers. */
+export function publishedPorts(config: Config): EmbeddedPorts {
+  const inner = { kafka_controller: 0, kafka_jmx: 0, connect_jmx: 0 };
+  return { ...(config.ports === 'auto' ? DEFAULT_PORTS : config.ports), ...inner };
+}
+
+/** Ports of the servers in their containers. */
+const INNER_PORTS = { postgres: 5432, kafka: 9092, connect: 8083, clickhouse: 8123 } as const;
+/** What a container calls the machine that it runs on. */
+const CONTAINER_HOST = 'host.docker.internal';
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\./.test(host);
+}
+
+/** Where a server of the stack's own is, seen from here. */
+function ownAddress(input: ResolveInput, server: ServerName): HostPort {
+  return input.view === 'network'
+    ? { host: server, port: INNER_PORTS[server] }
+    : { host: '127.0.0.1', port: own(input).ports[server] };
+}
+
+/** The same as the stack's other servers see it. */
+function innerAddress(input: ResolveInput, server: ServerName): HostPort {
+  return isContained(input)
+    ? { host: server, port: INNER_PORTS[server] }
+    : ownAddress(input, server);
+}
+
+function isContained(input: ResolveInput): boolean {
+  return input.view === 'published' || input.view === 'network';
+}
+
+/** An address of cdc.yaml as a container sees it. */
+function fromContainer(host: string): string {
+  return isLoopback(host) ? CONTAINER_HOST : host;
+}
+
+/** An address of cdc.yaml as this process sees it. */
+function fromHere(input: ResolveInput, host: string): string {
+  return input.view === 'network' ? fromContainer(host) : host;
 }
 
 /** Endpoints of all servers: from the configuration where it names one, else the embedded one's. */
@@ -97,7 +149,7 @@ export function withAgentPassword(
 /** Those of the servers that can be known now: all of a running stack, else those with an address. */
 export function knownEndpoints(input: ResolveInput): Partial<Endpoints> {
   const running = input.ports !== undefined && input.secrets !== undefined;
-  const own = new Set(running ? [] : embeddedServers(input.config));
+  const own = new Set(running ? [] : ownServers(input.config));
   return {
     ...(own.has('postgres') ? {} : { postgres: postgresEndpoint(input) }),
     ...(own.has('kafka') ? {} : { kafka: kafkaEndpoint(input) }),
@@ -106,7 +158,7 @@ export function knownEndpoints(input: ResolveInput): Partial<Endpoints> {
   };
 }
 
-function embedded(input: ResolveInput): { ports: EmbeddedPorts; secrets: Secrets } {
+function own(input: ResolveInput): { ports: EmbeddedPorts; secrets: Secrets } {
   if (!input.ports || !input.secrets) {
     throw new Problem('STACK_NOT_RUNNING', { directory: input.directory });
   }
@@ -136,10 +188,10 @@ function secret(
 export function postgresEndpoint(input: ResolveInput): PostgresEndpoint {
   const { source } = input.config;
   if (source.url === undefined) {
-    const { ports, secrets } = embedded(input);
+    const { secrets } = own(input);
     return {
-      host: '127.0.0.1',
-      port: ports.postgres,
+      ...ownAddress(input, 'postgres'),
+      inner: innerAddress(input, 'postgres'),
       user: POSTGRES_USER,
       password: secrets.postgres,
       database: POSTGRES_DATABASE,
@@ -149,9 +201,12 @@ export function postgresEndpoint(input: ResolveInput): PostgresEndpoint {
   }
   const url = parseUrl('source.url', source.url);
   const user = decoded(url.username) || 'postgres';
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const port = Number(url.port || 5432);
   return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port || 5432),
+    host: fromHere(input, host),
+    port,
+    inner: { host: isContained(input) ? fromContainer(host) : host, port },
     user,
     password:
       secret(input, 'CDC_SOURCE_PASSWORD', source.password_file) ??
@@ -165,16 +220,20 @@ export function postgresEndpoint(input: ResolveInput): PostgresEndpoint {
 function kafkaEndpoint(input: ResolveInput): KafkaEndpoint {
   const { kafka } = input.config;
   if (kafka.brokers === undefined) {
-    const { ports, secrets } = embedded(input);
+    const { secrets } = own(input);
     return {
-      brokers: [`127.0.0.1:${ports.kafka}`],
+      brokers: [hostPort(ownAddress(input, 'kafka'))],
+      innerBrokers: [hostPort(innerAddress(input, 'kafka'))],
       sasl: { username: KAFKA_USER, password: secrets.kafka },
       managed: true,
     };
   }
   const password = secret(input, 'CDC_KAFKA_PASSWORD', kafka.password_file);
   return {
-    brokers: kafka.brokers,
+    brokers: kafka.brokers.map((broker) => moved(broker, (host) => fromHere(input, host))),
+    innerBrokers: isContained(input)
+      ? kafka.brokers.map((broker) => moved(broker, fromContainer))
+      : kafka.brokers,
     sasl: kafka.username ? { username: kafka.username, password: password ?? '' } : undefined,
     managed: false,
   };
@@ -183,16 +242,16 @@ function kafkaEndpoint(input: ResolveInput): KafkaEndpoint {
 function connectEndpoint(input: ResolveInput): ConnectEndpoint {
   const { connect } = input.config;
   if (connect.url === undefined) {
-    const { ports, secrets } = embedded(input);
+    const { secrets } = own(input);
     return {
-      url: `http://127.0.0.1:${ports.connect}`,
+      url: `http://${hostPort(ownAddress(input, 'connect'))}`,
       auth: { username: CONNECT_USER, password: secrets.connect },
       managed: true,
     };
   }
   const password = secret(input, 'CDC_CONNECT_PASSWORD', connect.password_file);
   return {
-    url: serverUrl('connect', connect.url),
+    url: urlFromHere(input, serverUrl('connect', connect.url)),
     auth: connect.username ? { username: connect.username, password: password ?? '' } : undefined,
     managed: false,
   };
@@ -201,10 +260,10 @@ function connectEndpoint(input: ResolveInput): ConnectEndpoint {
 function clickhouseEndpoint(input: ResolveInput): ClickHouseEndpoint {
   const { clickhouse } = input.config;
   if (clickhouse.url === undefined) {
-    const { ports, secrets } = embedded(input);
+    const { ports, secrets } = own(input);
     return {
-      url: `http://127.0.0.1:${ports.clickhouse}`,
-      nativePort: ports.clickhouse_native,
+      url: `http://${hostPort(ownAddress(input, 'clickhouse'))}`,
+      nativePort: input.view === 'network' ? 9000 : ports.clickhouse_native,
       sourceAddress: clickhouse.source_address,
       user: CLICKHOUSE_USER,
       password: secrets.clickhouse,
@@ -212,13 +271,30 @@ function clickhouseEndpoint(input: ResolveInput): ClickHouseEndpoint {
     };
   }
   return {
-    url: serverUrl('clickhouse', clickhouse.url),
+    url: urlFromHere(input, serverUrl('clickhouse', clickhouse.url)),
     nativePort: undefined,
     sourceAddress: clickhouse.source_address,
     user: clickhouse.username,
     password: secret(input, 'CDC_CLICKHOUSE_PASSWORD', clickhouse.password_file) ?? '',
     managed: false,
   };
+}
+
+function hostPort({ host, port }: HostPort): string {
+  return `${host}:${port}`;
+}
+
+/** `host:port` with another host. */
+function moved(address: string, move: (host: string) => string): string {
+  const at = address.lastIndexOf(':');
+  return `${move(address.slice(0, at))}${address.slice(at)}`;
+}
+
+function urlFromHere(input: ResolveInput, text: string): string {
+  if (input.view !== 'network') return text;
+  const url = new URL(text);
+  url.hostname = fromContainer(url.hostname);
+  return url.href.replace(/\/$/, '');
 }
 
 function decoded(text: string): string {

@@ -24,9 +24,15 @@ export function desiredFor(
         password: 'not-shown',
         database: 'inventory',
         managed: true,
+        inner: { host: 'postgres', port: 5432 },
         sslmode: undefined,
       },
-      kafka: { brokers: ['kafka:9092'], sasl: undefined, managed: true },
+      kafka: {
+        brokers: ['kafka:9092'],
+        innerBrokers: ['kafka:9092'],
+        sasl: undefined,
+        managed: true,
+      },
       connect: { url: 'http://connect:8083', auth: undefined, managed: true },
       clickhouse: {
         url: 'http://clickhouse:8123',

@@ -16,7 +16,7 @@ export function pulledSource(
   endpoint: PostgresEndpoint,
   { sourceAddress }: ClickHouseEndpoint,
 ): PulledSource {
-  return { address: sourceAddress ?? `${endpoint.host}:${endpoint.port}`, endpoint };
+  return { address: sourceAddress ?? `${endpoint.inner.host}:${endpoint.inner.port}`, endpoint };
 }
 
 /** Whether a statement failed because ClickHouse cannot reach the source, or may not. */

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { pause } from '../../lib/wait.ts';
+import type { LogLine } from '../runtime.ts';
 import type { Layout } from './layout.ts';
 import { OBSERVER_NAMES } from './servers/server.ts';
 
@@ -19,11 +20,6 @@ export interface LogFile {
   /** The component; `clickhouse-host` is the process around ClickHouse's library. */
   readonly name: string;
   readonly path: string;
-}
-
-export interface LogLine {
-  readonly component: string;
-  readonly text: string;
 }
 
 const CHUNK_BYTES = 256 * 1024;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import axios from 'axios';
 import { writeFileAtomic } from '../../../lib/files.ts';
 import { packageRoot } from '../../../lib/packageRoot.ts';
+import type { KafkaEndpoint } from '../../endpoints.ts';
 import { libchdb } from '../packages.ts';
 import type { EmbeddedServer, ServerSetting } from './server.ts';
 
@@ -14,12 +15,19 @@ function xml(text: string | number): string {
 }
 
 function configXml(setting: ServerSetting, users: string): string {
-  // Kafka's credentials stand here, so that no table definition carries a password.
   return `<clickhouse>
   <logger><log>${xml(setting.layout.log('clickhouse-server'))}</log><errorlog>${xml(setting.layout.log('clickhouse-errors'))}</errorlog><size>20M</size><count>2</count></logger>
   <users_config>${xml(users)}</users_config>
   <user_directories><users_xml><path>${xml(users)}</path></users_xml></user_directories>
-  <background_pool_size>4</background_pool_size>
+${poolsXml()}
+${kafkaClientXml(setting.kafka)}
+</clickhouse>
+`;
+}
+
+/** Pools and caches for a small machine. */
+export function poolsXml(): string {
+  return `  <background_pool_size>4</background_pool_size>
   <background_schedule_pool_size>16</background_schedule_pool_size>
   <background_message_broker_schedule_pool_size>32</background_message_broker_schedule_pool_size>
   <mark_cache_size>67108864</mark_cache_size>
@@ -28,20 +36,21 @@ function configXml(setting: ServerSetting, users: string): string {
   <mmap_cache_size>100</mmap_cache_size>
   <max_server_memory_usage>1500000000</max_server_memory_usage>
   <max_concurrent_queries>100</max_concurrent_queries>
-  <merge_tree><old_parts_lifetime>30</old_parts_lifetime></merge_tree>
-  <kafka>
-${saslXml(setting)}<session_timeout_ms>6000</session_timeout_ms>
+  <merge_tree><old_parts_lifetime>30</old_parts_lifetime></merge_tree>`;
+}
+
+/** Kafka's credentials stand here, so that no table definition carries a password. */
+export function kafkaClientXml(kafka: KafkaEndpoint): string {
+  return `  <kafka>
+${saslXml(kafka)}<session_timeout_ms>6000</session_timeout_ms>
     <heartbeat_interval_ms>1000</heartbeat_interval_ms>
     <topic_metadata_refresh_interval_ms>5000</topic_metadata_refresh_interval_ms>
     <reconnect_backoff_max_ms>1000</reconnect_backoff_max_ms>
     <statistics_interval_ms>10000</statistics_interval_ms>
-  </kafka>
-</clickhouse>
-`;
+  </kafka>`;
 }
 
-function saslXml(setting: ServerSetting): string {
-  const { sasl } = setting.kafka;
+function saslXml({ sasl }: KafkaEndpoint): string {
   if (!sasl) return '    ';
   return `    <security_protocol>sasl_plaintext</security_protocol>
     <sasl_mechanism>PLAIN</sasl_mechanism>
@@ -53,20 +62,20 @@ function saslXml(setting: ServerSetting): string {
 /**
  * Compiling expressions pays for millions of rows; a view here sees a few at a time, and each
  * compilation would hold up a flush by 100 ms. The library's own session logs in as `default`, without a
- * password: it may start listeners.
+ * password: it may start listeners. An image's own `default`, who may do everything, is replaced.
  */
-function usersXml(setting: ServerSetting): string {
-  const digest = createHash('sha256').update(setting.secrets.clickhouse).digest('hex');
+export function clickhouseUsersXml(password: string, network: string): string {
+  const digest = createHash('sha256').update(password).digest('hex');
   return `<clickhouse>
   <profiles><default><max_threads>4</max_threads><compile_expressions>0</compile_expressions></default></profiles>
   <quotas><default/></quotas>
   <users>
-    <default>
+    <default replace="replace">
       <password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>
       <grants><query>GRANT SYSTEM LISTEN ON *.*</query><query>GRANT SELECT ON system.numbers</query></grants>
     </default>
     <${CLICKHOUSE_USER}>
-      <password_sha256_hex>${digest}</password_sha256_hex><networks><ip>127.0.0.1</ip></networks>
+      <password_sha256_hex>${digest}</password_sha256_hex><networks><ip>${xml(network)}</ip></networks>
       <profile>default</profile><quota>default</quota><access_management>1</access_management>
     </${CLICKHOUSE_USER}>
   </users>
@@ -84,7 +93,7 @@ export const clickhouseServer: EmbeddedServer = {
     const config = layout.etc('clickhouse.xml');
     const users = layout.etc('clickhouse-users.xml');
     writeFileAtomic(config, configXml(setting, users), 0o600);
-    writeFileAtomic(users, usersXml(setting), 0o600);
+    writeFileAtomic(users, clickhouseUsersXml(setting.secrets.clickhouse, '127.0.0.1'), 0o600);
     mkdirSync(layout.data('clickhouse'), { recursive: true, mode: 0o700 });
     return {
       command: process.execPath,

@@ -5,7 +5,7 @@ import type { EmbeddedServer, ServerSetting } from './server.ts';
 
 export const CONNECT_USER = 'cdc';
 
-function workerProperties(setting: ServerSetting): Record<string, string | number> {
+export function workerProperties(setting: ServerSetting): Record<string, string | number> {
   const { sasl } = setting.kafka;
   const security = (prefix: string): Record<string, string> =>
     sasl
@@ -52,6 +52,12 @@ function workerProperties(setting: ServerSetting): Record<string, string | numbe
   };
 }
 
+/** Who may speak with the worker stands in a file of `name=password`. */
+export function workerJaas(users: string): string {
+  const path = users.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+  return `KafkaConnect {\n  org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule required\n  file="${path}";\n};\n`;
+}
+
 export const connectServer: EmbeddedServer = {
   name: 'connect',
   needs: ['kafka'],
@@ -64,11 +70,7 @@ export const connectServer: EmbeddedServer = {
     const jaas = layout.etc('connect.jaas');
     writeFileAtomic(file, propertiesText(workerProperties(setting)), 0o600);
     writeFileAtomic(users, propertiesText({ [CONNECT_USER]: secrets.connect }), 0o600);
-    writeFileAtomic(
-      jaas,
-      `KafkaConnect {\n  org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule required\n  file="${users.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}";\n};\n`,
-      0o600,
-    );
+    writeFileAtomic(jaas, workerJaas(users), 0o600);
     return jvmLaunch(setting, {
       name: 'connect',
       jmx: { rules: 'connect', port: setting.ports.connect_jmx },

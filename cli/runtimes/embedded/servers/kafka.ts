@@ -6,7 +6,7 @@ import { jvmLaunch, KAFKA_USER, plainJaas, propertiesText } from './jvm.ts';
 import { runToEnd } from './run.ts';
 import type { EmbeddedServer, ServerSetting } from './server.ts';
 
-function serverProperties(setting: ServerSetting): Record<string, string | number> {
+export function serverProperties(setting: ServerSetting): Record<string, string | number> {
   const { ports, secrets, layout } = setting;
   const jaas = plainJaas({ username: KAFKA_USER, password: secrets.kafka }, true);
   return {

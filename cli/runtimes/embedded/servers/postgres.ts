@@ -104,7 +104,7 @@ export function postgresOutsideFolder(root: string): string {
   return join('/var/lib', `cdc-${shortDigest(root)}`);
 }
 
-function settings(setting: ServerSetting): Record<string, string> {
+export function postgresSettings(setting: ServerSetting): Record<string, string> {
   return {
     listen_addresses: '127.0.0.1',
     port: String(setting.ports.postgres),
@@ -185,7 +185,7 @@ export const postgresServer: EmbeddedServer = {
         // Already executable, in a folder of somebody else's.
       }
     }
-    const options = Object.entries(settings(setting)).flatMap(([key, value]) => [
+    const options = Object.entries(postgresSettings(setting)).flatMap(([key, value]) => [
       '-c',
       `${key}=${value}`,
     ]);

@@ -1,0 +1,111 @@
+import { rmSync } from 'node:fs';
+import { withPostgres } from '../components/postgres/client.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { requireRoom } from '../runtimes/embedded/check.ts';
+import { ensureJars } from '../runtimes/embedded/jars.ts';
+import { createLayout, type Layout, layoutOf } from '../runtimes/embedded/layout.ts';
+import {
+  endOf,
+  followLogs,
+  LOG_COMPONENTS,
+  type LogComponent,
+  lastLines,
+  logFiles,
+} from '../runtimes/embedded/logs.ts';
+import { libchdb, postgresHome } from '../runtimes/embedded/packages.ts';
+import { postgresOutsideFolder } from '../runtimes/embedded/servers/postgres.ts';
+import { findJava } from '../runtimes/embedded/toolchain.ts';
+import { ownServers, postgresEndpoint } from '../runtimes/resolve.ts';
+import type { OpenLogs, Runtime, RuntimeHooks, Started } from '../runtimes/runtime.ts';
+import { needsJava } from './agent.ts';
+import { ensureAgent, stopAgent } from './launch.ts';
+import { checkPortsFree } from './ports.ts';
+import { type AgentState, liveState } from './state.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Servers as processes of this machine, which the agent supervises; also where all run elsewhere. */
+export class EmbeddedRuntime implements Runtime {
+  readonly kind: 'embedded' | 'external';
+  readonly logPlace: string;
+  private readonly loaded: LoadedConfig;
+  private readonly env: Env;
+  private readonly flags: readonly string[];
+  private readonly layout: Layout;
+
+  /** `flags`: what was given to `cdc up` and the agent has to know. */
+  constructor(loaded: LoadedConfig, env: Env, flags: readonly string[] = []) {
+    this.loaded = loaded;
+    this.env = env;
+    this.flags = flags;
+    this.layout = layoutOf(loaded.directory);
+    this.logPlace = this.layout.logs;
+    this.kind = ownServers(loaded.config).length === 0 ? 'external' : 'embedded';
+  }
+
+  async preflight(hooks: RuntimeHooks): Promise<void> {
+    const { config, directory } = this.loaded;
+    const servers = ownServers(config);
+    createLayout(this.layout);
+    const running = liveState(this.layout) !== undefined;
+    if (servers.length > 0) requireRoom(this.layout.root, running);
+    if (running) return;
+    if (servers.includes('postgres')) postgresHome();
+    if (servers.includes('clickhouse')) libchdb();
+    await checkPortsFree(config, servers);
+    if (config.source.url !== undefined) {
+      // The source elsewhere is asked first: a wrong password should not cost a boot.
+      const none = { ports: undefined, secrets: undefined };
+      const postgres = postgresEndpoint({ config, directory, env: this.env, ...none });
+      await withPostgres(postgres, async (client) => client.query('SELECT 1'));
+    }
+    if (!needsJava(servers)) return;
+    findJava(this.env);
+    hooks.progress('looking for the Kafka and Debezium jars');
+    await ensureJars(this.env, hooks.signal, hooks.progress);
+  }
+
+  async start(hooks: RuntimeHooks): Promise<Started> {
+    const { state, result } = await ensureAgent(
+      this.loaded,
+      this.env,
+      this.flags,
+      hooks.signal,
+      (now) => hooks.progress(serverLine(now)),
+    );
+    return { result, profile: state.profile, summary: serverLine(state) };
+  }
+
+  /** The agent runs since the servers do. */
+  async complete(): Promise<void> {}
+
+  async stop(deleteData: boolean): Promise<boolean> {
+    const stopped = await stopAgent(this.loaded.directory);
+    if (deleteData)
+      rmSync(postgresOutsideFolder(this.layout.root), { recursive: true, force: true });
+    return stopped;
+  }
+
+  logNames(): readonly string[] {
+    return LOG_COMPONENTS;
+  }
+
+  async logs(names: readonly string[], count: number): Promise<OpenLogs> {
+    const files = logFiles(this.layout, names as readonly LogComponent[]).map((file) => ({
+      ...file,
+      from: endOf(file.path),
+    }));
+    const lines = files.flatMap((file) =>
+      lastLines(file.path, count).map((text) => ({ component: file.name, text })),
+    );
+    return { lines, follow: (signal, onLine) => followLogs(files, signal, onLine) };
+  }
+}
+
+function serverLine(state: AgentState): string {
+  return state.servers
+    .map((s) =>
+      s.state === 'ready' ? `${s.name} ${s.startSeconds?.toFixed(1)} s` : `${s.name} ${s.state}`,
+    )
+    .join(', ');
+}

@@ -1,0 +1,58 @@
+import type { Logger } from 'pino';
+import { Connect } from '../components/connect/client.ts';
+import { describeChange } from '../core/plan.ts';
+import { Problem } from '../core/problems.ts';
+import { pause } from '../lib/wait.ts';
+import { applyPlan } from '../pipeline/apply.ts';
+import { setupExample } from '../pipeline/examples.ts';
+import type { Stack } from '../pipeline/stack.ts';
+
+const RETRY_MS = 3000;
+
+/**
+ * What `cdc up` does once the servers run, for an agent that nobody runs it for (docker compose up).
+ * A pipeline that has its connector was applied before: what has changed since is for the schema watch,
+ * and a lost slot for somebody to decide.
+ */
+export async function applyAtStart(
+  stack: () => Stack,
+  signal: AbortSignal,
+  log: Logger,
+  report: (trouble: string | undefined) => void,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await applyOnce(stack(), signal, log);
+      report(undefined);
+      return;
+    } catch (error) {
+      if (signal.aborted) return;
+      const text =
+        error instanceof Problem
+          ? `${error.message} ${error.causeText} [${error.code}]`
+          : (error as Error).message;
+      report(text);
+      log.warn({ error: text }, 'applying at the start; it is tried again');
+    }
+    await pause(RETRY_MS, signal).catch(() => {});
+  }
+}
+
+async function applyOnce(stack: Stack, signal: AbortSignal, log: Logger): Promise<void> {
+  const connector = await new Connect(stack.endpoints.connect).status(stack.names.connector);
+  if (connector) return;
+  if (stack.endpoints.postgres.managed) await setupExample(stack, 'inventory');
+  const applied = await applyPlan(
+    stack,
+    signal,
+    {
+      step: (text) => log.info({ step: text }, 'applying'),
+      loading: () => {},
+      planned: (changes) => log.info({ changes: changes.map(describeChange) }, 'applying'),
+    },
+    { by: 'agent' },
+  );
+  log.info({ changes: applied.changes.length, loads: applied.loads.length }, 'applied');
+  for (const problem of applied.refused)
+    log.warn({ error: `${problem.message} ${problem.causeText}` }, 'making views');
+}

@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto';
+import type { Secrets } from '../embedded/layout.ts';
+import { clickhouseUsersXml, kafkaClientXml, poolsXml } from '../embedded/servers/clickhouse.ts';
+import { CONNECT_USER, workerJaas } from '../embedded/servers/connect.ts';
+import { KAFKA_USER, plainJaas, propertiesText } from '../embedded/servers/jvm.ts';
+import type { KafkaEndpoint } from '../endpoints.ts';
+
+/** A file that one container reads; below `.cdc/`. */
+export interface ContainerFile {
+  readonly path: string;
+  /** The user of that container, who alone may read it. */
+  readonly uid: number;
+  readonly text: string;
+}
+
+/** Users that the images run as; docker-compose.yml says the same, and a test holds them equal. */
+export const CONTAINER_USERS: Readonly<Record<string, number>> = {
+  postgres: 999,
+  kafka: 1000,
+  connect: 1001,
+  clickhouse: 101,
+  prometheus: 65_534,
+  alertmanager: 65_534,
+  grafana: 472,
+  'postgres-exporter': 65_534,
+  'kafka-exporter': 65_534,
+  kafdrop: 65_534,
+  portainer: 0,
+};
+
+/** The user of the agent's image. */
+export const AGENT_USER = 1000;
+
+/** Passwords of what only containers have. */
+export interface ToolPasswords {
+  readonly grafana: string;
+  readonly portainer: string;
+}
+
+export function newToolPasswords(): ToolPasswords {
+  const word = () => randomBytes(18).toString('base64url');
+  return { grafana: word(), portainer: word() };
+}
+
+export interface FilesInput {
+  readonly secrets: Secrets;
+  readonly tools: ToolPasswords;
+  /** As the containers reach it; need not be the stack's own. */
+  readonly kafka: KafkaEndpoint;
+  /** Of the PostgreSQL that is copied. */
+  readonly sourcePassword: string;
+}
+
+/** Every file that holds a password or needs one, for each container. */
+export function containerFiles(input: FilesInput): ContainerFile[] {
+  const { secrets, tools, kafka } = input;
+  const file = (service: string, name: string, text: string): ContainerFile => ({
+    path: `secrets/${service}/${name}`,
+    uid: CONTAINER_USERS[service] ?? 0,
+    text,
+  });
+  const broker = plainJaas({ username: KAFKA_USER, password: secrets.kafka }, true);
+  const client = kafkaClientProperties(kafka);
+  return [
+    file('postgres', 'postgres_password', secrets.postgres),
+    file(
+      'kafka',
+      'server.properties',
+      propertiesText({
+        'listener.name.inside.plain.sasl.jaas.config': broker,
+        'listener.name.outside.plain.sasl.jaas.config': broker,
+        'listener.name.controller.plain.sasl.jaas.config': broker,
+      }),
+    ),
+    file(
+      'connect',
+      'kafka.properties',
+      propertiesText({
+        protocol: kafka.sasl ? 'SASL_PLAINTEXT' : 'PLAINTEXT',
+        // Read even where no login is made.
+        jaas: plainJaas(kafka.sasl ?? { username: KAFKA_USER, password: '' }),
+      }),
+    ),
+    file('connect', 'connect.users', propertiesText({ [CONNECT_USER]: secrets.connect })),
+    file('connect', 'connect.jaas', workerJaas('/run/secrets/connect.users')),
+    file('connect', 'curl.conf', `user = "${CONNECT_USER}:${secrets.connect}"\n`),
+    file('clickhouse', 'config.d/cdc.xml', clickhouseConfig(kafka)),
+    file('clickhouse', 'users.d/cdc.xml', clickhouseUsersXml(secrets.clickhouse, '::/0')),
+    file('prometheus', 'agent_password', secrets.agent),
+    file('alertmanager', 'agent_password', secrets.agent),
+    file('grafana', 'grafana_password', tools.grafana),
+    file('grafana', 'clickhouse_password', secrets.clickhouse),
+    file('grafana', 'agent_password', secrets.agent),
+    file('postgres-exporter', 'postgres_password', input.sourcePassword),
+    file('kafka-exporter', 'arguments', `${exporterArguments(kafka).join('\n')}\n`),
+    file('kafdrop', 'kafka.properties', client),
+    file('portainer', 'portainer_password', tools.portainer),
+    { path: 'agent/secrets.json', uid: AGENT_USER, text: `${JSON.stringify(secrets, null, 2)}\n` },
+  ];
+}
+
+function kafkaClientProperties({ sasl }: KafkaEndpoint): string {
+  if (!sasl) return '';
+  return propertiesText({
+    'security.protocol': 'SASL_PLAINTEXT',
+    'sasl.mechanism': 'PLAIN',
+    'sasl.jaas.config': plainJaas(sasl),
+  });
+}
+
+function exporterArguments({ innerBrokers, sasl }: KafkaEndpoint): string[] {
+  const login = sasl
+    ? [
+        '--sasl.enabled',
+        '--sasl.mechanism=plain',
+        `--sasl.username=${sasl.username}`,
+        `--sasl.password=${sasl.password}`,
+      ]
+    : [];
+  return [...innerBrokers.map((broker) => `--kafka.server=${broker}`), ...login];
+}
+
+/** Beside the image's own config.xml; in the place of its config.d. */
+function clickhouseConfig(kafka: KafkaEndpoint): string {
+  return `<clickhouse>
+  <listen_host>0.0.0.0</listen_host>
+  <listen_host>::</listen_host>
+  <listen_try>1</listen_try>
+  <logger><level>information</level><console>1</console></logger>
+  <prometheus><endpoint>/metrics</endpoint><port>9363</port><metrics>true</metrics><events>true</events><asynchronous_metrics>true</asynchronous_metrics></prometheus>
+${poolsXml()}
+${kafkaClientXml(kafka)}
+</clickhouse>
+`;
+}

