@@ -99,6 +99,19 @@ describe('what is shown', () => {
     }
   });
 
+  it('the agent serves its health, and the runbook of every alert', async () => {
+    const { agent, secrets } = observed.stack();
+    const get = (path: string) =>
+      axios.get(`${agent?.metricsUrl}${path}`, {
+        auth: { username: 'cdc', password: secrets.agent },
+        proxy: false,
+      });
+    expect((await get('/health')).data).toMatchObject({ healthy: true, troubles: {} });
+    for (const name of ALERT_NAMES) {
+      expect((await get(`/runbooks/${name}`)).data).toContain(`# ${name}`);
+    }
+  });
+
   it('nothing listens beyond loopback, and nothing answers without a password', async () => {
     const { agent, layout } = observed.stack();
     const pids = findMarked(`CDC_STACK=${layout.root}`);
