@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import axios from 'axios';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ClickHouse } from '../cli/components/clickhouse/client.ts';
@@ -11,7 +13,7 @@ import { mayBeEmpty } from '../grafana/src/all.ts';
 import { asSent, dashboards, queriesOf } from './harness/dashboards.ts';
 import { eventually } from './harness/database.ts';
 import { ObservedStack } from './harness/observed.ts';
-import { isLoopback, listeners } from './harness/processes.ts';
+import { commandLines, isLoopback, listeners } from './harness/processes.ts';
 
 const observed = new ObservedStack();
 const clickhouse = () => new ClickHouse(observed.stack().endpoints.clickhouse);
@@ -99,6 +101,19 @@ describe('what is shown', () => {
     }
   });
 
+  it('the agent serves its health, and the runbook of every alert', async () => {
+    const { agent, secrets } = observed.stack();
+    const get = (path: string) =>
+      axios.get(`${agent?.metricsUrl}${path}`, {
+        auth: { username: 'cdc', password: secrets.agent },
+        proxy: false,
+      });
+    expect((await get('/health')).data).toMatchObject({ healthy: true, troubles: {} });
+    for (const name of ALERT_NAMES) {
+      expect((await get(`/runbooks/${name}`)).data).toContain(`# ${name}`);
+    }
+  });
+
   it('nothing listens beyond loopback, and nothing answers without a password', async () => {
     const { agent, layout } = observed.stack();
     const pids = findMarked(`CDC_STACK=${layout.root}`);
@@ -116,6 +131,24 @@ describe('what is shown', () => {
         expect([port, path, answer.status]).toEqual([port, path, 401]);
       }
     }
+  });
+
+  it('no password is in a process’ arguments, in a log, or readable by others', () => {
+    const { layout, secrets } = observed.stack();
+    const { postgres, kafka, connect, clickhouse: store, agent } = secrets;
+    const logs = readdirSync(layout.logs).map((name) =>
+      readFileSync(join(layout.logs, name), 'utf8'),
+    );
+    const texts = [...commandLines(), ...logs];
+    for (const secret of [postgres, kafka, connect, store, agent]) {
+      expect(texts.filter((text) => text.includes(secret))).toEqual([]);
+    }
+    const open = readdirSync(layout.etc('.'), { withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => layout.etc(name))
+      .filter((path) => readFileSync(path, 'utf8').includes(agent))
+      .filter((path) => (statSync(path).mode & 0o077) !== 0);
+    expect(open).toEqual([]);
   });
 });
 
@@ -219,33 +252,6 @@ describe('latencies', () => {
   });
 });
 
-describe('a server that hangs', () => {
-  it('has no figures: not 0, not those of before; and is said to be down', async () => {
-    const pid = observed.pid('kafka');
-    const look = async () => {
-      const page = await observed.metrics();
-      const up = page.find(
-        ({ labels }) => labels.__name__ === 'cdc_up' && labels.component === 'kafka',
-      );
-      const names = new Set(page.map(({ labels }) => labels.__name__));
-      return [
-        up?.value,
-        names.has('cdc_consumer_lag_messages'),
-        names.has('cdc_applied_changes_total'),
-        names.has('cdc_slot_retained_bytes'),
-      ];
-    };
-    await eventually('figures of Kafka', [1, true, true, true], look);
-    process.kill(pid, 'SIGSTOP');
-    try {
-      await eventually('figures of the others only', [0, false, false, true], look);
-    } finally {
-      process.kill(pid, 'SIGCONT');
-    }
-    await eventually('figures of Kafka again', [1, true, true, true], look);
-  });
-});
-
 describe('a fault', () => {
   /** Waits until alerts fire, or until none of them does. */
   const alerts = (claim: string, names: readonly AlertName[], fire: boolean) =>
@@ -301,15 +307,27 @@ describe('a fault', () => {
     await alerts('a pipeline that flows', names, false);
   });
 
-  it('such as a broker that hangs, and then is killed, fires the alerts of that, until it is back', async () => {
+  it('such as a broker that hangs has no figures: not 0, not those of before; it and a killed one fire alerts, until it is back', async () => {
     const names: AlertName[] = ['CdcServerDown', 'CdcServerRestarting'];
     const before = observed.pid('kafka');
+    const figures = async () => {
+      const page = await observed.metrics();
+      const up = page.find(
+        ({ labels }) => labels.__name__ === 'cdc_up' && labels.component === 'kafka',
+      );
+      const there = new Set(page.map(({ labels }) => labels.__name__));
+      const watched = ['cdc_consumer_lag_messages', 'cdc_applied_changes_total'];
+      return [up?.value, ...[...watched, 'cdc_slot_retained_bytes'].map((name) => there.has(name))];
+    };
+    await eventually('figures of all servers', [1, true, true, true], figures);
     process.kill(before, 'SIGSTOP');
+    await eventually('figures of the other servers only', [0, false, false, true], figures);
     await alerts('a broker that hangs', ['CdcServerDown'], true);
     process.kill(before, 'SIGKILL');
     await alerts('a broker that ended', ['CdcServerRestarting'], true);
     await alerts('a broker that is back', names, false);
     expect(observed.pid('kafka')).not.toBe(before);
+    await eventually('figures of Kafka again', [1, true, true, true], figures);
     expect(await observed.json('verify')).toMatchObject({ ok: true });
   });
 

@@ -238,8 +238,8 @@ describe('what others on this machine and network see', () => {
 
 /** Texts in which a password of the stack stands. */
 function leaks(texts: readonly (readonly [string, string])[]): string[] {
-  const { postgres, kafka, connect, clickhouse } = stack().secrets;
-  return Object.entries({ postgres, kafka, connect, clickhouse }).flatMap(([name, secret]) =>
+  const { postgres, kafka, connect, clickhouse, agent } = stack().secrets;
+  return Object.entries({ postgres, kafka, connect, clickhouse, agent }).flatMap(([name, secret]) =>
     texts.filter(([, text]) => text.includes(secret)).map(([where]) => `${name} in ${where}`),
   );
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { READINGS, type ReadingName, type Sample, sample } from '../core/metrics.ts';
 import { Problem } from '../core/problems.ts';
@@ -35,6 +36,8 @@ export class Monitor {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    // Each loop waits for it; Node takes more than ten who wait for a leak.
+    setMaxListeners(0, signal);
     const loops = Object.entries(this.readings.all).map(([name, read]) =>
       this.loop(name as ReadingName, read, signal),
     );
