@@ -139,6 +139,7 @@ describe('what a machine or an engine may lack', () => {
   it('an image that cannot be pulled: IMAGE_UNAVAILABLE, with a way without images', async () => {
     const ran = await up({ COMPOSE_PROFILES: 'core,tools' });
     expect([code(ran), ran.exit]).toEqual(['IMAGE_UNAVAILABLE', 4]);
+    expect(ran.stderr).toMatch(/The image \S*(kafdrop|portainer)/);
     expect(ran.stderr).toContain('cdc up --runtime embedded');
   });
 
