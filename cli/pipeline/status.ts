@@ -197,7 +197,6 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     ...servers,
     ...(endpoints.connect ? connectorParts(names.connector, registered, version) : []),
     ...viewPart(refreshes && 'value' in refreshes ? refreshes.value : []),
-    ...otherParts(parts),
   ];
   const age = heartbeat && 'value' in heartbeat ? heartbeat.value : undefined;
   const good = components.every((part) => GOOD_STATES.has(part.state));
@@ -208,7 +207,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
       profile: watched.agent?.profile ?? watched.config.profile,
       heartbeat_age_ms: age,
       last_verified: verified && 'value' in verified ? verified.value : undefined,
-      components,
+      components: [...components, ...otherParts(parts)],
     },
     troubles,
     connector: registered,
@@ -268,7 +267,7 @@ function agentPart(
   ];
 }
 
-/** Containers beside the pipeline: exporters, dashboards. */
+/** Containers beside the pipeline (exporters, dashboards): whether they run says nothing about its health. */
 function otherParts(sights: readonly Sight[]): ComponentStatus[] {
   const own = new Set<string>(['agent', ...SERVER_NAMES]);
   return sights
