@@ -166,7 +166,8 @@ describe('what goes wrong shows in status, with what to type', () => {
   it('a container that needs more memory than it has', async () => {
     const container = await stack.container('agent');
     const before = (await container.inspect()).HostConfig.Memory;
-    const limit = 12 * 1024 ** 2;
+    // Enough to start, not enough to run.
+    const limit = 24 * 1024 ** 2;
     await container.stop();
     await container.update({ Memory: limit, MemorySwap: limit });
     await container.start();

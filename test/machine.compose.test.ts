@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
+import { configSchema } from '../cli/config/schema.ts';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
-import { PORT_VARIABLES } from '../cli/runtimes/compose/project.ts';
+import { PORT_VARIABLES, projectName } from '../cli/runtimes/compose/project.ts';
 import { runCommand } from './harness/cli.ts';
 import { ContainerStack, engineEnvironment, shellEnvironment } from './harness/containers.ts';
 
@@ -138,19 +139,18 @@ describe('what a machine or an engine may lack', () => {
   it('an image that cannot be pulled: IMAGE_UNAVAILABLE, with a way without images', async () => {
     const ran = await up({ COMPOSE_PROFILES: 'core,tools' });
     expect([code(ran), ran.exit]).toEqual(['IMAGE_UNAVAILABLE', 4]);
+    expect(ran.stderr).toMatch(/The image \S*(kafdrop|portainer)/);
     expect(ran.stderr).toContain('cdc up --runtime embedded');
   });
 
   it('a volume of another PostgreSQL: VOLUME_OTHER_VERSION', async () => {
     const old = new ContainerStack();
-    const made = await old.cdc('up', '--json', '--profile', 'balanced');
-    expect(made.exit).toBe(0);
-    const project = old.project();
-    await old.json('down');
-    const volume = `${project}_postgres-data:/v`;
-    const image = 'postgres:18.4-bookworm';
-    const change = ['run', '--rm', '--user', '0', '-v', volume, '--entrypoint', 'sh', image, '-c'];
-    await execute('docker', [...change, 'echo 17 >/v/data/PG_VERSION'], {
+    const project = projectName({ config: configSchema.parse({}), directory: old.directory });
+    const image = ['--entrypoint', 'sh', 'postgres:18.4-bookworm', '-c'];
+    const volume = ['--user', '0', '-v', `${project}_postgres-data:/v`];
+    const make =
+      'mkdir /v/data && cd /v/data && echo 17 >PG_VERSION && touch postgresql.conf && chmod 700 . && chown -R 999:999 /v';
+    await execute('docker', ['run', '--rm', ...volume, ...image, make], {
       env: shellEnvironment(),
     });
     const ran = await old.cdc('up');

@@ -88,7 +88,7 @@ export function composeVariables(settings: ComposeSettings): Record<string, stri
 /** A failure of `docker compose`, by what it printed. */
 export type ComposeFailure =
   | { readonly kind: 'port'; readonly port: number }
-  | { readonly kind: 'image'; readonly image: string; readonly detail: string }
+  | { readonly kind: 'image'; readonly image: string | undefined; readonly detail: string }
   | { readonly kind: 'container'; readonly service: string; readonly detail: string }
   | { readonly kind: 'other'; readonly detail: string };
 
@@ -115,7 +115,7 @@ export function readFailure(output: string, project: string): ComposeFailure {
   if (oneShot?.[1]) return { kind: 'container', service: oneShot[1], detail: last };
   if (NO_IMAGE.test(output)) {
     const cause = lines.findLast((line) => NO_IMAGE.test(line)) ?? last;
-    return { kind: 'image', image: imageIn(output) ?? 'of a service', detail: cause };
+    return { kind: 'image', image: imageIn(output), detail: cause };
   }
   return { kind: 'other', detail: lines.slice(-3).join('\n') };
 }

@@ -6,7 +6,9 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 export interface ComposeRun {
   readonly code: number;
+  /** Both streams, the last lines of them. */
   readonly output: string;
+  readonly stdout: string;
 }
 
 const OUTPUT_KEPT = 400;
@@ -33,6 +35,10 @@ export async function compose(
     },
   );
   const output: string[] = [];
+  let stdout = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
   const read = (line: string) => {
     output.push(line);
     if (output.length > OUTPUT_KEPT) output.shift();
@@ -44,5 +50,5 @@ export async function compose(
     child.once('error', reject);
     child.once('close', (ended) => resolve(ended ?? 1));
   });
-  return { code, output: output.join('\n') };
+  return { code, output: output.join('\n'), stdout };
 }

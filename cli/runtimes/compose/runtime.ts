@@ -25,6 +25,11 @@ import { GIVEN_PASSWORDS_FILE, requireReadable } from './write.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
+/** What `docker compose config` prints, as far as it is needed. */
+interface ComposeConfig {
+  readonly services: Readonly<Record<string, { readonly image: string; readonly build?: unknown }>>;
+}
+
 /** What the last `cdc up` filled docker-compose.yml with; kept so that free ports stay the same. */
 interface Remembered {
   readonly project: string;
@@ -170,35 +175,34 @@ export class ComposeRuntime implements Runtime {
 
   /** Gets what is not there; so a registry that cannot be reached is known before anything starts. */
   private async fetchImages(docker: Docker, hooks: RuntimeHooks): Promise<void> {
-    const listed = await this.compose(['config', '--images'], this.profiles());
+    const listed = await this.compose(['config', '--format', 'json'], this.profiles());
     if (listed.code !== 0) throw await this.problemOf(docker, listed);
-    const images = listed.output.split('\n').filter((line) => /^[\w./-]+(:[\w.-]+)?$/.test(line));
-    const missing: string[] = [];
-    for (const image of new Set(images)) {
-      const there = await docker
+    const { services } = JSON.parse(listed.stdout) as ComposeConfig;
+    const missing: { readonly service: string; readonly image: string; readonly built: boolean }[] =
+      [];
+    for (const [service, { image, build }] of Object.entries(services)) {
+      const found = await docker
         .getImage(image)
         .inspect()
-        .then(
-          () => true,
-          () => false,
-        );
-      if (!there) missing.push(image);
+        .catch(() => undefined);
+      if (!found) missing.push({ service, image, built: build !== undefined });
     }
     if (missing.length === 0) return;
-    hooks.progress(`getting ${missing.length} images: ${missing.join(', ')}`);
+    const names = new Set(missing.map(({ image }) => image));
+    hooks.progress(`getting ${names.size} images: ${[...names].join(', ')}`);
     const onLine = (line: string) => hooks.progress(`getting images: ${line.slice(0, 100)}`);
+    const pulled = missing.filter(({ built }) => !built).map(({ service }) => service);
     const steps = [
-      ...(missing.some((image) => !image.startsWith('cdc-agent:'))
-        ? [['pull', '--ignore-buildable', '--policy', 'missing']]
-        : []),
-      ...(missing.some((image) => image.startsWith('cdc-agent:')) ? [['build', 'agent']] : []),
+      ...(pulled.length > 0 ? [['pull', ...pulled]] : []),
+      // Both services that it is for share it.
+      ...(missing.some(({ built }) => built) ? [['build', 'agent']] : []),
     ];
     for (const step of steps) {
       const done = await this.compose(step, this.profiles(), { hooks, onLine });
       if (done.code === 0) continue;
       const failure = readFailure(done.output, this.project);
       throw new Problem('IMAGE_UNAVAILABLE', {
-        image: (failure.kind === 'image' && failure.image) || (missing[0] ?? ''),
+        image: (failure.kind === 'image' && failure.image) || (missing[0]?.image ?? ''),
         detail: failure.kind === 'port' ? done.output : failure.detail,
       });
     }
@@ -289,7 +293,10 @@ export class ComposeRuntime implements Runtime {
       const server = variable ? serviceOf(variable[0]) : 'a container';
       return new Problem('PORT_IN_USE', { port, server, owner: portOwner(port) });
     }
-    if (failure.kind === 'image') return new Problem('IMAGE_UNAVAILABLE', { ...failure });
+    if (failure.kind === 'image') {
+      const { image = 'of a service', detail } = failure;
+      return new Problem('IMAGE_UNAVAILABLE', { image, detail });
+    }
     if (failure.kind === 'container') return this.containerProblem(docker, failure);
     return new Problem('CONTAINER_FAILED', { service: 'a service', detail: failure.detail });
   }
