@@ -80,6 +80,8 @@ describe('connectorConfig', () => {
   it('names each table by a pattern that matches it alone, among tables alike', () => {
     fc.assert(
       fc.property(tableId, tableId, (id, other) => {
+        // In cdc.yaml a table that is called * stands for any.
+        fc.pre(!/[*?]/.test(tableLabel(id)));
         // Debezium splits the list at commas that no backslash precedes, and matches whole names.
         const list = configFor([id])['table.include.list'] ?? '';
         const patterns = list.split(/(?<!\\),/);
