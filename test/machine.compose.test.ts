@@ -1,4 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,9 +8,12 @@ import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { configSchema } from '../cli/config/schema.ts';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
+import { freePort } from '../cli/lib/ports.ts';
+import { waitFor } from '../cli/lib/wait.ts';
 import { PORT_VARIABLES, projectName } from '../cli/runtimes/compose/project.ts';
 import { runCommand } from './harness/cli.ts';
 import { ContainerStack, engineEnvironment, shellEnvironment } from './harness/containers.ts';
+import { eventually } from './harness/database.ts';
 
 const execute = promisify(execFile);
 
@@ -53,6 +57,60 @@ describe('docker compose up, without the CLI', () => {
     expect(status).toMatchObject({ healthy: true, runtime: 'compose' });
     expect(status.components.map((part: { name: string }) => part.name)).toContain('grafana');
     expect(await plain.json('verify')).toMatchObject({ ok: true });
+  });
+});
+
+describe('a PostgreSQL elsewhere', () => {
+  const name = `cdc-elsewhere-${randomBytes(3).toString('hex')}`;
+  const run = (...args: string[]) => execute('docker', args, { env: shellEnvironment() });
+  let elsewhere: ContainerStack | undefined;
+
+  afterAll(async () => {
+    await elsewhere?.cdc('down', '--delete-data');
+    await run('rm', '--force', '--volumes', name);
+    if (elsewhere) rmSync(elsewhere.directory, { recursive: true, force: true });
+  });
+
+  it('is copied by the rest in containers, which reach this machine by another name', async () => {
+    const port = await freePort();
+    const secrets = ['-e', 'POSTGRES_PASSWORD=known', '-e', 'POSTGRES_DB=shop'];
+    const where = ['--user', '999:999', '--publish', `${port}:5432`, '--name', name];
+    const image = ['postgres:18.4-bookworm', 'postgres', '-c', 'wal_level=logical'];
+    await run('run', '--detach', ...where, ...secrets, ...image);
+    const source = `source: { url: "postgres://postgres@localhost:${port}/shop" }\n`;
+    elsewhere = new ContainerStack(`ports: auto\nruntime: compose\n${source}`, {
+      CDC_SOURCE_PASSWORD: 'known',
+    });
+    const sql = (text: string) =>
+      run(
+        'exec',
+        '-e',
+        'PGPASSWORD=known',
+        name,
+        'psql',
+        '-h',
+        '127.0.0.1',
+        '-U',
+        'postgres',
+        '-d',
+        'shop',
+        '-qc',
+        text,
+      );
+    await waitFor('the database', { timeoutMs: 60_000 }, async () => {
+      await sql('CREATE TABLE IF NOT EXISTS items (id int PRIMARY KEY)');
+      return { ready: true };
+    });
+    await sql('INSERT INTO items SELECT generate_series(1, 100)');
+    expect(await elsewhere.json('up')).toMatchObject({ runtime: 'compose', loaded_rows: 100 });
+    const services = (await elsewhere.containers()).map(
+      (one) => one.Labels['com.docker.compose.service'],
+    );
+    expect(services).not.toContain('postgres');
+    await sql('INSERT INTO items VALUES (101)');
+    const count = () => elsewhere?.copy('SELECT count() AS n FROM public.items');
+    await eventually<unknown>('the row', [{ n: '101' }], async () => count());
+    expect(await elsewhere.json('up')).toMatchObject({ result: 'unchanged' });
   });
 });
 

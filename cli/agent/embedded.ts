@@ -1,5 +1,4 @@
 import { rmSync } from 'node:fs';
-import { withPostgres } from '../components/postgres/client.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { requireRoom } from '../runtimes/embedded/check.ts';
 import { ensureJars } from '../runtimes/embedded/jars.ts';
@@ -15,7 +14,7 @@ import {
 import { libchdb, postgresHome } from '../runtimes/embedded/packages.ts';
 import { postgresOutsideFolder } from '../runtimes/embedded/servers/postgres.ts';
 import { findJava } from '../runtimes/embedded/toolchain.ts';
-import { ownServers, postgresEndpoint } from '../runtimes/resolve.ts';
+import { ownServers } from '../runtimes/resolve.ts';
 import type { OpenLogs, Runtime, RuntimeHooks, Started } from '../runtimes/runtime.ts';
 import { needsJava } from './agent.ts';
 import { ensureAgent, stopAgent } from './launch.ts';
@@ -44,7 +43,7 @@ export class EmbeddedRuntime implements Runtime {
   }
 
   async preflight(hooks: RuntimeHooks): Promise<void> {
-    const { config, directory } = this.loaded;
+    const { config } = this.loaded;
     const servers = ownServers(config);
     createLayout(this.layout);
     const running = liveState(this.layout) !== undefined;
@@ -53,12 +52,6 @@ export class EmbeddedRuntime implements Runtime {
     if (servers.includes('postgres')) postgresHome();
     if (servers.includes('clickhouse')) libchdb();
     await checkPortsFree(config, servers);
-    if (config.source.url !== undefined) {
-      // The source elsewhere is asked first: a wrong password should not cost a boot.
-      const none = { ports: undefined, secrets: undefined };
-      const postgres = postgresEndpoint({ config, directory, env: this.env, ...none });
-      await withPostgres(postgres, async (client) => client.query('SELECT 1'));
-    }
     if (!needsJava(servers)) return;
     findJava(this.env);
     hooks.progress('looking for the Kafka and Debezium jars');

@@ -1,5 +1,6 @@
 import { runtimeToStart } from '../agent/runtimes.ts';
-import { loadConfig } from '../config/load.ts';
+import { withPostgres } from '../components/postgres/client.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Progress } from '../kernel/printer.ts';
 import type { CommandSpec, Options, Session } from '../kernel/program.ts';
 import { formatCount, formatMs, formatSeconds } from '../lib/format.ts';
@@ -8,6 +9,7 @@ import { endpointSummary } from '../pipeline/describe.ts';
 import { setupExample } from '../pipeline/examples.ts';
 import { crossPipeline } from '../pipeline/heartbeat.ts';
 import { type Stack, stackOf } from '../pipeline/stack.ts';
+import { postgresEndpoint } from '../runtimes/resolve.ts';
 import type { RuntimeHooks } from '../runtimes/runtime.ts';
 import { applyEvents } from './progress.ts';
 
@@ -64,6 +66,7 @@ export async function bringUp(
   printer.note(`runtime ${runtime.kind}: ${why}`);
   await withHooks(session, 'looking at this machine', async (hooks) => {
     await runtime.preflight(hooks);
+    await askSource(loaded, context.env);
     return undefined;
   });
   const started = await withHooks(session, 'starting servers', async (hooks) => {
@@ -100,6 +103,20 @@ export async function bringUp(
     seconds: Math.round((context.monotonicMs() - startedAtMs) / 100) / 10,
   };
   return { result, stack };
+}
+
+/** The source elsewhere is asked first: a wrong password should not cost a boot. */
+async function askSource(loaded: LoadedConfig, env: Session['context']['env']): Promise<void> {
+  const { config, directory } = loaded;
+  if (config.source.url === undefined) return;
+  const postgres = postgresEndpoint({
+    config,
+    directory,
+    env,
+    ports: undefined,
+    secrets: undefined,
+  });
+  await withPostgres(postgres, async (client) => client.query('SELECT 1'));
 }
 
 /** Shows the runtime's work; a result's text stays, and what fails is said. */

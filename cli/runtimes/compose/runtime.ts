@@ -238,12 +238,20 @@ export class ComposeRuntime implements Runtime {
     docker: Docker,
     signal: AbortSignal,
   ): Promise<{ readonly service: string; readonly detail: string }> {
+    // What a container did before is not what it does now.
+    const before = new Map<string, number>();
     while (!signal.aborted) {
       for (const one of await containersOf(docker, this.project).catch(() => [])) {
-        if (one.status !== 'restarting') continue;
-        const { RestartCount, State } = await docker.getContainer(one.id).inspect();
-        if (RestartCount < RESTARTS_MOST) continue;
-        const detail = `It was started ${RestartCount + 1} times and ended each time, with exit code ${State.ExitCode}.`;
+        const found = await docker
+          .getContainer(one.id)
+          .inspect()
+          .catch(() => undefined);
+        if (!found) continue;
+        const from = before.get(one.id) ?? found.RestartCount;
+        before.set(one.id, from);
+        const ends = found.RestartCount - from;
+        if (one.status !== 'restarting' || ends < RESTARTS_MOST) continue;
+        const detail = `It ended ${ends} times in a row, with exit code ${found.State.ExitCode}.`;
         return { service: one.service, detail };
       }
       await pause(LOOK_MS, signal).catch(() => {});
