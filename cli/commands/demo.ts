@@ -77,7 +77,7 @@ export const demo: CommandSpec = {
       await view;
     }
     // What the boot and the joining of tables delayed is not what the workload saw.
-    const lag = await readLag(stack, Math.ceil((context.monotonicMs() - writingSinceMs) / 1000));
+    const lag = await readLag(stack, Math.floor((context.monotonicMs() - writingSinceMs) / 1000));
     const verification = await verifyWithProgress(session, stack, []);
     const memory = await memoryByPart(stack);
     const result: DemoResult = {
