@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { Connect } from '../components/connect/client.ts';
 import { describeChange } from '../core/plan.ts';
-import { Problem } from '../core/problems.ts';
+import { errorText } from '../core/problems.ts';
 import { pause } from '../lib/wait.ts';
 import { applyPlan } from '../pipeline/apply.ts';
 import { setupExample } from '../pipeline/examples.ts';
@@ -27,10 +27,7 @@ export async function applyAtStart(
       return;
     } catch (error) {
       if (signal.aborted) return;
-      const text =
-        error instanceof Problem
-          ? `${error.message} ${error.causeText} [${error.code}]`
-          : (error as Error).message;
+      const text = errorText(error);
       report(text);
       log.warn({ error: text }, 'applying at the start; it is tried again');
     }

@@ -24,20 +24,12 @@ export async function choosePorts(
   const auto = config.ports === 'auto';
   const internal: readonly string[] = INTERNAL_PORTS;
   const ports: Record<string, number> = wantedPorts(config);
-  const claims: FileLock[] = [];
-  const release = () => {
-    for (const claim of claims) claim.release();
-  };
-  const claim = async (port: number | undefined): Promise<number | undefined> => {
-    const lock = port ? await claimPort(port) : undefined;
-    if (lock) claims.push(lock);
-    return lock && port;
-  };
+  const { claim, claimAny, release } = portClaims();
   try {
     for (const { server, name } of portsOf(servers)) {
       if (auto || internal.includes(name)) {
         ports[name] =
-          (await claim(previous?.[name])) ?? (await claim(ports[name])) ?? (await claimAny(claim));
+          (await claim(previous?.[name])) ?? (await claim(ports[name])) ?? (await claimAny());
       } else if ((await claim(ports[name])) === undefined) {
         throw inUse(server, ports[name] ?? 0);
       }
@@ -79,19 +71,11 @@ export async function chooseExtraPorts(
 ): Promise<{ readonly ports: ExtraPorts; release(): void }> {
   const wanted = wantedPorts(config);
   const ports = {} as Record<string, number>;
-  const claims: FileLock[] = [];
-  const claim = async (port: number | undefined): Promise<number | undefined> => {
-    const lock = port ? await claimPort(port) : undefined;
-    if (lock) claims.push(lock);
-    return lock && port;
-  };
+  const { claim, claimAny, release } = portClaims();
   for (const name of EXTRA_PORTS) {
     const kept = config.ports === 'auto' ? await claim(previous?.[name]) : undefined;
-    ports[name] = kept ?? (await claim(wanted[name])) ?? (await claimAny(claim));
+    ports[name] = kept ?? (await claim(wanted[name])) ?? (await claimAny());
   }
-  const release = () => {
-    for (const lock of claims) lock.release();
-  };
   return { ports: ports as ExtraPorts, release };
 }
 
@@ -105,11 +89,24 @@ function portsOf(servers: readonly ServerName[]) {
   );
 }
 
-async function claimAny(claim: (port: number) => Promise<number | undefined>): Promise<number> {
-  for (;;) {
-    const port = await claim(await freePort());
-    if (port !== undefined) return port;
-  }
+/** Claims of ports for this process, released together. */
+function portClaims() {
+  const locks: FileLock[] = [];
+  const claim = async (port: number | undefined): Promise<number | undefined> => {
+    const lock = port ? await claimPort(port) : undefined;
+    if (lock) locks.push(lock);
+    return lock && port;
+  };
+  const claimAny = async (): Promise<number> => {
+    for (;;) {
+      const port = await claim(await freePort());
+      if (port !== undefined) return port;
+    }
+  };
+  const release = (): void => {
+    for (const lock of locks) lock.release();
+  };
+  return { claim, claimAny, release };
 }
 
 function inUse(server: ServerName, port: number): Problem {

@@ -5,7 +5,7 @@ import { catalogFingerprint } from '../components/postgres/catalog.ts';
 import { connectPostgres } from '../components/postgres/client.ts';
 import { isUsable, observeSlot } from '../components/postgres/observe.ts';
 import { type Change, describeChange } from '../core/plan.ts';
-import { Problem, plural } from '../core/problems.ts';
+import { errorText, plural } from '../core/problems.ts';
 import { pause } from '../lib/wait.ts';
 import { applyPlan } from '../pipeline/apply.ts';
 import { makePlan, type SourceReport } from '../pipeline/plan.ts';
@@ -73,8 +73,8 @@ export class SchemaWatch {
         }
       } catch (error) {
         if (!signal.aborted) {
-          this.report(textOf(error));
-          this.log.warn({ error: textOf(error) }, 'following the schema');
+          this.report(errorText(error));
+          this.log.warn({ error: errorText(error) }, 'following the schema');
         }
         // What reads a catalog amid DDL may fail once.
         retryAtMs = performance.now() + (failures < SOON ? RETRY_MS.soon : RETRY_MS.trouble);
@@ -107,7 +107,7 @@ export class SchemaWatch {
       this.log.info({ changes: applied.changes.length }, 'the schema is applied');
     // Only somebody can mend them, and cdc doctor and cdc plan go on showing them.
     for (const problem of applied.refused)
-      this.log.warn({ error: textOf(problem) }, 'making views');
+      this.log.warn({ error: errorText(problem) }, 'making views');
     const made = applied.changes.map(describeChange).join('\n');
     return { ...outcomeOf(leftOut(applied.source)), applied: made };
   }
@@ -127,9 +127,4 @@ function leftOut(source: SourceReport): string[] {
   return (source.leftOut ?? []).map(
     ({ subject, message, id }) => `${subject} is left out: ${message} [${id}]`,
   );
-}
-
-function textOf(error: unknown): string {
-  if (error instanceof Problem) return `${error.message} ${error.causeText} [${error.code}]`;
-  return error instanceof Error ? error.message : String(error);
 }

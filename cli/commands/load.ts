@@ -4,13 +4,12 @@ import type { CommandSpec, Session } from '../kernel/program.ts';
 import { durationOption, UsageError } from '../kernel/program.ts';
 import { formatCount, formatSeconds, parseDurationMs } from '../lib/format.ts';
 import { pause } from '../lib/wait.ts';
-import { applyPlan } from '../pipeline/apply.ts';
 import { passLanes } from '../pipeline/barrier.ts';
 import { findWorkload, setupExample } from '../pipeline/examples.ts';
 import { attach, type Stack } from '../pipeline/stack.ts';
 import { LANES } from '../workloads/lanes.ts';
 import { type RunResult, runWorkload } from '../workloads/runner.ts';
-import { applyEvents } from './progress.ts';
+import { applyWithProgress } from './progress.ts';
 
 export const load: CommandSpec = {
   usage: 'load <workload>',
@@ -65,12 +64,7 @@ export async function prepareWorkload(
   workload: string,
 ): Promise<void> {
   await setupExample(stack, workload);
-  const events = applyEvents(session.printer);
-  const applied = await applyPlan(stack, session.context.signal, events).catch((error: unknown) => {
-    events.fail();
-    throw error;
-  });
-  events.done(applied);
+  const applied = await applyWithProgress(session, stack);
   if (applied.changes.length === 0) return;
   const progress = session.printer.progress('waiting for the lanes that tables joined');
   await passLanes(stack, applied.source.tables, session.context.signal).catch((error: unknown) => {

@@ -4,11 +4,10 @@ import { plural } from '../core/problems.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { formatSeconds } from '../lib/format.ts';
 import type { WaitingView } from '../pipeline/aggregates.ts';
-import { applyPlan } from '../pipeline/apply.ts';
 import { type HistoryEntry, readHistory } from '../pipeline/history.ts';
 import { makePlan } from '../pipeline/plan.ts';
 import { attach } from '../pipeline/stack.ts';
-import { applyEvents } from './progress.ts';
+import { applyWithProgress } from './progress.ts';
 
 export const plan: CommandSpec = {
   usage: 'plan',
@@ -80,12 +79,7 @@ export const apply: CommandSpec = {
   async run(session) {
     const { context, printer } = session;
     const stack = attach(context, { file: session.configFile });
-    const events = applyEvents(printer);
-    const applied = await applyPlan(stack, context.signal, events).catch((error: unknown) => {
-      events.fail();
-      throw error;
-    });
-    events.done(applied);
+    const applied = await applyWithProgress(session, stack);
     const result = {
       result: applied.changes.length === 0 ? 'unchanged' : 'applied',
       changes: applied.changes.map(({ component, action, object }) => ({

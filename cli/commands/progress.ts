@@ -1,9 +1,24 @@
 import { plural } from '../core/problems.ts';
 import type { Printer, Progress } from '../kernel/printer.ts';
+import type { Session } from '../kernel/program.ts';
 import { formatCount, formatSeconds } from '../lib/format.ts';
-import type { ApplyResult } from '../pipeline/apply.ts';
+import { type ApplyResult, applyPlan } from '../pipeline/apply.ts';
 import type { ExistingEvents } from '../pipeline/existing.ts';
 import type { LoadProgress } from '../pipeline/load.ts';
+import type { Stack } from '../pipeline/stack.ts';
+
+/** Applies the plan and shows how it goes on. Throws what applyPlan throws. */
+export async function applyWithProgress(session: Session, stack: Stack): Promise<ApplyResult> {
+  const events = applyEvents(session.printer);
+  try {
+    const applied = await applyPlan(stack, session.context.signal, events);
+    events.done(applied);
+    return applied;
+  } catch (error) {
+    events.fail();
+    throw error;
+  }
+}
 
 /** Shows an apply while it goes on: its steps, then a bar per table that is loaded. */
 export function applyEvents(

@@ -4,14 +4,13 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Progress } from '../kernel/printer.ts';
 import type { CommandSpec, Options, Session } from '../kernel/program.ts';
 import { formatCount, formatMs, formatSeconds } from '../lib/format.ts';
-import { type ApplyResult, applyPlan } from '../pipeline/apply.ts';
 import { endpointSummary } from '../pipeline/describe.ts';
 import { setupExample } from '../pipeline/examples.ts';
 import { crossPipeline } from '../pipeline/heartbeat.ts';
 import { type Stack, stackOf } from '../pipeline/stack.ts';
 import { postgresEndpoint } from '../runtimes/resolve.ts';
 import type { RuntimeHooks } from '../runtimes/runtime.ts';
-import { applyEvents } from './progress.ts';
+import { applyWithProgress } from './progress.ts';
 
 export interface UpResult {
   readonly result: 'created' | 'changed' | 'unchanged';
@@ -138,18 +137,6 @@ async function withHooks<T extends { readonly text: string } | undefined>(
     return result;
   } catch (error) {
     progress?.fail(`${what} failed`);
-    throw error;
-  }
-}
-
-async function applyWithProgress(session: Session, stack: Stack): Promise<ApplyResult> {
-  const events = applyEvents(session.printer);
-  try {
-    const applied = await applyPlan(stack, session.context.signal, events);
-    events.done(applied);
-    return applied;
-  } catch (error) {
-    events.fail();
     throw error;
   }
 }

@@ -69,15 +69,15 @@ const CAST: Readonly<Record<string, string>> = {
   timestamptz: 'timestamptz',
 };
 
-/**
- * Conditions on single columns that let an index serve a search for whole keys. They choose more
- * rows than are wanted where the key has several columns.
- */
 function castOf(column: ColumnPlan): string | undefined {
   const type = plainType(column);
   return Object.hasOwn(CAST, type) ? CAST[type] : undefined;
 }
 
+/**
+ * Conditions on single columns that let an index serve a search for whole keys. They choose more
+ * rows than are wanted where the key has several columns.
+ */
 export function sourceKeyCondition(plan: TablePlan, keys: readonly string[]): string {
   const parts = keys.map((key) => keyParts(plan.key, key));
   const conditions = plan.key.flatMap((column, i) => {
@@ -91,6 +91,7 @@ export function sourceKeyCondition(plan: TablePlan, keys: readonly string[]): st
   return conditions.join(' AND ');
 }
 
+/** The same for the copy, which has its own index. */
 export function targetKeyCondition(plan: TablePlan, keys: readonly string[]): string {
   const parts = keys.map((key) => keyParts(plan.key, key));
   const conditions = plan.key.flatMap((column, i) => {

@@ -363,6 +363,12 @@ export class Problem extends Error {
   }
 }
 
+/** Any error in one line, for a log: sentence, cause and code of a Problem, else the message. */
+export function errorText(error: unknown): string {
+  if (error instanceof Problem) return `${error.message} ${error.causeText} [${error.code}]`;
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** `1 problem`, `3 problems`. */
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;

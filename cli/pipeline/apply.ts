@@ -357,9 +357,9 @@ async function forgetConnector(stack: Stack): Promise<void> {
   await connect.delete(connector);
 }
 
-/** One apply at a time; a second waits for the first, which usually leaves it nothing to do. */
 const LOCK_TIMEOUT_MS = 120_000;
 
+/** One apply at a time; a second waits for the first, which usually leaves it nothing to do. */
 export async function withApplyLock<T>(
   stack: Stack,
   signal: AbortSignal,

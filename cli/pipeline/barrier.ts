@@ -59,10 +59,13 @@ export async function passLanes(
       for (const lane of desiredOf(stack, tables).lanes)
         await passBarrier(stack, lane, source, target, { timeoutMs: LANE_MS, signal });
     }),
-  ).catch((error: unknown) => {
-    if (!(error instanceof WaitTimeout)) throw error;
-    throw new Problem('HEARTBEAT_TIMEOUT', { seconds: error.seconds, detail: error.message });
-  });
+  ).catch(failBarrier);
+}
+
+/** What a user reads of a barrier that the copy did not pass; other errors are thrown as they are. */
+export function failBarrier(error: unknown): never {
+  if (!(error instanceof WaitTimeout)) throw error;
+  throw new Problem('HEARTBEAT_TIMEOUT', { seconds: error.seconds, detail: error.message });
 }
 
 function total(offsets: Offsets): bigint {

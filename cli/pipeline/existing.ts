@@ -6,9 +6,7 @@ import { withPostgres } from '../components/postgres/client.ts';
 import type { TablePlan } from '../core/ddl.ts';
 import type { Lane } from '../core/lanes.ts';
 import { tableLabel } from '../core/names.ts';
-import { Problem } from '../core/problems.ts';
-import { WaitTimeout } from '../lib/wait.ts';
-import { passBarrier } from './barrier.ts';
+import { failBarrier, passBarrier } from './barrier.ts';
 import { loadByDebezium } from './debezium.ts';
 import { type LoadProgress, type LoadResult, loadTable, OutOfReach } from './load.ts';
 import type { Stack } from './stack.ts';
@@ -59,8 +57,7 @@ export async function loadExisting(
     );
     return { ...loaded, method, removed };
   } catch (error) {
-    if (!(error instanceof WaitTimeout)) throw error;
-    throw new Problem('HEARTBEAT_TIMEOUT', { seconds: error.seconds, detail: error.message });
+    return failBarrier(error);
   }
 }
 

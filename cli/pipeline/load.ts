@@ -90,8 +90,9 @@ export async function loadTable(
       });
     report();
     const ending = new AbortController();
+    const going = AbortSignal.any([signal, ending.signal]);
     const pull = async (chunk: Chunk) => {
-      AbortSignal.any([signal, ending.signal]).throwIfAborted();
+      going.throwIfAborted();
       const done = await loadChunk(stack, clickhouse, plan, chunk, floor, signal);
       await recordLoad(clickhouse, plan, floor, {
         chunk: chunk.id,
