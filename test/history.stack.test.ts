@@ -9,7 +9,6 @@ import { pgIdent } from '../cli/lib/sql.ts';
 import { passBarrier } from '../cli/pipeline/barrier.ts';
 import { desiredOf } from '../cli/pipeline/desired.ts';
 import { inspectSource } from '../cli/pipeline/plan.ts';
-import { laneOf } from '../cli/pipeline/verify.ts';
 import {
   cdc,
   cdcJson,
@@ -114,11 +113,11 @@ interface ChangeRow {
 async function stored(name: string): Promise<void> {
   await using clickhouse = target();
   await using client = await source();
-  const { tables } = await inspectSource(stack());
-  const { lanes } = desiredOf(stack(), tables);
-  const lane = laneOf(lanes, { schema, table: name });
   const signal = AbortSignal.timeout(TIMEOUT_MS);
-  await passBarrier(stack(), lane, client, clickhouse, { timeoutMs: TIMEOUT_MS, signal });
+  await passBarrier(stack(), { schema, table: name }, client, clickhouse, {
+    timeoutMs: TIMEOUT_MS,
+    signal,
+  });
 }
 
 async function rowsNow(plan: TablePlan) {

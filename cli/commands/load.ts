@@ -67,7 +67,7 @@ export async function prepareWorkload(
   const applied = await applyWithProgress(session, stack);
   if (applied.changes.length === 0) return;
   const progress = session.printer.progress('waiting for the lanes that tables joined');
-  await passLanes(stack, applied.source.tables, session.context.signal).catch((error: unknown) => {
+  await passLanes(stack, session.context.signal).catch((error: unknown) => {
     progress.fail('the lanes do not read');
     throw error;
   });

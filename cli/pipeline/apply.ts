@@ -175,7 +175,6 @@ async function loadTables(
   renewed: boolean,
   options: ReloadOptions,
 ): Promise<ExistingLoad[]> {
-  const { lanes } = plan.desired;
   const { topicPrefix } = stack.names;
   const isNew = (topic: string) =>
     plan.changes.some((c) => c.component === 'kafka' && c.object === `topic ${topic}`);
@@ -190,15 +189,15 @@ async function loadTables(
       version =
         joined ??
         (await firstFloor(stack, clickhouse, table.source, renewed ? floor : undefined, own));
-      done.push(await loadExisting(stack, table, lanes, version, own));
+      done.push(await loadExisting(stack, table, version, own));
       // It was in the publication before, maybe in another form; or another table of its name was.
       if (!renewed && (joined === undefined || !isNew(topicName(topicPrefix, table))))
-        await forgetOldForm(stack, clickhouse, table, lanes, version, signal);
+        await forgetOldForm(stack, clickhouse, table, version, signal);
       if (!plan.toReload.includes(label)) await recordShape(clickhouse, table.source);
     }
     if (plan.toReload.includes(label)) {
       const first = tableFloor(states, table.source, floor) ?? floor;
-      const again = await reloadTable(stack, clickhouse, table, lanes, first, own);
+      const again = await reloadTable(stack, clickhouse, table, first, own);
       done.push(again.loaded);
       version = again.version;
     }

@@ -1,64 +1,125 @@
+import type { Admin } from 'kafkajs';
 import type pg from 'pg';
 import { type ClickHouse, withClickHouse } from '../components/clickhouse/client.ts';
+import { readTopics } from '../components/clickhouse/figures.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
-import { endOffsets, type Offsets, readThrough } from '../components/kafka/topics.ts';
+import { endOffsets, type Offsets, readThrough, unread } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { beat } from '../components/postgres/prepare.ts';
-import type { Lane } from '../core/lanes.ts';
+import { isCheckGroup, type TableId, topicName } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
-import type { SourceTable } from '../core/source.ts';
-import { WaitTimeout, waitFor } from '../lib/wait.ts';
-import { desiredOf } from './desired.ts';
+import { type WaitOptions, WaitTimeout, waitFor } from '../lib/wait.ts';
 import { arrivedPosition } from './heartbeat.ts';
 import type { Stack } from './stack.ts';
 
-/** How often Kafka is asked whether anything moves while a position has not arrived. */
-const MOVE_LOOK_MS = 1000;
+/** How often Kafka and ClickHouse are asked what else goes on while a position has not arrived. */
+const LOOK_MS = 1000;
 const LANE_MS = 60_000;
 
+interface BarrierOptions {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Waits until a lane's tables in ClickHouse hold everything that was committed in the source
- * before the call: a heartbeat written now has arrived, so Debezium has passed this position and
- * Kafka has all before it; then the lane's consumer has acknowledged all that its topics held.
+ * Waits until a table in ClickHouse holds everything that was committed in the source before the
+ * call: a heartbeat written now has arrived, so Debezium has passed this position and Kafka has all
+ * before it; then the queue that reads the table's topic has acknowledged all that its topics held.
  * Throws a WaitTimeout when nothing has moved for `timeoutMs`: a large transaction takes its time.
  */
 export async function passBarrier(
   stack: Stack,
-  lane: Lane,
+  table: TableId,
   source: pg.ClientBase,
   clickhouse: ClickHouse,
-  options: { timeoutMs: number; signal: AbortSignal },
+  options: BarrierOptions,
 ): Promise<void> {
   const moving = { ...options, whileMoving: true };
-  const { lsn } = await beat(source);
+  const topic = topicName(stack.names.topicPrefix, table);
   await withKafkaAdmin(stack.endpoints.kafka, async (admin) => {
-    let written = '';
-    let lookedAtMs = performance.now();
-    await waitFor('the copy to pass a WAL position', { ...moving, everyMs: 10 }, async () => {
-      const arrived = await arrivedPosition(clickhouse);
-      if (arrived >= lsn) return { ready: true };
-      if (performance.now() - lookedAtMs > MOVE_LOOK_MS) {
-        written = `, messages ${total(await endOffsets(admin, lane.topics))}`;
-        lookedAtMs = performance.now();
-      }
-      return { seen: `position ${arrived} of ${lsn}${written}` };
-    });
-    await readThrough(admin, lane.names.group, lane.topics, moving);
+    await passPosition(admin, [topic], source, clickhouse, moving);
+    await passQueue(admin, clickhouse, topic, (group) => !isCheckGroup(group), moving);
   });
 }
 
-/** Waits until every lane reads again: one that a table joined is made anew, which takes seconds. */
-export async function passLanes(
-  stack: Stack,
-  tables: readonly SourceTable[],
-  signal: AbortSignal,
+/** Waits until a heartbeat that is written now has arrived. `topics`: what may move meanwhile. */
+async function passPosition(
+  admin: Admin,
+  topics: readonly string[],
+  source: pg.ClientBase,
+  clickhouse: ClickHouse,
+  options: WaitOptions,
 ): Promise<void> {
-  const { postgres, clickhouse } = stack.endpoints;
+  const { lsn } = await beat(source);
+  let written = '';
+  let lookedAtMs = performance.now();
+  await waitFor('the copy to pass a WAL position', { ...options, everyMs: 10 }, async () => {
+    const arrived = await arrivedPosition(clickhouse);
+    if (arrived >= lsn) return { ready: true };
+    if (performance.now() - lookedAtMs > LOOK_MS) {
+      written = `, messages ${total(await endOffsets(admin, topics))}`;
+      lookedAtMs = performance.now();
+    }
+    return { seen: `position ${arrived} of ${lsn}${written}` };
+  });
+}
+
+/** Waits until the second reader of a table, which finds what does not fit, has read all that is there. */
+export async function passCheck(
+  stack: Stack,
+  table: TableId,
+  clickhouse: ClickHouse,
+  options: BarrierOptions,
+): Promise<void> {
+  const topic = topicName(stack.names.topicPrefix, table);
+  await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
+    passQueue(admin, clickhouse, topic, isCheckGroup, { ...options, whileMoving: true }),
+  );
+}
+
+/**
+ * Which queue reads a topic is what ClickHouse has, not what a plan would make of the source of now:
+ * one table more can put every other one into another queue, once it is applied. It may be while this
+ * waits.
+ */
+async function passQueue(
+  admin: Admin,
+  clickhouse: ClickHouse,
+  topic: string,
+  ofKind: (group: string) => boolean,
+  options: WaitOptions,
+): Promise<void> {
+  const find = async () =>
+    (await readTopics(clickhouse)).find((q) => ofKind(q.group) && q.topics.includes(topic));
+  let queue = await find();
+  let lookedAtMs = performance.now();
+  const ends = await endOffsets(admin, queue?.topics ?? [topic]);
+  await waitFor('ClickHouse to read its topics', { ...options, everyMs: 20 }, async () => {
+    if (performance.now() - lookedAtMs > LOOK_MS) {
+      queue = await find();
+      lookedAtMs = performance.now();
+    }
+    if (queue === undefined) return { seen: `${topic}: no queue reads it` };
+    const { group, topics } = queue;
+    const own = new Map([...ends].filter(([name]) => topics.includes(name)));
+    const behind = await unread(admin, group, own);
+    return behind === undefined ? { ready: true } : { seen: behind };
+  });
+}
+
+/** Waits until every queue reads again: one that a table joined is made anew, which takes seconds. */
+export async function passLanes(stack: Stack, signal: AbortSignal): Promise<void> {
+  const { postgres, kafka, clickhouse } = stack.endpoints;
+  const moving = { timeoutMs: LANE_MS, signal, whileMoving: true };
   await withPostgres(postgres, (source) =>
-    withClickHouse(clickhouse, async (target) => {
-      for (const lane of desiredOf(stack, tables).lanes)
-        await passBarrier(stack, lane, source, target, { timeoutMs: LANE_MS, signal });
-    }),
+    withClickHouse(clickhouse, (target) =>
+      withKafkaAdmin(kafka, async (admin) => {
+        const queues = (await readTopics(target)).filter(({ group }) => !isCheckGroup(group));
+        const topics = queues.flatMap((queue) => queue.topics);
+        await passPosition(admin, topics, source, target, moving);
+        for (const queue of queues) await readThrough(admin, queue.group, queue.topics, moving);
+      }),
+    ),
   ).catch(failBarrier);
 }
 

@@ -16,7 +16,6 @@ import { repairRows } from './repair.ts';
 import type { CheckContext } from './rows.ts';
 import { settleRows } from './settle.ts';
 import type { Stack } from './stack.ts';
-import { laneOf } from './verify.ts';
 
 const LIMIT = 10_000;
 const FLOW_MS = 60_000;
@@ -83,12 +82,10 @@ export async function replayLetters(
         for (const id of own) left.set(id, 'its key cannot be read: cdc verify --repair finds it');
         const wanted = [...new Set(keys.values())];
         if (wanted.length === 0) continue;
-        const lane = laneOf(desired.lanes, plan);
         const events = { table: () => {}, phase };
         const context: CheckContext = {
           stack,
           plan,
-          lane,
           source: client,
           clickhouse,
           read: (sql) => clickhouse.rows(sql, {}, {}, signal),
@@ -98,7 +95,7 @@ export async function replayLetters(
         };
         await repairRows(context, wanted);
         const barrier = async () => {
-          await passBarrier(stack, lane, client, clickhouse, { timeoutMs: FLOW_MS, signal });
+          await passBarrier(stack, plan, client, clickhouse, { timeoutMs: FLOW_MS, signal });
           return true;
         };
         const { confirmed } = await settleRows(context, wanted, barrier);

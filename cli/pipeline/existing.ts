@@ -4,13 +4,11 @@ import { endOlderRows, hasOlderRows } from '../components/clickhouse/load.ts';
 import { recordLoad } from '../components/clickhouse/observe.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import type { TablePlan } from '../core/ddl.ts';
-import type { Lane } from '../core/lanes.ts';
 import { tableLabel } from '../core/names.ts';
 import { failBarrier, passBarrier } from './barrier.ts';
 import { loadByDebezium } from './debezium.ts';
 import { type LoadProgress, type LoadResult, loadTable, OutOfReach } from './load.ts';
 import type { Stack } from './stack.ts';
-import { laneOf } from './verify.ts';
 
 /** Who reads the rows: ClickHouse with `postgresql()`, or Debezium. */
 export type Method = 'pull' | 'debezium';
@@ -43,15 +41,13 @@ const oneReading = pLimit(1);
 export async function loadExisting(
   stack: Stack,
   plan: TablePlan,
-  lanes: readonly Lane[],
   version: bigint,
   options: { method: Method; signal: AbortSignal; events: ExistingEvents },
 ): Promise<ExistingLoad> {
   const { signal, events } = options;
-  const lane = laneOf(lanes, plan);
   try {
     const { method, ...loaded } = await read(stack, plan, version, options);
-    const removed = await removeOthers(stack, plan, lane, version, { signal, events });
+    const removed = await removeOthers(stack, plan, version, { signal, events });
     await withClickHouse(stack.endpoints.clickhouse, (clickhouse) =>
       recordLoad(clickhouse, plan, version, { chunk: '', state: 'done', rows: loaded.rows }),
     );
@@ -95,7 +91,6 @@ async function read(
 async function removeOthers(
   stack: Stack,
   plan: TablePlan,
-  lane: Lane,
   version: bigint,
   { signal, events }: { signal: AbortSignal; events: ExistingEvents },
 ): Promise<number> {
@@ -104,7 +99,7 @@ async function removeOthers(
     if (!(await hasOlderRows(clickhouse, plan, version))) return 0;
     events.step('waiting for the copy to pass the moment of reading');
     await withPostgres(stack.endpoints.postgres, (source) =>
-      passBarrier(stack, lane, source, clickhouse, { timeoutMs: FLOW_MS, signal }),
+      passBarrier(stack, plan, source, clickhouse, { timeoutMs: FLOW_MS, signal }),
     );
     return await endOlderRows(clickhouse, plan, version);
   } finally {

@@ -1,14 +1,13 @@
 import { ClickHouse } from '../components/clickhouse/client.ts';
+import { readTopics } from '../components/clickhouse/figures.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { groupLag } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { observeSlot, walPosition } from '../components/postgres/observe.ts';
 import { type HeartbeatTimes, type Percentiles, stageLag } from '../core/lag.ts';
-import { CH_CDC } from '../core/names.ts';
+import { CH_CDC, isCheckGroup } from '../core/names.ts';
 import { chIdent } from '../lib/sql.ts';
 import type { PostgresEndpoint } from '../runtimes/endpoints.ts';
-import { desiredOf } from './desired.ts';
-import { inspectSource } from './plan.ts';
 import type { Stack } from './stack.ts';
 
 /** How late every stage is. What could not be read is absent. */
@@ -51,7 +50,7 @@ export async function readLag(stack: Stack, windowSeconds = WINDOW_SECONDS): Pro
         const found = await observeSlot(client, stack.names.slot);
         return { found, end: await walPosition(client) };
       }),
-      waitingMessages(stack),
+      waitingMessages(stack, clickhouse),
       recentBeats(clickhouse, windowSeconds),
       clocks(stack.endpoints.postgres, clickhouse),
     ]);
@@ -100,12 +99,11 @@ async function recentBeats(
   }));
 }
 
-async function waitingMessages(stack: Stack): Promise<number> {
-  const { tables } = await inspectSource(stack);
-  const { lanes } = desiredOf(stack, tables);
+async function waitingMessages(stack: Stack, clickhouse: ClickHouse): Promise<number> {
+  const queues = (await readTopics(clickhouse)).filter(({ group }) => !isCheckGroup(group));
   return withKafkaAdmin(stack.endpoints.kafka, async (admin) => {
     const lags = await Promise.all(
-      lanes.map((lane) => groupLag(admin, lane.names.group, lane.topics)),
+      queues.map(({ group, topics }) => groupLag(admin, group, topics)),
     );
     return lags.flat().reduce((sum, lag) => sum + lag.messages, 0);
   });

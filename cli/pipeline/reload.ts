@@ -1,17 +1,13 @@
 import type { ClickHouse } from '../components/clickhouse/client.ts';
 import { forgetOvertakenLetters } from '../components/clickhouse/deadLetters.ts';
 import { type LoadStates, readLoadStates, recordState } from '../components/clickhouse/observe.ts';
-import { withKafkaAdmin } from '../components/kafka/client.ts';
-import { readThrough } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { loadVersion } from '../components/postgres/prepare.ts';
 import type { TablePlan } from '../core/ddl.ts';
-import type { Lane } from '../core/lanes.ts';
 import { mayDiffer, type SourceTable, shapeText } from '../core/source.ts';
-import { passBarrier } from './barrier.ts';
+import { passBarrier, passCheck } from './barrier.ts';
 import { type ExistingEvents, type ExistingLoad, loadExisting, type Method } from './existing.ts';
 import type { Stack } from './stack.ts';
-import { laneOf } from './verify.ts';
 
 /**
  * Loading a table again while changes flow. Both kinds are kept among the loads, as records of floor
@@ -62,15 +58,14 @@ export async function reloadTable(
   stack: Stack,
   clickhouse: ClickHouse,
   plan: TablePlan,
-  lanes: readonly Lane[],
   floor: bigint,
   options: ReloadOptions,
 ): Promise<{ loaded: ExistingLoad; version: bigint }> {
-  const { loaded, version } = await loadAgain(stack, clickhouse, plan, lanes, floor, {
+  const { loaded, version } = await loadAgain(stack, clickhouse, plan, floor, {
     ...options,
     by: OF_APPLY,
   });
-  await forgetOldForm(stack, clickhouse, plan, lanes, version, options.signal);
+  await forgetOldForm(stack, clickhouse, plan, version, options.signal);
   await recordShape(clickhouse, plan.source);
   await recordDone(clickhouse, plan.source);
   return { loaded, version };
@@ -85,13 +80,12 @@ export async function loadAgain(
   stack: Stack,
   clickhouse: ClickHouse,
   plan: TablePlan,
-  lanes: readonly Lane[],
   floor: bigint,
   options: ReloadOptions & { by?: string },
 ): Promise<{ loaded: ExistingLoad; version: bigint; resumed: boolean }> {
   const begun = await unfinished(clickhouse, plan, floor);
   const version = begun ?? (await begin(stack, clickhouse, plan, options));
-  const loaded = await loadExisting(stack, plan, lanes, version, options);
+  const loaded = await loadExisting(stack, plan, version, options);
   return { loaded, version, resumed: begun !== undefined };
 }
 
@@ -135,20 +129,13 @@ export async function forgetOldForm(
   stack: Stack,
   clickhouse: ClickHouse,
   plan: TablePlan,
-  lanes: readonly Lane[],
   version: bigint,
   signal: AbortSignal,
 ): Promise<void> {
-  const lane = laneOf(lanes, plan);
+  const options = { timeoutMs: FLOW_MS, signal };
   await withPostgres(stack.endpoints.postgres, (source) =>
-    passBarrier(stack, lane, source, clickhouse, { timeoutMs: FLOW_MS, signal }),
+    passBarrier(stack, plan, source, clickhouse, options),
   );
-  await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
-    readThrough(admin, lane.names.checkGroup, lane.topics, {
-      timeoutMs: FLOW_MS,
-      signal,
-      whileMoving: true,
-    }),
-  );
+  await passCheck(stack, plan, clickhouse, options);
   await forgetOvertakenLetters(clickhouse, plan, version);
 }

@@ -1,7 +1,6 @@
 import type pg from 'pg';
 import type { ClickHouse } from '../components/clickhouse/client.ts';
 import type { TablePlan } from '../core/ddl.ts';
-import type { Lane } from '../core/lanes.ts';
 import type { Pace } from './pace.ts';
 import type { Stack } from './stack.ts';
 
@@ -14,7 +13,6 @@ export interface VerifyEvents {
 export interface CheckContext {
   readonly stack: Stack;
   readonly plan: TablePlan;
-  readonly lane: Lane;
   readonly source: pg.ClientBase;
   readonly clickhouse: ClickHouse;
   /** Rows of a statement in ClickHouse, which ends with the signal. */

@@ -42,7 +42,7 @@ export async function snapshotTables(
       const begun = chosen.map((plan) => ({ plan, floor: floorOf(stack, states, plan) }));
       return await eachTable(begun, { signal, events }, async ({ plan, floor }, own) => {
         const options = { method, signal: own, events };
-        const again = await loadAgain(stack, clickhouse, plan, desired.lanes, floor, options);
+        const again = await loadAgain(stack, clickhouse, plan, floor, options);
         await recordDone(clickhouse, plan.source);
         return { ...again.loaded, resumed: again.resumed };
       });

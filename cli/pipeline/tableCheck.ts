@@ -277,10 +277,10 @@ export class TableCheck {
 
   /** Waits for the copy to catch up; when it does not, differences are reported as they stand. */
   private async barrier(): Promise<boolean> {
-    const { stack, lane, source, clickhouse, signal } = this.c;
+    const { stack, plan, source, clickhouse, signal } = this.c;
     if (!this.flowing) return false;
     try {
-      await passBarrier(stack, lane, source, clickhouse, { timeoutMs: BARRIER_TIMEOUT_MS, signal });
+      await passBarrier(stack, plan, source, clickhouse, { timeoutMs: BARRIER_TIMEOUT_MS, signal });
     } catch (error) {
       if (!(error instanceof WaitTimeout)) throw error;
       this.flowing = false;

@@ -2,8 +2,7 @@ import type pg from 'pg';
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import { connectPostgres, withPostgres } from '../components/postgres/client.ts';
 import type { TablePlan } from '../core/ddl.ts';
-import type { Lane } from '../core/lanes.ts';
-import { type TableId, tableLabel, tableLabelKey } from '../core/names.ts';
+import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
 import { matchesPattern } from '../core/select.ts';
 import type { PostgresEndpoint } from '../runtimes/endpoints.ts';
@@ -64,7 +63,6 @@ export async function verify(
         {
           stack,
           plan,
-          lane: laneOf(desired.lanes, plan),
           source: client,
           clickhouse,
           read: (sql) => clickhouse.rows(sql, {}, settings, signal),
@@ -142,11 +140,4 @@ export function chooseTables(
     });
   }
   return tables.filter((t) => patterns.length === 0 || patterns.some((p) => matchesPattern(t, p)));
-}
-
-export function laneOf(lanes: readonly Lane[], table: TableId): Lane {
-  const key = tableLabelKey(table);
-  const lane = lanes.find((l) => l.tables.some((id) => tableLabelKey(id) === key));
-  if (!lane) throw new RangeError(`no lane for ${tableLabel(table)}`);
-  return lane;
 }

@@ -183,13 +183,23 @@ export async function readThrough(
 ): Promise<void> {
   const ends = await endOffsets(admin, topics);
   await waitFor('ClickHouse to read its topics', { ...options, everyMs: 20 }, async () => {
-    const acknowledged = await committedOffsets(admin, group, [...ends.keys()]);
-    for (const [topic, partitions] of ends) {
-      for (const [partition, end] of partitions) {
-        const at = acknowledged.get(topic)?.get(partition) ?? -1n;
-        if (end > 0n && at < end) return { seen: `${topic}: ${at} of ${end}` };
-      }
-    }
-    return { ready: true };
+    const behind = await unread(admin, group, ends);
+    return behind === undefined ? { ready: true } : { seen: behind };
   });
+}
+
+/** What a group has not acknowledged up to these offsets, in words; undefined when it has all. */
+export async function unread(
+  admin: Admin,
+  group: string,
+  ends: Offsets,
+): Promise<string | undefined> {
+  const acknowledged = await committedOffsets(admin, group, [...ends.keys()]);
+  for (const [topic, partitions] of ends) {
+    for (const [partition, end] of partitions) {
+      const at = acknowledged.get(topic)?.get(partition) ?? -1n;
+      if (end > 0n && at < end) return `${topic}: ${at} of ${end}`;
+    }
+  }
+  return undefined;
 }
