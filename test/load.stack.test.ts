@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ClickHouse } from '../cli/components/clickhouse/client.ts';
+import { withKafkaAdmin } from '../cli/components/kafka/client.ts';
 import { walPosition } from '../cli/components/postgres/observe.ts';
 import { chIdent } from '../cli/lib/sql.ts';
 import { desiredOf } from '../cli/pipeline/desired.ts';
 import { loadTable } from '../cli/pipeline/load.ts';
 import { inspectSource } from '../cli/pipeline/plan.ts';
-import { cdcJson, freshSchema, source, stack, target } from './harness/database.ts';
+import { cdcJson, eventually, freshSchema, source, stack, target } from './harness/database.ts';
 
 let schema = '';
 
@@ -112,6 +113,27 @@ test('a table that was dropped and made again under the same name is another tab
   );
   await cdcJson('apply');
   expect(await cdcJson('verify', `${schema}.again`)).toMatchObject({ ok: true, rows: 1 });
+});
+
+test('a queue that a table joins waits for none of its readers of before', async () => {
+  await using client = await source();
+  await client.query(
+    `CREATE TABLE ${schema}.first (id int PRIMARY KEY); CREATE TABLE ${schema}.second (id int PRIMARY KEY)`,
+  );
+  await cdcJson('apply');
+  const { kafka } = stack().endpoints;
+  const readers = () =>
+    withKafkaAdmin(kafka, async (admin) => {
+      const groups = [`${stack().names.group}.lane_0`, `${stack().names.group}.lane_0.check`];
+      const described = await admin.describeGroups(groups);
+      return described.groups.flatMap(({ members }) => members.map(({ memberId }) => memberId));
+    });
+  await eventually('a reader of each', 2, async () => (await readers()).length);
+  const before = await readers();
+  await client.query(`CREATE TABLE ${schema}.third (id int PRIMARY KEY)`);
+  await cdcJson('apply');
+  expect((await readers()).filter((reader) => before.includes(reader))).toEqual([]);
+  expect(await cdcJson('verify', `${schema}.*`)).toMatchObject({ ok: true });
 });
 
 test('partitions are loaded and streamed as one table', async () => {

@@ -6,6 +6,7 @@ import { runStatements } from '../components/clickhouse/prepare.ts';
 import { Connect } from '../components/connect/client.ts';
 import { stopConnector } from '../components/connect/control.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
+import { dismissMembers } from '../components/kafka/groups.ts';
 import { carryOffsets, createTopics, groupLag } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { withPublicationLock } from '../components/postgres/lock.ts';
@@ -257,7 +258,10 @@ async function changeLanes(
   if (moved.length > 0) {
     const prefix = `${stack.names.group}.`;
     await withKafkaAdmin(stack.endpoints.kafka, async (admin) => {
-      for (const { group, topics } of moved) {
+      for (const { group, topics, database, queue } of moved) {
+        // The reader's client id, as ClickHouse makes it: it was dropped above.
+        const isGone = (clientId: string) => clientId.endsWith(`-${database}-${queue}`);
+        await dismissMembers(stack.endpoints.kafka, admin, group, isGone);
         const isSibling = (other: string) =>
           other.startsWith(prefix) && isCheckGroup(other) === isCheckGroup(group);
         await carryOffsets(stack.endpoints.kafka, admin, group, isSibling, topics);
