@@ -6,10 +6,30 @@ export default defineConfig({
     reporters: ['default', './test/harness/reporter.ts'],
     silent: 'passed-only',
     retry: 0,
-    include: ['test/**/*.compose.test.ts'],
-    testTimeout: 240_000,
-    hookTimeout: 400_000,
-    maxWorkers: 1,
-    fileParallelism: false,
+    projects: [
+      {
+        test: {
+          // What only containers have.
+          name: 'compose',
+          include: ['test/**/*.compose.test.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 400_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          // The suite of the embedded runtime, on a stack in containers: CDC_TEST_RUNTIME says so.
+          name: 'stack',
+          include: ['test/**/*.stack.test.ts'],
+          globalSetup: ['test/harness/stack.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

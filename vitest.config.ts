@@ -11,7 +11,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.{stack,compose}.test.ts'],
+          exclude: ['test/**/*.{stack,embedded,compose}.test.ts'],
           // Laws are tried hundreds of times; a busy machine takes its time.
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
@@ -21,7 +21,7 @@ export default defineConfig({
         test: {
           // One stack for all, booted once; tests own their schema in it and run one by one.
           name: 'stack',
-          include: ['test/**/*.stack.test.ts'],
+          include: ['test/**/*.{stack,embedded}.test.ts'],
           globalSetup: ['test/harness/stack.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,

@@ -471,7 +471,8 @@ async function testCompose(args) {
       env,
     });
     if (images.code !== 0) return { passed: 0, failed: 1 };
-    return await vitest(['--config', 'vitest.compose.config.ts', ...args], env);
+    const words = ['--config', 'vitest.compose.config.ts', ...args];
+    return await vitest(words, { ...env, CDC_TEST_RUNTIME: 'compose' });
   } finally {
     if (process.env.CDC_TEST_DOCKER_HOST === undefined) await run('bash', [ENGINE, 'stop']);
   }

@@ -9,16 +9,8 @@ import { pgIdent } from '../cli/lib/sql.ts';
 import { passBarrier } from '../cli/pipeline/barrier.ts';
 import { desiredOf } from '../cli/pipeline/desired.ts';
 import { inspectSource } from '../cli/pipeline/plan.ts';
-import {
-  cdc,
-  cdcJson,
-  eventually,
-  freshSchema,
-  source,
-  stack,
-  target,
-} from './harness/database.ts';
-import { agentState, serverPid } from './harness/processes.ts';
+import { cdc, cdcJson, freshSchema, source, stack, target } from './harness/database.ts';
+import { kill } from './harness/servers.ts';
 import { writing } from './harness/writing.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -375,13 +367,8 @@ describe('kill -9 of ClickHouse while rows are written', () => {
         await client.query(`UPDATE ${schema}.killed SET v = id WHERE id = $1`, [i]);
       });
       await writer.passes(50);
-      const pid = serverPid('clickhouse');
-      if (pid === undefined) throw new Error('ClickHouse does not run');
-      process.kill(pid, 'SIGKILL');
-      await eventually('ClickHouse to run again', true, async () => {
-        const found = agentState().servers.find((server) => server.name === 'clickhouse');
-        return found?.state === 'ready' && found.pid !== pid;
-      });
+      const again = await kill('clickhouse');
+      await again();
       await writer.passes(50);
       await writer.stop();
       expect(await cdcJson('verify', `${schema}.killed`)).toMatchObject({ ok: true });

@@ -1,9 +1,7 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
 import { createClient } from '@clickhouse/client';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isAlive } from '../cli/lib/processes.ts';
 import { chIdent, pgIdent } from '../cli/lib/sql.ts';
 import { pause, waitFor } from '../cli/lib/wait.ts';
 import { SERVER_NAMES, type ServerName } from '../cli/runtimes/endpoints.ts';
@@ -16,14 +14,8 @@ import {
   stack,
   target,
 } from './harness/database.ts';
-import {
-  agentState,
-  commandLines,
-  isLoopback,
-  listeners,
-  serverPid,
-  stackPids,
-} from './harness/processes.ts';
+import { commandLines } from './harness/processes.ts';
+import { kill, logTexts, pids, reachable } from './harness/servers.ts';
 
 const RECOVERY_MS = 120_000;
 
@@ -76,11 +68,10 @@ async function insert(note: string): Promise<void> {
 
 describe('up', () => {
   it('changes nothing the second time', async () => {
-    // Not every marked process: PostgreSQL's workers come and go.
-    const pids = () => [stack().agent?.pid, ...(stack().agent?.servers.map((s) => s.pid) ?? [])];
-    const before = pids();
+    const before = await pids();
+    expect(before).not.toContain(undefined);
     expect(await cdcJson('up')).toMatchObject({ result: 'unchanged', loaded_rows: 0 });
-    expect(pids()).toEqual(before);
+    expect(await pids()).toEqual(before);
   });
 
   it('has copied the example', async () => {
@@ -187,21 +178,18 @@ describe('env', () => {
 });
 
 describe('what others on this machine and network see', () => {
-  it('nothing listens beyond loopback', () => {
-    const found = listeners(stackPids());
-    expect(found.length).toBeGreaterThanOrEqual(5);
-    expect(found.filter((listener) => !isLoopback(listener))).toEqual([]);
+  it('nothing listens beyond loopback', async () => {
+    const { all, beyondLoopback } = await reachable();
+    expect(all).toBeGreaterThanOrEqual(5);
+    expect(beyondLoopback).toEqual([]);
   });
 
   it('no secret is in a process’ arguments', () => {
     expect(leaks(commandLines().map((line) => ['arguments', line]))).toEqual([]);
   });
 
-  it('no secret is in a log', () => {
-    const { logs } = stack().layout;
-    const texts = readdirSync(logs).map(
-      (name) => [name, readFileSync(join(logs, name), 'utf8')] as const,
-    );
+  it('no secret is in a log', async () => {
+    const texts = await logTexts();
     expect(texts.length).toBeGreaterThanOrEqual(4);
     expect(leaks(texts)).toEqual([]);
   });
@@ -277,15 +265,8 @@ describe('kill -9', () => {
         await waitFor('rows to be written', { timeoutMs: 10_000 }, () =>
           writer.written() > 20 ? { ready: true } : { seen: `${writer.written()} rows` },
         );
-        const before = serverPid(name);
-        if (before === undefined) throw new Error(`${name} does not run`);
-        process.kill(before, 'SIGKILL');
-        await waitFor(`${name} to run again`, { timeoutMs: RECOVERY_MS }, () => {
-          const found = agentState().servers.find((server) => server.name === name);
-          return found?.state === 'ready' && found.pid !== before
-            ? { ready: true }
-            : { seen: `${found?.state}, ${found?.detail}` };
-        });
+        const again = await kill(name);
+        await again();
         const restarted = writer.written();
         await waitFor('rows to be written again', { timeoutMs: 30_000 }, () =>
           writer.written() > restarted + 20
@@ -303,15 +284,11 @@ describe('kill -9', () => {
   it(
     'of the agent is repaired by up',
     async () => {
-      const before = agentState().pid;
-      process.kill(before, 'SIGKILL');
-      await waitFor('the agent to be gone', { timeoutMs: 5000 }, () =>
-        isAlive(before) ? { seen: 'it runs' } : { ready: true },
-      );
+      const again = await kill('agent');
       const ran = await cdc('status', '--json');
       expect([0, 4, 6]).toContain(ran.exit);
       await cdcJson('up');
-      expect(agentState().pid).not.toBe(before);
+      await again();
       await insert('after the agent was killed');
       await copyIsWhole();
     },
@@ -326,12 +303,12 @@ describe('down', () => {
       await insert('before down');
       await copyIsWhole();
       const wanted = await sourceSums();
-      const { ports } = agentState();
+      const ports = stack().agent?.ports;
       expect(await cdcJson('down')).toMatchObject({ result: 'stopped', data_deleted: false });
       expect(await cdcJson('down')).toMatchObject({ result: 'unchanged', stopped: false });
       expect((await cdc('plan')).exit).toBe(4);
       expect(await cdcJson('up')).toMatchObject({ loaded_rows: 0 });
-      expect(agentState().ports).toEqual(ports);
+      expect(stack().agent?.ports).toEqual(ports);
       expect(await sourceSums()).toEqual(wanted);
       await insert('after down');
       await copyIsWhole();

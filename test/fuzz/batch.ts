@@ -4,10 +4,9 @@ import { inject } from 'vitest';
 import { withKafkaAdmin } from '../../cli/components/kafka/client.ts';
 import { topicName } from '../../cli/core/names.ts';
 import { chIdent } from '../../cli/lib/sql.ts';
-import { waitFor } from '../../cli/lib/wait.ts';
 import type { ServerName } from '../../cli/runtimes/endpoints.ts';
 import { cdc, cdcJson, freshSchema, source, stack, target } from '../harness/database.ts';
-import { agentState, serverPid } from '../harness/processes.ts';
+import { kill } from '../harness/servers.ts';
 import { typesSql } from '../harness/types.ts';
 import { type Compared, compareTable } from './compare.ts';
 import { Player } from './player.ts';
@@ -44,7 +43,6 @@ export interface Batch {
   readonly followed: boolean;
 }
 
-const RECOVERY_MS = 180_000;
 /** What is only late gets this long after `cdc verify` said that it is there. */
 const LATE_MS = 10_000;
 
@@ -175,16 +173,9 @@ function methodOf({ snapshot, table }: Program): Program['snapshot'] {
 }
 
 async function killed(name: ServerName, totals: Totals): Promise<void> {
-  const before = serverPid(name);
-  if (before === undefined) throw new Error(`${name} does not run`);
-  process.kill(before, 'SIGKILL');
+  const again = await kill(name);
   totals.kills += 1;
-  await waitFor(`${name} to run again`, { timeoutMs: RECOVERY_MS }, () => {
-    const found = agentState().servers.find((server) => server.name === name);
-    return found?.state === 'ready' && found.pid !== before
-      ? { ready: true }
-      : { seen: `${found?.state}, ${found?.detail}` };
-  });
+  await again();
 }
 
 interface Verdict {

@@ -29,6 +29,12 @@ export function docker(): Docker {
   return new Docker({ socketPath: engineHost().replace('unix://', '') });
 }
 
+/** All containers of a Compose project. */
+export function containersOfProject(project: string): Promise<Docker.ContainerInfo[]> {
+  const label = [`com.docker.compose.project=${project}`];
+  return docker().listContainers({ all: true, filters: { label } });
+}
+
 /** A folder of a stack in containers. */
 export class ContainerStack {
   readonly directory: string;
@@ -64,11 +70,8 @@ export class ContainerStack {
     return this.stack().agent?.project ?? '';
   }
 
-  async containers(project = this.project()): Promise<Docker.ContainerInfo[]> {
-    return docker().listContainers({
-      all: true,
-      filters: { label: [`com.docker.compose.project=${project}`] },
-    });
+  containers(project = this.project()): Promise<Docker.ContainerInfo[]> {
+    return containersOfProject(project);
   }
 
   async source<T>(sql: string, values: readonly unknown[] = []): Promise<T[]> {

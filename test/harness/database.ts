@@ -11,14 +11,18 @@ import { waitFor } from '../../cli/lib/wait.ts';
 import { attach, type Stack } from '../../cli/pipeline/stack.ts';
 import { type Ran, runCommand, testContext } from './cli.ts';
 
-/** The stack that globalSetup booted. */
+/** Where commands on the stack run that globalSetup booted, and what they find in the environment. */
+function there() {
+  return { cwd: inject('stackDirectory'), env: inject('stackEnvironment') };
+}
+
 export function stack(): Stack {
-  return attach(testContext({ cwd: inject('stackDirectory') }).context, {});
+  return attach(testContext(there()).context, {});
 }
 
 /** Runs a command on that stack. */
 export function cdc(...argv: string[]): Promise<Ran> {
-  return runCommand(argv, { cwd: inject('stackDirectory') });
+  return runCommand(argv, there());
 }
 
 /** Runs a command that has to end well, and returns its JSON document. */

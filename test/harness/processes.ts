@@ -1,24 +1,11 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { type AgentState, readState } from '../../cli/agent/state.ts';
 import { findMarked } from '../../cli/lib/processes.ts';
-import type { ServerName } from '../../cli/runtimes/endpoints.ts';
 import { stack } from './database.ts';
 
 /** What /proc says about the processes of the stack. */
 
 export function stackPids(): number[] {
   return findMarked(`CDC_STACK=${stack().layout.root}`);
-}
-
-export function agentState(): AgentState {
-  const state = readState(stack().layout);
-  if (!state) throw new Error('the agent has written no state');
-  return state;
-}
-
-/** The pid of a server, as the agent knows it; absent while it does not run. */
-export function serverPid(name: ServerName): number | undefined {
-  return agentState().servers.find((server) => server.name === name)?.pid;
 }
 
 /** `0100007F:1F90` as the kernel prints a socket's address. */
