@@ -27,6 +27,7 @@ COPY package.json versions.json /app/
 COPY sql /app/sql
 COPY connectors/pom.xml /app/connectors/pom.xml
 COPY connectors/postgres-text /app/connectors/postgres-text
+COPY connectors/jmx /app/connectors/jmx
 # The folder of cdc.yaml.
 WORKDIR /stack
 USER node

@@ -58,6 +58,60 @@ describe('docker compose up, without the CLI', () => {
     expect(status.components.map((part: { name: string }) => part.name)).toContain('grafana');
     expect(await plain.json('verify')).toMatchObject({ ok: true });
   });
+
+  it('shows figures to nobody without a password or a certificate', async () => {
+    const answers = async (port: string, path: string) => {
+      const url = `http://127.0.0.1:${ports[port]}${path}`;
+      return `${port} ${(await fetch(url)).status}`;
+    };
+    expect(
+      await Promise.all([
+        answers('CDC_PORTS_CONNECT', '/connectors'),
+        answers('CDC_PORTS_PROMETHEUS', '/metrics'),
+        answers('CDC_PORTS_NODE_EXPORTER', '/metrics'),
+        answers('CDC_PORTS_POSTGRES_EXPORTER', '/metrics'),
+        answers('CDC_PORTS_KAFKA_EXPORTER', '/metrics'),
+      ]),
+    ).toEqual([
+      'CDC_PORTS_CONNECT 401',
+      'CDC_PORTS_PROMETHEUS 401',
+      'CDC_PORTS_NODE_EXPORTER 401',
+      'CDC_PORTS_POSTGRES_EXPORTER 401',
+      'CDC_PORTS_KAFKA_EXPORTER 400',
+    ]);
+    const figures = `http://127.0.0.1:${ports.CDC_PORTS_CLICKHOUSE_EXPORTER}/metrics`;
+    expect((await fetch(figures)).ok).toBe(false);
+    const withoutCertificate = `https://localhost:${ports.CDC_PORTS_KAFKA_EXPORTER}/metrics`;
+    const curl = [
+      '--silent',
+      '--max-time',
+      '10',
+      '--cacert',
+      join(plain.directory, '.cdc', 'kafka_exporter.crt'),
+    ];
+    // Refused in the middle of the handshake, which curl tells from a server that does not answer.
+    expect([35, 55, 56]).toContain(spawnSync('curl', [...curl, withoutCertificate]).status);
+  });
+
+  it('shows Prometheus the figures of every part', async () => {
+    const { agent } = plain.stack().secrets;
+    const login = { Authorization: `Basic ${Buffer.from(`cdc:${agent}`).toString('base64')}` };
+    const url = `http://127.0.0.1:${ports.CDC_PORTS_PROMETHEUS}/api/v1/targets?state=active`;
+    const jobs = ['alertmanager', 'cdc', 'clickhouse', 'connect', 'kafka', 'kafka-exporter'];
+    await eventually(
+      'targets that answer',
+      [...jobs, 'node', 'postgres', 'prometheus'].map((job) => `${job} up `),
+      async () => {
+        const answer = (await (await fetch(url, { headers: login })).json()) as {
+          data: { activeTargets: { scrapePool: string; health: string; lastError: string }[] };
+        };
+        return answer.data.activeTargets
+          .map(({ scrapePool, health, lastError }) => `${scrapePool} ${health} ${lastError}`)
+          .sort();
+      },
+      60_000,
+    );
+  });
 });
 
 describe('a PostgreSQL elsewhere', () => {

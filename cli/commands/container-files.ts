@@ -23,7 +23,7 @@ export const containerFilesCommand: CommandSpec = {
       printer.result({ result: 'removed' }, () => 'removed');
       return undefined;
     }
-    const written = writeContainerFiles(loaded, context.env, context.now());
+    const written = await writeContainerFiles(loaded, context.env, context.now());
     const jars = join(packageRoot(), 'java-agents');
     if (existsSync(jars) && existsSync(JAVA_AGENTS)) {
       for (const name of readdirSync(jars)) copyFileSync(join(jars, name), join(JAVA_AGENTS, name));

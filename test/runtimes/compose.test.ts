@@ -131,6 +131,7 @@ describe('files of containers', () => {
   const files = containerFiles({
     secrets: SECRETS,
     tools: { grafana: 'grafana-pass', portainer: 'portainer-pass' },
+    exporter: { cert: 'a certificate', key: 'key-pass' },
     kafka: endpoints('network').kafka,
     sourcePassword: 'pg-pass',
   });
@@ -140,13 +141,14 @@ describe('files of containers', () => {
       postgres: ['pg-pass'],
       kafka: ['kafka-pass'],
       connect: ['kafka-pass', 'connect-pass'],
-      // Its own is a digest.
+      // Its own is a digest, as are those of who is asked by Prometheus.
       clickhouse: ['kafka-pass'],
-      prometheus: ['agent-pass'],
+      prometheus: ['agent-pass', 'ch-pass', 'key-pass'],
       alertmanager: ['agent-pass'],
       grafana: ['grafana-pass', 'ch-pass', 'agent-pass'],
+      'node-exporter': [],
       'postgres-exporter': ['pg-pass'],
-      'kafka-exporter': ['kafka-pass'],
+      'kafka-exporter': ['kafka-pass', 'key-pass'],
       kafdrop: ['kafka-pass'],
       portainer: ['portainer-pass'],
     };
@@ -170,12 +172,15 @@ describe('files of containers', () => {
     const plain = containerFiles({
       secrets: SECRETS,
       tools: { grafana: '', portainer: '' },
+      exporter: { cert: '', key: '' },
       kafka,
       sourcePassword: '',
     });
     const text = (path: string) => plain.find((file) => file.path === path)?.text;
     expect(text('secrets/connect/kafka.properties')).toContain('protocol=PLAINTEXT\n');
-    expect(text('secrets/kafka-exporter/arguments')).toBe('--kafka.server=k:9092\n');
+    expect(text('secrets/kafka-exporter/arguments')).toMatch(
+      /^--kafka.server=k:9092\n--server.tls/,
+    );
     expect(text('secrets/clickhouse/config.d/cdc.xml')).not.toContain('sasl');
   });
 });

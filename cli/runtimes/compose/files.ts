@@ -1,9 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import type { Secrets } from '../embedded/layout.ts';
-import { clickhouseUsersXml, kafkaClientXml, poolsXml } from '../embedded/servers/clickhouse.ts';
+import { webConfig } from '../embedded/observers/config.ts';
+import {
+  clickhouseUsersXml,
+  figuresXml,
+  kafkaClientXml,
+  poolsXml,
+} from '../embedded/servers/clickhouse.ts';
 import { CONNECT_USER, workerJaas } from '../embedded/servers/connect.ts';
-import { KAFKA_USER, plainJaas, propertiesText } from '../embedded/servers/jvm.ts';
+import { jmxRules, KAFKA_USER, plainJaas, propertiesText } from '../embedded/servers/jvm.ts';
 import type { KafkaEndpoint } from '../endpoints.ts';
+
+/** Of the Kafka exporter. */
+export const EXPORTER_CERT = 'kafka_exporter.crt';
+export const EXPORTER_KEY = 'kafka_exporter.key';
 
 /** A file that one container reads; below `.cdc/`. */
 export interface ContainerFile {
@@ -22,6 +32,7 @@ export const CONTAINER_USERS: Readonly<Record<string, number>> = {
   prometheus: 65_534,
   alertmanager: 65_534,
   grafana: 472,
+  'node-exporter': 65_534,
   'postgres-exporter': 65_534,
   'kafka-exporter': 65_534,
   kafdrop: 65_534,
@@ -37,6 +48,15 @@ export interface ToolPasswords {
   readonly portainer: string;
 }
 
+/**
+ * The Kafka exporter knows no passwords, but certificates: it and who reads it show each other this one,
+ * which is its own authority. PEM.
+ */
+export interface ExporterCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
 export function newToolPasswords(): ToolPasswords {
   const word = () => randomBytes(18).toString('base64url');
   return { grafana: word(), portainer: word() };
@@ -45,6 +65,7 @@ export function newToolPasswords(): ToolPasswords {
 export interface FilesInput {
   readonly secrets: Secrets;
   readonly tools: ToolPasswords;
+  readonly exporter: ExporterCertificate;
   /** As the containers reach it; need not be the stack's own. */
   readonly kafka: KafkaEndpoint;
   /** Of the PostgreSQL that is copied. */
@@ -53,12 +74,16 @@ export interface FilesInput {
 
 /** Every file that holds a password or needs one, for each container. */
 export function containerFiles(input: FilesInput): ContainerFile[] {
-  const { secrets, tools, kafka } = input;
+  const { secrets, tools, exporter, kafka } = input;
   const file = (service: string, name: string, text: string): ContainerFile => ({
     path: `secrets/${service}/${name}`,
     uid: CONTAINER_USERS[service] ?? 0,
     text,
   });
+  const certificate = (service: string) => [
+    file(service, EXPORTER_CERT, exporter.cert),
+    file(service, EXPORTER_KEY, exporter.key),
+  ];
   const broker = plainJaas({ username: KAFKA_USER, password: secrets.kafka }, true);
   const client = kafkaClientProperties(kafka);
   return [
@@ -72,6 +97,7 @@ export function containerFiles(input: FilesInput): ContainerFile[] {
         'listener.name.controller.plain.sasl.jaas.config': broker,
       }),
     ),
+    file('kafka', 'jmx.yml', jmxRules('kafka', secrets.agent)),
     file(
       'connect',
       'kafka.properties',
@@ -83,16 +109,23 @@ export function containerFiles(input: FilesInput): ContainerFile[] {
     ),
     file('connect', 'connect.users', propertiesText({ [CONNECT_USER]: secrets.connect })),
     file('connect', 'connect.jaas', workerJaas('/run/secrets/connect.users')),
+    file('connect', 'jmx.yml', jmxRules('connect', secrets.agent)),
     file('connect', 'curl.conf', `user = "${CONNECT_USER}:${secrets.connect}"\n`),
     file('clickhouse', 'config.d/cdc.xml', clickhouseConfig(kafka)),
     file('clickhouse', 'users.d/cdc.xml', clickhouseUsersXml(secrets.clickhouse, '::/0')),
     file('prometheus', 'agent_password', secrets.agent),
+    file('prometheus', 'clickhouse_password', secrets.clickhouse),
+    ...certificate('prometheus'),
     file('alertmanager', 'agent_password', secrets.agent),
+    ...['prometheus', 'alertmanager', 'node-exporter', 'postgres-exporter'].map((service) =>
+      file(service, 'web.yml', webConfig(secrets.agent)),
+    ),
     file('grafana', 'grafana_password', tools.grafana),
     file('grafana', 'clickhouse_password', secrets.clickhouse),
     file('grafana', 'agent_password', secrets.agent),
     file('postgres-exporter', 'postgres_password', input.sourcePassword),
     file('kafka-exporter', 'arguments', `${exporterArguments(kafka).join('\n')}\n`),
+    ...certificate('kafka-exporter'),
     file('kafdrop', 'kafka.properties', client),
     file('portainer', 'portainer_password', tools.portainer),
     { path: 'agent/secrets.json', uid: AGENT_USER, text: `${JSON.stringify(secrets, null, 2)}\n` },
@@ -117,7 +150,16 @@ function exporterArguments({ innerBrokers, sasl }: KafkaEndpoint): string[] {
         `--sasl.password=${sasl.password}`,
       ]
     : [];
-  return [...innerBrokers.map((broker) => `--kafka.server=${broker}`), ...login];
+  const files = { ca: EXPORTER_CERT, cert: EXPORTER_CERT, key: EXPORTER_KEY };
+  return [
+    ...innerBrokers.map((broker) => `--kafka.server=${broker}`),
+    ...login,
+    '--server.tls.enabled',
+    '--server.tls.mutual-auth-enabled',
+    ...Object.entries(files).map(
+      ([what, name]) => `--server.tls.${what}-file=/run/secrets/${name}`,
+    ),
+  ];
 }
 
 /** Beside the image's own config.xml; in the place of its config.d. */
@@ -127,8 +169,8 @@ function clickhouseConfig(kafka: KafkaEndpoint): string {
   <listen_host>::</listen_host>
   <listen_try>1</listen_try>
   <logger><level>information</level><console>1</console></logger>
-  <prometheus><endpoint>/metrics</endpoint><port>9363</port><metrics>true</metrics><events>true</events><asynchronous_metrics>true</asynchronous_metrics></prometheus>
 ${poolsXml()}
+${figuresXml()}
 ${kafkaClientXml(kafka)}
 </clickhouse>
 `;

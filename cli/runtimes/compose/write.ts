@@ -14,6 +14,7 @@ import { Problem } from '../../core/problems.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import { createLayout, ensureSecrets, layoutOf, SOURCE_PASSWORD_FILE } from '../embedded/layout.ts';
 import { publishedPorts, resolveEndpoints } from '../resolve.ts';
+import { ensureCertificate } from './certificate.ts';
 import {
   AGENT_USER,
   CONTAINER_USERS,
@@ -39,7 +40,11 @@ export function givenPasswords(directory: string): Record<string, string> {
  *
  * @returns how many files were written.
  */
-export function writeContainerFiles(loaded: LoadedConfig, env: Env, now: Date): number {
+export async function writeContainerFiles(
+  loaded: LoadedConfig,
+  env: Env,
+  now: Date,
+): Promise<number> {
   const { config, directory } = loaded;
   const layout = layoutOf(directory);
   requireReadable(loaded);
@@ -48,6 +53,7 @@ export function writeContainerFiles(loaded: LoadedConfig, env: Env, now: Date): 
   const toolsFile = join(layout.root, 'tools.json');
   const tools: ToolPasswords = { ...newToolPasswords(), ...readJson<ToolPasswords>(toolsFile) };
   writeIfOther(toolsFile, `${JSON.stringify(tools, null, 2)}\n`, 0o600);
+  const exporter = await ensureCertificate(layout.root, now);
   const ports = publishedPorts(config);
   const endpoints = resolveEndpoints({
     config,
@@ -60,6 +66,7 @@ export function writeContainerFiles(loaded: LoadedConfig, env: Env, now: Date): 
   const files = containerFiles({
     secrets,
     tools,
+    exporter,
     kafka: endpoints.kafka,
     sourcePassword: endpoints.postgres.password,
   });

@@ -20,10 +20,30 @@ function configXml(setting: ServerSetting, users: string): string {
   <users_config>${xml(users)}</users_config>
   <user_directories><users_xml><path>${xml(users)}</path></users_xml></user_directories>
 ${poolsXml()}
+${figuresXml()}
 ${kafkaClientXml(setting.kafka)}
 </clickhouse>
 `;
 }
+
+/**
+ * Figures for Prometheus at `/metrics` of the HTTP port. The server’s own endpoint asks for no password;
+ * its SQL interface does. The names are those of the endpoint.
+ */
+export function figuresXml(): string {
+  return `  <http_handlers>
+    <rule><url>/metrics</url><methods>GET</methods><handler><type>predefined_query_handler</type><query>${xml(FIGURES)}</query></handler></rule>
+    <defaults/>
+  </http_handlers>`;
+}
+
+/** The library has no asynchronous metrics, the server has: `merge` reads what is there. */
+const FIGURES = `SELECT * FROM (
+SELECT concat(if(_table = 'metrics', 'ClickHouseMetrics_', 'ClickHouseAsyncMetrics_'), replaceRegexpAll(metric, '[^a-zA-Z0-9_]', '_')) AS name, toFloat64(value) AS value, description AS help, 'gauge' AS type
+FROM merge('system', '^(asynchronous_)?metrics$')
+UNION ALL
+SELECT concat('ClickHouseProfileEvents_', event) AS name, toFloat64(value) AS value, description AS help, 'counter' AS type FROM system.events
+) ORDER BY name FORMAT Prometheus`;
 
 /** Pools and caches for a small machine. */
 export function poolsXml(): string {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -45,17 +46,23 @@ export function jvmLaunch(setting: ServerSetting, options: JvmOptions): Launch {
   };
 }
 
-/** The rules that both runtimes share, with our password in front. */
 function jmxAgent(
   { layout, secrets, jars }: ServerSetting,
   { rules, port }: NonNullable<JvmOptions['jmx']>,
 ): string {
   const file = layout.etc(`jmx-${rules}.yml`);
-  const shared = readFileSync(join(packageRoot(), 'connectors', 'jmx', `${rules}.yml`), 'utf8');
-  const login = { username: AGENT_USER, password: secrets.agent };
-  const own = stringify({ httpServer: { authentication: { basic: login } } });
-  writeFileAtomic(file, `${own}${shared}`, 0o600);
+  writeFileAtomic(file, jmxRules(rules, secrets.agent), 0o600);
   return `-javaagent:${jars.jmxAgent}=127.0.0.1:${port}:${file}`;
+}
+
+/** What a JVM shows, of `connectors/jmx/`, and who may see it: a digest, as the JMX agent reads it. */
+export function jmxRules(rules: 'kafka' | 'connect', password: string): string {
+  const shared = readFileSync(join(packageRoot(), 'connectors', 'jmx', `${rules}.yml`), 'utf8');
+  // The password has 144 random bits; what is added is only for form.
+  const salt = AGENT_USER.repeat(8);
+  const passwordHash = createHash('sha256').update(`${salt}:${password}`).digest('hex');
+  const basic = { username: AGENT_USER, passwordHash, algorithm: 'SHA-256', salt };
+  return `${stringify({ httpServer: { authentication: { basic } } })}${shared}`;
 }
 
 /** The text of a .properties file. */
