@@ -350,5 +350,9 @@ describe('a fault', () => {
   it('is in the log of alerts with what to type, and again once it cleared', async () => {
     await logged('resolved: CdcDeadLetters', 'resolved: CdcSlotGrowing');
     expect((await observed.run('logs', 'alerts')).stdout).toContain('fix=cdc dlq list');
+    // And somebody was told.
+    expect(observed.posted).toEqual(
+      expect.arrayContaining(['firing: CdcDeadLetters', 'resolved: CdcDeadLetters']),
+    );
   });
 });

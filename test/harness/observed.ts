@@ -1,6 +1,10 @@
+import { once } from 'node:events';
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import axios from 'axios';
 import { connectPostgres } from '../../cli/components/postgres/client.ts';
 import { type RuleSettings, ruleFiles } from '../../cli/core/rules.ts';
@@ -31,9 +35,24 @@ interface Answer {
 /** A small stack of its own with Prometheus, Alertmanager and exporters, for tests that break it. */
 export class ObservedStack {
   readonly directory = realpathSync(mkdtempSync(join(tmpdir(), 'cdc-observed-')));
+  /** What was posted to the webhook of cdc.yaml: names of alerts, with `firing` or `resolved`. */
+  readonly posted: string[] = [];
+  private readonly webhook = createServer((request, response) => {
+    text(request)
+      .then((body) => {
+        for (const { status, labels } of JSON.parse(body).alerts)
+          this.posted.push(`${status}: ${labels.alertname}`);
+      })
+      .finally(() => response.end());
+  });
 
   async up(): Promise<void> {
+    this.webhook.listen(0, '127.0.0.1');
+    await once(this.webhook, 'listening');
+    const { port } = this.webhook.address() as AddressInfo;
+    writeFileSync(join(this.directory, 'pager.url'), `http://127.0.0.1:${port}/page\n`);
     const settings = ['ports: auto', 'agent: { schema_changes: report }', 'observability: on'];
+    settings.push('alerts: { webhook_file: pager.url }');
     writeFileSync(join(this.directory, 'cdc.yaml'), `${settings.join('\n')}\n`);
     await this.json('up');
     await eventually('Prometheus, Alertmanager and exporters', 4, async () => {
@@ -43,6 +62,7 @@ export class ObservedStack {
 
   async down(): Promise<void> {
     await this.json('down', '--delete-data');
+    this.webhook.close();
     const left = findMarked(`CDC_STACK=${join(this.directory, '.cdc')}`);
     if (left.length > 0) throw new Error(`cdc down left processes: ${left.join(', ')}`);
     rmSync(this.directory, { recursive: true, force: true });
