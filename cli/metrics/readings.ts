@@ -7,10 +7,9 @@ import {
   countStorage,
   eventBytes,
   newestBeatUs,
-  type ReadTopics,
-  readTopics,
   shopFigures,
 } from '../components/clickhouse/figures.ts';
+import { type Queue, queuesOf } from '../components/clickhouse/queues.ts';
 import { Connect } from '../components/connect/client.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { committedOffsets, endOffsets } from '../components/kafka/topics.ts';
@@ -27,7 +26,7 @@ import {
   states,
   WAL_STATUSES,
 } from '../core/metrics.ts';
-import { isCheckGroup, tableLabel, targetDatabase, topicName } from '../core/names.ts';
+import { tableLabel, targetDatabase, topicName } from '../core/names.ts';
 import { readJson, writeFileAtomic } from '../lib/files.ts';
 import { clocks } from '../pipeline/lag.ts';
 import type { PipelineNames } from '../pipeline/stack.ts';
@@ -62,7 +61,7 @@ export class Readings {
   private readonly clickhouse: ClickHouse;
   private readonly connect: Connect;
   /** What the readers of the copy read; it is no figure, so the last answer holds. */
-  private lanes: readonly ReadTopics[] = [];
+  private lanes: readonly Queue[] = [];
   private countedUs: number | undefined;
   private lettersMs: number | undefined;
   private readonly letters = new Map<string, number>();
@@ -200,8 +199,7 @@ export class Readings {
   }
 
   private async readLanes(): Promise<void> {
-    const lanes = await readTopics(this.clickhouse);
-    this.lanes = lanes.filter(({ group }) => !isCheckGroup(group));
+    this.lanes = await queuesOf(this.clickhouse);
   }
 
   private async storage(): Promise<Sample[]> {

@@ -1,12 +1,12 @@
 import type { Admin } from 'kafkajs';
 import type pg from 'pg';
 import { type ClickHouse, withClickHouse } from '../components/clickhouse/client.ts';
-import { readTopics } from '../components/clickhouse/figures.ts';
+import { checksOf, type Queue, queuesOf } from '../components/clickhouse/queues.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { endOffsets, type Offsets, readThrough, unread } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { beat } from '../components/postgres/prepare.ts';
-import { isCheckGroup, type TableId, topicName } from '../core/names.ts';
+import { type TableId, topicName } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
 import { type WaitOptions, WaitTimeout, waitFor } from '../lib/wait.ts';
 import { arrivedPosition } from './heartbeat.ts';
@@ -37,15 +37,17 @@ export async function passBarrier(
   const moving = { ...options, whileMoving: true };
   const topic = topicName(stack.names.topicPrefix, table);
   await withKafkaAdmin(stack.endpoints.kafka, async (admin) => {
-    await passPosition(admin, [topic], source, clickhouse, moving);
-    await passQueue(admin, clickhouse, topic, (group) => !isCheckGroup(group), moving);
+    await passPosition(admin, source, clickhouse, moving);
+    await passQueue(admin, topic, () => queuesOf(clickhouse), moving);
   });
 }
 
-/** Waits until a heartbeat that is written now has arrived. `topics`: what may move meanwhile. */
+/**
+ * Waits until a heartbeat that is written now has arrived. Whatever is written to Kafka meanwhile is
+ * movement: a transaction of another table may be in front of it.
+ */
 async function passPosition(
   admin: Admin,
-  topics: readonly string[],
   source: pg.ClientBase,
   clickhouse: ClickHouse,
   options: WaitOptions,
@@ -57,6 +59,7 @@ async function passPosition(
     const arrived = await arrivedPosition(clickhouse);
     if (arrived >= lsn) return { ready: true };
     if (performance.now() - lookedAtMs > LOOK_MS) {
+      const topics = (await queuesOf(clickhouse)).flatMap((queue) => queue.topics);
       written = `, messages ${total(await endOffsets(admin, topics))}`;
       lookedAtMs = performance.now();
     }
@@ -73,7 +76,7 @@ export async function passCheck(
 ): Promise<void> {
   const topic = topicName(stack.names.topicPrefix, table);
   await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
-    passQueue(admin, clickhouse, topic, isCheckGroup, { ...options, whileMoving: true }),
+    passQueue(admin, topic, () => checksOf(clickhouse), { ...options, whileMoving: true }),
   );
 }
 
@@ -84,13 +87,11 @@ export async function passCheck(
  */
 async function passQueue(
   admin: Admin,
-  clickhouse: ClickHouse,
   topic: string,
-  ofKind: (group: string) => boolean,
+  readers: () => Promise<Queue[]>,
   options: WaitOptions,
 ): Promise<void> {
-  const find = async () =>
-    (await readTopics(clickhouse)).find((q) => ofKind(q.group) && q.topics.includes(topic));
+  const find = async () => (await readers()).find(({ topics }) => topics.includes(topic));
   let queue = await find();
   let lookedAtMs = performance.now();
   const ends = await endOffsets(admin, queue?.topics ?? [topic]);
@@ -114,10 +115,9 @@ export async function passLanes(stack: Stack, signal: AbortSignal): Promise<void
   await withPostgres(postgres, (source) =>
     withClickHouse(clickhouse, (target) =>
       withKafkaAdmin(kafka, async (admin) => {
-        const queues = (await readTopics(target)).filter(({ group }) => !isCheckGroup(group));
-        const topics = queues.flatMap((queue) => queue.topics);
-        await passPosition(admin, topics, source, target, moving);
-        for (const queue of queues) await readThrough(admin, queue.group, queue.topics, moving);
+        await passPosition(admin, source, target, moving);
+        for (const queue of await queuesOf(target))
+          await readThrough(admin, queue.group, queue.topics, moving);
       }),
     ),
   ).catch(failBarrier);

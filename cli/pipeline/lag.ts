@@ -1,11 +1,11 @@
 import { ClickHouse } from '../components/clickhouse/client.ts';
-import { readTopics } from '../components/clickhouse/figures.ts';
+import { queuesOf } from '../components/clickhouse/queues.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { groupLag } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { observeSlot, walPosition } from '../components/postgres/observe.ts';
 import { type HeartbeatTimes, type Percentiles, stageLag } from '../core/lag.ts';
-import { CH_CDC, isCheckGroup } from '../core/names.ts';
+import { CH_CDC } from '../core/names.ts';
 import { chIdent } from '../lib/sql.ts';
 import type { PostgresEndpoint } from '../runtimes/endpoints.ts';
 import type { Stack } from './stack.ts';
@@ -100,7 +100,7 @@ async function recentBeats(
 }
 
 async function waitingMessages(stack: Stack, clickhouse: ClickHouse): Promise<number> {
-  const queues = (await readTopics(clickhouse)).filter(({ group }) => !isCheckGroup(group));
+  const queues = await queuesOf(clickhouse);
   return withKafkaAdmin(stack.endpoints.kafka, async (admin) => {
     const lags = await Promise.all(
       queues.map(({ group, topics }) => groupLag(admin, group, topics)),

@@ -148,25 +148,6 @@ export async function countStorage(clickhouse: ClickHouse): Promise<StorageCount
   }));
 }
 
-/** A Kafka engine table: what it reads, in which group. */
-export interface ReadTopics {
-  readonly group: string;
-  readonly topics: readonly string[];
-}
-
-export async function readTopics(clickhouse: ClickHouse): Promise<ReadTopics[]> {
-  const rows = await clickhouse.rows<{ settings: string }>(
-    "SELECT engine_full AS settings FROM system.tables WHERE engine = 'Kafka' AND comment LIKE 'cdc %'",
-  );
-  const setting = (text: string, name: string) =>
-    new RegExp(`${name} = '((?:[^'\\\\]|\\\\.)*)'`).exec(text)?.[1]?.replace(/\\(.)/g, '$1');
-  return rows.flatMap(({ settings }) => {
-    const group = setting(settings, 'kafka_group_name');
-    const topics = setting(settings, 'kafka_topic_list')?.split(',');
-    return group !== undefined && topics ? [{ group, topics }] : [];
-  });
-}
-
 /**
  * Average size of a topic's messages as the readers count it (librdkafka's `rxbytes` of `rxmsgs`);
  * a topic that a reader has read nothing of since it began, or that does not count, is absent.
