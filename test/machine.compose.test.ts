@@ -42,6 +42,15 @@ describe('docker compose up, without the CLI', () => {
     rmSync(plain.directory, { recursive: true, force: true });
   });
 
+  it('has a file of which Compose finds nothing to say', async () => {
+    const { stdout, stderr } = await execute(
+      'docker',
+      ['compose', '--profile', '*', 'config', '--quiet'],
+      { cwd: packageRoot(), env: shellEnvironment() },
+    );
+    expect(stdout + stderr).toBe('');
+  });
+
   it('starts everything, and the example is copied', async () => {
     await compose('up', '--detach', '--wait', '--wait-timeout', '300');
     const state = (await plain.containers('plain')).map(
