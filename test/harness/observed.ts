@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -54,6 +54,10 @@ export class ObservedStack {
     const settings = ['ports: auto', 'agent: { schema_changes: report }', 'observability: on'];
     settings.push('alerts: { webhook_file: pager.url }');
     writeFileSync(join(this.directory, 'cdc.yaml'), `${settings.join('\n')}\n`);
+    // One of 64 generated ids begins like an option.
+    mkdirSync(join(this.directory, '.cdc'), { mode: 0o700 });
+    const secrets = JSON.stringify({ kafkaClusterId: '-1234567890abcdefghijA' });
+    writeFileSync(join(this.directory, '.cdc', 'secrets.json'), secrets, { mode: 0o600 });
     await this.json('up');
     await eventually('Prometheus, Alertmanager and exporters', 4, async () => {
       return this.stack().agent?.observers.filter(({ state }) => state === 'ready').length ?? 0;

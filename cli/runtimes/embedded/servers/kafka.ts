@@ -52,11 +52,13 @@ export const kafkaServer: EmbeddedServer = {
     const file = setting.layout.etc('kafka.properties');
     writeFileAtomic(file, propertiesText(serverProperties(setting)), 0o600);
     if (!existsSync(join(setting.layout.data('kafka'), 'meta.properties'))) {
+      // One word: an id that begins with a dash would be taken for another option.
+      const cluster = `--cluster-id=${setting.secrets.kafkaClusterId}`;
       const format = jvmLaunch(setting, {
         name: 'kafka-format',
         heapMb: 128,
         mainClass: 'kafka.tools.StorageTool',
-        args: ['format', '--ignore-formatted', '-t', setting.secrets.kafkaClusterId, '-c', file],
+        args: ['format', '--ignore-formatted', cluster, '-c', file],
       });
       await runToEnd('kafka', format, setting, signal);
     }
