@@ -55,6 +55,14 @@ describe('what others on this machine and network see', () => {
   });
 });
 
+describe('ClickHouse', () => {
+  it('answers nobody without a password, whatever is asked', async () => {
+    const { url } = stack.stack().endpoints.clickhouse;
+    const headers = { 'X-ClickHouse-User': 'default', 'X-ClickHouse-Key': '' };
+    expect((await fetch(`${url}/?query=SELECT+1`, { headers })).ok).toBe(false);
+  });
+});
+
 describe('what goes wrong shows in status, with what to type', () => {
   it('a paused container', async () => {
     await (await stack.container('clickhouse')).pause();

@@ -284,10 +284,12 @@ describe('kill -9', () => {
   it(
     'of the agent is repaired by up',
     async () => {
+      const before = (await pids()).at(-1);
       const again = await kill('agent');
       const ran = await cdc('status', '--json');
       expect([0, 4, 6]).toContain(ran.exit);
       await cdcJson('up');
+      expect((await pids()).at(-1)).not.toBe(before);
       await again();
       await insert('after the agent was killed');
       await copyIsWhole();

@@ -35,6 +35,15 @@ export function containersOfProject(project: string): Promise<Docker.ContainerIn
   return docker().listContainers({ all: true, filters: { label } });
 }
 
+/** The container of a service of a project. */
+export async function containerOf(project: string, service: string): Promise<Docker.Container> {
+  const found = (await containersOfProject(project)).find(
+    (one) => one.Labels['com.docker.compose.service'] === service,
+  );
+  if (!found) throw new Error(`${service} has no container`);
+  return docker().getContainer(found.Id);
+}
+
 /** A folder of a stack in containers. */
 export class ContainerStack {
   readonly directory: string;
@@ -100,12 +109,8 @@ export class ContainerStack {
   }
 
   /** The container of a service. */
-  async container(service: string): Promise<Docker.Container> {
-    const found = (await this.containers()).find(
-      (one) => one.Labels['com.docker.compose.service'] === service,
-    );
-    if (!found) throw new Error(`${service} has no container`);
-    return docker().getContainer(found.Id);
+  container(service: string): Promise<Docker.Container> {
+    return containerOf(this.project(), service);
   }
 }
 

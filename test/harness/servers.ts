@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readState } from '../../cli/agent/state.ts';
+import { isAlive } from '../../cli/lib/processes.ts';
 import { waitFor } from '../../cli/lib/wait.ts';
 import { SERVER_NAMES, type ServerName } from '../../cli/runtimes/endpoints.ts';
-import { containersOfProject, docker } from './containers.ts';
+import { containerOf, containersOfProject, docker } from './containers.ts';
 import { stack } from './database.ts';
 import { isLoopback, listeners, stackPids } from './processes.ts';
 
@@ -20,13 +21,16 @@ interface Instance {
   readonly detail: string;
 }
 
-function inContainers(): boolean {
-  return readState(stack().layout)?.runtime === 'compose';
+/** The project of a stack in containers; undefined where it runs embedded. */
+function project(): string | undefined {
+  const state = readState(stack().layout);
+  return state?.runtime === 'compose' ? state.project : undefined;
 }
 
 async function instance(name: Kept): Promise<Instance> {
-  if (inContainers()) {
-    const { State } = await (await container(name)).inspect();
+  const containers = project();
+  if (containers !== undefined) {
+    const { State } = await (await containerOf(containers, name)).inspect();
     const health = State.Health?.Status;
     return {
       pid: State.Pid || undefined,
@@ -45,14 +49,7 @@ async function instance(name: Kept): Promise<Instance> {
   };
 }
 
-async function container(service: string) {
-  const all = await containersOfProject(readState(stack().layout)?.project ?? '');
-  const found = all.find((one) => one.Labels['com.docker.compose.service'] === service);
-  if (!found) throw new Error(`${service} has no container`);
-  return docker().getContainer(found.Id);
-}
-
-/** The process of each server and of the agent; equal as long as none was started again. */
+/** The process of each server and, last, of the agent; equal as long as none was started again. */
 export async function pids(): Promise<(number | undefined)[]> {
   const all = await Promise.all([...SERVER_NAMES, 'agent' as const].map(instance));
   return all.map(({ pid }) => pid);
@@ -63,6 +60,9 @@ export async function kill(name: Kept): Promise<() => Promise<void>> {
   const { pid } = await instance(name);
   if (pid === undefined) throw new Error(`${name} does not run`);
   process.kill(pid, 'SIGKILL');
+  await waitFor(`${name} to be gone`, { timeoutMs: 5000 }, () =>
+    isAlive(pid) ? { seen: 'it runs' } : { ready: true },
+  );
   return async () => {
     await waitFor(`${name} to run again`, { timeoutMs: RECOVERY_MS }, async () => {
       const now = await instance(name);
@@ -73,8 +73,9 @@ export async function kill(name: Kept): Promise<() => Promise<void>> {
 
 /** Where the stack can be reached from, of addresses beyond this machine; and of all. */
 export async function reachable(): Promise<{ all: number; beyondLoopback: unknown[] }> {
-  if (inContainers()) {
-    const all = await containersOfProject(readState(stack().layout)?.project ?? '');
+  const containers = project();
+  if (containers !== undefined) {
+    const all = await containersOfProject(containers);
     const published = all.flatMap(({ Ports }) => Ports.filter((port) => port.PublicPort));
     return {
       all: published.length,
@@ -90,11 +91,12 @@ export async function reachable(): Promise<{ all: number; beyondLoopback: unknow
 
 /** What each part of the stack has logged, by name. */
 export async function logTexts(): Promise<(readonly [string, string])[]> {
-  if (!inContainers()) {
+  const containers = project();
+  if (containers === undefined) {
     const { logs } = stack().layout;
     return readdirSync(logs).map((name) => [name, readFileSync(join(logs, name), 'utf8')] as const);
   }
-  const all = await containersOfProject(readState(stack().layout)?.project ?? '');
+  const all = await containersOfProject(containers);
   return Promise.all(
     all.map(async ({ Id, Names }) => {
       const text = await docker().getContainer(Id).logs({ stdout: true, stderr: true });
