@@ -50,6 +50,7 @@ async function applyOnce(stack: Stack, signal: AbortSignal, log: Logger): Promis
     { by: 'agent' },
   );
   log.info({ changes: applied.changes.length, loads: applied.loads.length }, 'applied');
+  for (const { table, why } of applied.leftOut) log.warn({ table, why }, 'left out');
   for (const problem of applied.refused)
     log.warn({ error: `${problem.message} ${problem.causeText}` }, 'making views');
 }

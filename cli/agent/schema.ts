@@ -4,11 +4,12 @@ import { Connect } from '../components/connect/client.ts';
 import { catalogFingerprint } from '../components/postgres/catalog.ts';
 import { connectPostgres } from '../components/postgres/client.ts';
 import { isUsable, observeSlot } from '../components/postgres/observe.ts';
+import type { LeftOut } from '../core/leftOut.ts';
 import { type Change, describeChange } from '../core/plan.ts';
 import { errorText, plural } from '../core/problems.ts';
 import { pause } from '../lib/wait.ts';
 import { applyPlan } from '../pipeline/apply.ts';
-import { makePlan, type SourceReport } from '../pipeline/plan.ts';
+import { makePlan } from '../pipeline/plan.ts';
 import type { Stack } from '../pipeline/stack.ts';
 
 const LOOK_MS = 500;
@@ -23,6 +24,8 @@ interface Outcome {
   /** What has to end before anything can be applied. */
   readonly waitsFor?: string;
   readonly applied?: string;
+  /** There are tables left out: what is wrong with them need not be in the catalog. */
+  readonly again?: boolean;
 }
 
 /**
@@ -35,6 +38,7 @@ export class SchemaWatch {
   private readonly stack: () => Stack;
   private readonly log: Logger;
   private readonly report: (trouble: string | undefined) => void;
+  private toldLeftOut = '';
 
   constructor(stack: () => Stack, log: Logger, report: (trouble: string | undefined) => void) {
     this.stack = stack;
@@ -59,7 +63,7 @@ export class SchemaWatch {
         if (seen !== done || performance.now() > retryAtMs) {
           // Not the one after it: what changes meanwhile is looked at again.
           done = seen;
-          const { trouble, waitsFor, applied } = await this.follow(stack, client, signal);
+          const { trouble, waitsFor, applied, again } = await this.follow(stack, client, signal);
           this.report(trouble);
           // What was found need not have been there yet when the digest was read, and the catalog
           // can be as it was then, by now. What is refused every time is not tried for ever.
@@ -68,7 +72,7 @@ export class SchemaWatch {
           if (waitsFor !== waitedFor && waitsFor)
             this.log.info({ for: waitsFor }, 'the schema waits');
           waitedFor = waitsFor;
-          retryAtMs = retryTime(trouble, waitsFor);
+          retryAtMs = retryTime(trouble !== undefined || again === true, waitsFor);
           failures = 0;
         }
       } catch (error) {
@@ -93,38 +97,42 @@ export class SchemaWatch {
     const state = (await new Connect(stack.endpoints.connect).status(connector))?.connector.state;
     if (state !== 'RUNNING') return { waitsFor: `connector ${connector}, ${state ?? 'not there'}` };
     if (stack.config.agent.schema_changes === 'report') {
-      const { changes, source } = await makePlan(stack, { leaveOut: true });
+      const { changes, leftOut } = await makePlan(stack, { tolerant: true });
       const [first, ...others] = changes.map(describeChange);
       const more = others.length > 0 ? ` and ${others.length} more` : '';
       const text = `${plural(changes.length, 'change')} to apply: ${first}${more}; cdc apply makes them`;
-      return outcomeOf([...(first ? [text] : []), ...leftOut(source)]);
+      this.tellLeftOut(leftOut);
+      return { ...(first ? { trouble: text } : {}), again: leftOut.length > 0 };
     }
     const planned = (changes: readonly Change[]) =>
       this.log.info({ changes: changes.map(describeChange) }, 'the schema changed: applying');
     const events = { step: () => {}, loading: () => {}, planned };
-    const applied = await applyPlan(stack, signal, events, { by: 'agent', leaveOut: true });
+    const applied = await applyPlan(stack, signal, events, { by: 'agent', tolerant: true });
     if (applied.changes.length > 0)
       this.log.info({ changes: applied.changes.length }, 'the schema is applied');
     // Only somebody can mend them, and cdc doctor and cdc plan go on showing them.
     for (const problem of applied.refused)
       this.log.warn({ error: errorText(problem) }, 'making views');
     const made = applied.changes.map(describeChange).join('\n');
-    return { ...outcomeOf(leftOut(applied.source)), applied: made };
+    this.tellLeftOut(applied.leftOut);
+    const trouble = applied.failed.map((problem) => errorText(problem)).join('; ');
+    return {
+      ...(trouble === '' ? {} : { trouble }),
+      again: applied.leftOut.length > 0,
+      applied: made,
+    };
+  }
+
+  /** `cdc status` looks for itself; the log has it once. */
+  private tellLeftOut(leftOut: readonly LeftOut[]): void {
+    const text = leftOut.map(({ table, why }) => `${table}: ${why}`).join('; ');
+    if (text !== this.toldLeftOut && text !== '') this.log.warn({ tables: text }, 'left out');
+    this.toldLeftOut = text;
   }
 }
 
-function outcomeOf(text: readonly string[]): Outcome {
-  return text.length === 0 ? {} : { trouble: text.join('; ') };
-}
-
 /** On the clock of `performance`. */
-function retryTime(trouble: string | undefined, waitsFor: string | undefined): number {
+function retryTime(trouble: boolean, waitsFor: string | undefined): number {
   if (trouble) return performance.now() + RETRY_MS.trouble;
   return waitsFor ? performance.now() + RETRY_MS.soon : Number.POSITIVE_INFINITY;
-}
-
-function leftOut(source: SourceReport): string[] {
-  return (source.leftOut ?? []).map(
-    ({ subject, message, id }) => `${subject} is left out: ${message} [${id}]`,
-  );
 }

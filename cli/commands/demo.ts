@@ -18,6 +18,7 @@ import { pause } from '../lib/wait.ts';
 import { readLag } from '../pipeline/lag.ts';
 import { memoryByPart, totalBytes } from '../pipeline/sights.ts';
 import { type Stack, stackOf } from '../pipeline/stack.ts';
+import { isProven } from '../pipeline/verify.ts';
 import { prepareWorkload, writeWorkload } from './load.ts';
 import { bringUp } from './up.ts';
 import { verifyWithProgress } from './verify.ts';
@@ -93,7 +94,7 @@ export const demo: CommandSpec = {
       result,
       () => `${verificationText(printer, verification)}\n\n${summary(session, result)}`,
     );
-    return verification.ok ? undefined : EXIT.found;
+    return isProven(verification) ? undefined : EXIT.found;
   },
 };
 

@@ -9,6 +9,7 @@ import { findWorkload, setupExample } from '../pipeline/examples.ts';
 import { attach, type Stack } from '../pipeline/stack.ts';
 import { LANES } from '../workloads/lanes.ts';
 import { type RunResult, runWorkload } from '../workloads/runner.ts';
+import { leftOutLines } from './left-out.ts';
 import { applyWithProgress } from './progress.ts';
 
 export const load: CommandSpec = {
@@ -65,6 +66,7 @@ export async function prepareWorkload(
 ): Promise<void> {
   await setupExample(stack, workload);
   const applied = await applyWithProgress(session, stack);
+  for (const line of leftOutLines(session.printer, applied.leftOut)) session.printer.note(line);
   if (applied.changes.length === 0) return;
   const progress = session.printer.progress('waiting for the lanes that tables joined');
   await passLanes(stack, session.context.signal).catch((error: unknown) => {

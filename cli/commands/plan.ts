@@ -7,6 +7,7 @@ import type { WaitingView } from '../pipeline/aggregates.ts';
 import { type HistoryEntry, readHistory } from '../pipeline/history.ts';
 import { makePlan } from '../pipeline/plan.ts';
 import { attach } from '../pipeline/stack.ts';
+import { explainLeftOut, leftOutLines, STRICT } from './left-out.ts';
 import { applyWithProgress } from './progress.ts';
 
 export const plan: CommandSpec = {
@@ -15,6 +16,7 @@ export const plan: CommandSpec = {
   examples: ['cdc plan', 'cdc plan --sql', 'cdc plan --history'],
   options: [
     { flags: '--sql', description: 'print the statements too' },
+    STRICT,
     {
       flags: '--history',
       description: 'print what was changed before, by a command or by the agent, the latest first',
@@ -32,20 +34,21 @@ export const plan: CommandSpec = {
       );
       return undefined;
     }
-    const made = await makePlan(stack);
+    const made = await makePlan(stack, { strict: options.strict === true });
     const result = {
       result: made.changes.length === 0 ? 'unchanged' : 'changes',
       changes: made.changes,
       waiting: made.views.waiting,
+      left_out: made.leftOut,
     };
     printer.result(result, () => {
-      const waiting = waitingLines(made.views.waiting);
+      const waiting = [...waitingLines(made.views.waiting), ...leftOutLines(printer, made.leftOut)];
       if (made.changes.length === 0) return ['unchanged', ...waiting].join('\n');
       const lines = made.changes.map((change) => changeLines(change, options.sql === true));
       const sum = `${plural(made.changes.length, 'change')}; cdc apply makes them`;
       return [...lines, ...waiting, sum].join('\n');
     });
-    return undefined;
+    return explainLeftOut(printer, { leftOut: made.leftOut, failed: [] });
   },
 };
 
@@ -75,11 +78,14 @@ function historyLines(entry: HistoryEntry, withSql: boolean): string {
 export const apply: CommandSpec = {
   usage: 'apply',
   summary: 'make what plan shows; existing rows of new tables are loaded',
-  examples: ['cdc apply'],
-  async run(session) {
+  examples: ['cdc apply', 'cdc apply --strict'],
+  options: [STRICT],
+  async run(session, _args, options) {
     const { context, printer } = session;
     const stack = attach(context, { file: session.configFile });
-    const applied = await applyWithProgress(session, stack);
+    const applied = await applyWithProgress(session, stack, {
+      strict: options.strict === true,
+    });
     const result = {
       result: applied.changes.length === 0 ? 'unchanged' : 'applied',
       changes: applied.changes.map(({ component, action, object }) => ({
@@ -90,14 +96,16 @@ export const apply: CommandSpec = {
       connector: applied.connector,
       loads: applied.loads,
       waiting: applied.waiting,
+      left_out: applied.leftOut,
     };
     printer.result(result, () => {
       const lines = applied.changes.map((c) => `+ ${describeChange(c)}`);
       return [
         ...(lines.length === 0 ? ['unchanged'] : lines),
         ...waitingLines(applied.waiting),
+        ...leftOutLines(printer, applied.leftOut),
       ].join('\n');
     });
-    return undefined;
+    return explainLeftOut(printer, applied);
   },
 };

@@ -5,13 +5,21 @@ import { formatCount, formatSeconds } from '../lib/format.ts';
 import { type ApplyResult, applyPlan } from '../pipeline/apply.ts';
 import type { ExistingEvents } from '../pipeline/existing.ts';
 import type { LoadProgress } from '../pipeline/load.ts';
+import type { PlanOptions } from '../pipeline/plan.ts';
 import type { Stack } from '../pipeline/stack.ts';
 
 /** Applies the plan and shows how it goes on. Throws what applyPlan throws. */
-export async function applyWithProgress(session: Session, stack: Stack): Promise<ApplyResult> {
+export async function applyWithProgress(
+  session: Session,
+  stack: Stack,
+  options: PlanOptions = {},
+): Promise<ApplyResult> {
   const events = applyEvents(session.printer);
   try {
-    const applied = await applyPlan(stack, session.context.signal, events);
+    const applied = await applyPlan(stack, session.context.signal, events, {
+      by: 'cli',
+      ...options,
+    });
     events.done(applied);
     return applied;
   } catch (error) {

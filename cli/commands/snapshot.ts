@@ -1,8 +1,10 @@
+import { EXIT } from '../core/problems.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { formatCount, formatSeconds } from '../lib/format.ts';
 import type { Method } from '../pipeline/existing.ts';
 import { snapshotTables } from '../pipeline/snapshot.ts';
 import { attach } from '../pipeline/stack.ts';
+import { leftOutLines, leftOutProblem } from './left-out.ts';
 import { loadEvents } from './progress.ts';
 
 export const snapshot: CommandSpec = {
@@ -22,7 +24,7 @@ export const snapshot: CommandSpec = {
     const stack = attach(context, { file: session.configFile });
     const method = (options.method ?? 'pull') as Method;
     const events = loadEvents(printer, 'looking at the tables');
-    const tables = await snapshotTables(
+    const { tables, leftOut, failed } = await snapshotTables(
       stack,
       patterns as string[],
       method,
@@ -32,6 +34,11 @@ export const snapshot: CommandSpec = {
       events.fail();
       throw error;
     });
+    const [first] = failed;
+    if (first && tables.length === 0 && failed.length === 1 && leftOut.length === 0) {
+      events.fail();
+      throw first;
+    }
     const results = tables.map((t) => ({
       table: t.table,
       rows: t.rows,
@@ -44,19 +51,24 @@ export const snapshot: CommandSpec = {
     }));
     const rows = results.reduce((sum, t) => sum + t.rows, 0);
     events.done(`loaded ${formatCount(rows)} rows again`);
-    printer.result({ tables: results }, () =>
-      printer.table(
-        ['table', 'rows', 'removed', 'misfits', 'method', 'time'],
-        results.map((t) => [
-          t.table,
-          formatCount(t.rows),
-          formatCount(t.removed),
-          t.misfits === undefined ? '–' : formatCount(t.misfits),
-          t.resumed ? `${t.method}, went on` : t.method,
-          formatSeconds(t.seconds),
-        ]),
-      ),
+    printer.result({ tables: results, left_out: leftOut }, () =>
+      [
+        printer.table(
+          ['table', 'rows', 'removed', 'misfits', 'method', 'time'],
+          results.map((t) => [
+            t.table,
+            formatCount(t.rows),
+            formatCount(t.removed),
+            t.misfits === undefined ? '–' : formatCount(t.misfits),
+            t.resumed ? `${t.method}, went on` : t.method,
+            formatSeconds(t.seconds),
+          ]),
+        ),
+        ...leftOutLines(printer, leftOut),
+      ].join('\n'),
     );
-    return undefined;
+    for (const problem of failed) printer.explain(problem);
+    if (leftOut.length > 0) printer.explain(leftOutProblem(leftOut));
+    return failed.length + leftOut.length > 0 ? EXIT.found : undefined;
   },
 };

@@ -1,4 +1,5 @@
 import { loadConfig } from '../config/load.ts';
+import type { LeftOut } from '../core/leftOut.ts';
 import { EXIT, plural } from '../core/problems.ts';
 import { type Printer, visible } from '../kernel/printer.ts';
 import type { CommandSpec } from '../kernel/program.ts';
@@ -57,8 +58,15 @@ function statusText(printer: Printer, seen: StackStatus): string {
     }),
     ...(seen.dead_letters ? [letterLine(printer, seen.dead_letters)] : []),
     ...(seen.last_verified ? [verifiedLine(printer, seen.last_verified)] : []),
+    ...(seen.left_out ?? []).map((one) => leftOutLine(printer, one)),
     verdict(printer, seen),
   ].join('\n');
+}
+
+/** The fix is doctor's: here it is one line among many. */
+function leftOutLine({ paint }: Printer, { table, why, named }: LeftOut): string {
+  const mark = named ? paint.red('✖') : paint.yellow('!');
+  return `${mark} ${visible(table)} is left out: ${visible(why)}`;
 }
 
 function letterLine({ paint }: Printer, letters: number): string {
@@ -110,6 +118,8 @@ function verdict(printer: Printer, seen: StackStatus): string {
   const bad = seen.components
     .filter((part) => part.state !== 'ready' && part.state !== 'running')
     .map((part) => `${part.name} ${part.state}`);
-  const why = [...bad, ...(late ? [crossed] : [])].join(', ');
+  const named = (seen.left_out ?? []).filter((one) => one.named).map(({ table }) => visible(table));
+  const missing = named.length > 0 ? [`not copied: ${named.join(', ')}`] : [];
+  const why = [...bad, ...missing, ...(late ? [crossed] : [])].join(', ');
   return `${paint.red('✖')} ${paint.bold('not healthy')}: ${why} (${how})\n  next: ${paint.cyan('cdc doctor')}`;
 }

@@ -1,15 +1,18 @@
 import { runtimeToStart } from '../agent/runtimes.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import type { LeftOut } from '../core/leftOut.ts';
 import type { Progress } from '../kernel/printer.ts';
 import type { CommandSpec, Options, Session } from '../kernel/program.ts';
 import { formatCount, formatMs, formatSeconds } from '../lib/format.ts';
+import type { ApplyResult } from '../pipeline/apply.ts';
 import { endpointSummary } from '../pipeline/describe.ts';
 import { setupExample } from '../pipeline/examples.ts';
 import { crossPipeline } from '../pipeline/heartbeat.ts';
 import { type Stack, stackOf } from '../pipeline/stack.ts';
 import { postgresEndpoint } from '../runtimes/resolve.ts';
 import type { RuntimeHooks } from '../runtimes/runtime.ts';
+import { explainLeftOut, leftOutLines, STRICT } from './left-out.ts';
 import { applyWithProgress } from './progress.ts';
 
 export interface UpResult {
@@ -22,6 +25,8 @@ export interface UpResult {
   /** A heartbeat row's way through the whole pipeline. */
   readonly heartbeat_ms: number;
   readonly seconds: number;
+  /** Tables that are not copied, and those whose load stopped. */
+  readonly left_out: readonly LeftOut[];
 }
 
 export const up: CommandSpec = {
@@ -39,11 +44,12 @@ export const up: CommandSpec = {
       description: 'what to tune for',
       choices: ['low-latency', 'balanced', 'throughput'],
     },
+    STRICT,
   ],
   async run(session, _args, options) {
-    const { result } = await bringUp(session, options);
+    const { result, applied } = await bringUp(session, options);
     session.printer.result(result, () => upText(session, result));
-    return undefined;
+    return explainLeftOut(session.printer, applied);
   },
 };
 
@@ -51,7 +57,7 @@ export const up: CommandSpec = {
 export async function bringUp(
   session: Session,
   options: Options,
-): Promise<{ result: UpResult; stack: Stack }> {
+): Promise<{ result: UpResult; stack: Stack; applied: ApplyResult }> {
   const { context, printer } = session;
   const startedAtMs = context.monotonicMs();
   const flags = { runtime: options.runtime, profile: options.profile };
@@ -79,7 +85,9 @@ export async function bringUp(
   });
   const stack = stackOf(loaded, context);
   if (stack.endpoints.postgres.managed) await setupExample(stack, 'inventory');
-  const applied = await applyWithProgress(session, stack);
+  const applied = await applyWithProgress(session, stack, {
+    strict: options.strict === true,
+  });
   await withHooks(session, 'starting what watches the pipeline', async (hooks) => {
     await runtime.complete(hooks);
     return undefined;
@@ -100,8 +108,9 @@ export async function bringUp(
     loaded_rows: applied.loads.reduce((sum, load) => sum + load.rows, 0),
     heartbeat_ms: Math.round(heartbeatMs * 10) / 10,
     seconds: Math.round((context.monotonicMs() - startedAtMs) / 100) / 10,
+    left_out: applied.leftOut,
   };
-  return { result, stack };
+  return { result, stack, applied };
 }
 
 /** The source elsewhere is asked first: a wrong password should not cost a boot. */
@@ -154,6 +163,7 @@ function upText(session: Session, result: UpResult): string {
       ? `unchanged: ${result.tables} tables flow`
       : `${result.tables} tables flow, ${formatCount(result.loaded_rows)} rows loaded`;
   return [
+    ...leftOutLines(session.printer, result.left_out),
     `${paint.green('✔')} ${paint.bold(head)} (${formatSeconds(result.seconds)})`,
     ...Object.entries(result.endpoints).map(
       ([name, url]) => `  ${name.padEnd(11)} ${paint.dim(url)}`,

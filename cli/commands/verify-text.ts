@@ -1,3 +1,4 @@
+import type { LeftOut } from '../core/leftOut.ts';
 import { plural } from '../core/problems.ts';
 import { type ShownValue, showDifference } from '../core/shown.ts';
 import { displayWidth, type Printer, visible } from '../kernel/printer.ts';
@@ -5,6 +6,7 @@ import { formatCount, formatPercent, formatSeconds } from '../lib/format.ts';
 import { isEqual, type TableVerdict } from '../pipeline/tableCheck.ts';
 import type { DifferingRow } from '../pipeline/values.ts';
 import type { Verification } from '../pipeline/verify.ts';
+import { leftOutLines } from './left-out.ts';
 
 /** How a comparison is written down: for people, and as JSON. */
 
@@ -55,6 +57,7 @@ export function verificationText(printer: Printer, result: Verification): string
     printer.table(['table', 'source', 'copy', 'missing', 'extra', 'different', ''], rows),
     ...result.tables.flatMap((table) => tableLines(printer, table)),
   ];
+  lines.push(...leftOutLines(printer, result.left_out));
   if (!result.flowing) lines.push(notFlowing(printer));
   lines.push(verdictLine(printer, result));
   if (result.sampled !== undefined)
@@ -159,18 +162,31 @@ export function differingTables(result: Verification): TableVerdict[] {
   return result.tables.filter((table) => !isEqual(table));
 }
 
+const NAMES = 5;
+
+/** `2 tables left out: shop.a, shop.b`. */
+function leftOutText(leftOut: readonly LeftOut[]): string {
+  const names = leftOut.slice(0, NAMES).map(({ table }) => visible(table));
+  const more = leftOut.length > NAMES ? ', …' : '';
+  return `${plural(leftOut.length, 'table')} left out: ${names.join(', ')}${more}`;
+}
+
 /** One line that says how it ended, and no more than was compared. */
 export function verdictLine({ paint }: Printer, result: Verification): string {
   const tables = plural(result.tables.length, 'table');
   const took = `(${formatSeconds(result.seconds)})`;
   const part = result.sampled === undefined ? '' : `a sample of ${formatPercent(result.sampled)}`;
+  const without = result.left_out.length === 0 ? '' : `, ${leftOutText(result.left_out)}`;
+  if (result.tables.length === 0)
+    return `${paint.red('✖')} ${paint.bold('nothing compared')}${without} ${took}`;
   if (!result.ok) {
     const bad = plural(differingTables(result).length, 'table');
     const text = `not equal: ${bad} of ${result.tables.length}`;
-    return `${paint.red('✖')} ${paint.bold(text)}${part ? `, in ${part}` : ''} ${took}`;
+    return `${paint.red('✖')} ${paint.bold(text)}${part ? `, in ${part}` : ''}${without} ${took}`;
   }
   const rows = `${formatCount(result.rows)} rows in ${tables}`;
+  const mark = without ? paint.yellow('!') : paint.green('✔');
   return part
-    ? `${paint.green('✔')} ${paint.bold('no difference')} in ${part}: ${rows} ${took}`
-    : `${paint.green('✔')} ${paint.bold('equal')}: ${rows}, every value ${took}`;
+    ? `${mark} ${paint.bold('no difference')} in ${part}: ${rows}${without} ${took}`
+    : `${mark} ${paint.bold('equal')}: ${rows}, every value${without} ${took}`;
 }

@@ -3,7 +3,7 @@ import type { Session } from '../kernel/program.ts';
 import { pause } from '../lib/wait.ts';
 import type { Stack } from '../pipeline/stack.ts';
 import { type CheckOptions, isEqual } from '../pipeline/tableCheck.ts';
-import { verify as compare, type Verification } from '../pipeline/verify.ts';
+import { verify as compare, isProven, type Verification } from '../pipeline/verify.ts';
 import { notFlowing, tableLines, verdictLine, verificationJson } from './verify-text.ts';
 
 /** A round begins this long after the one before it, at the earliest. */
@@ -11,6 +11,7 @@ const ROUND_MS = 5000;
 
 export interface WatchOptions {
   readonly rows: number;
+  readonly strict: boolean;
   /** Asked for each round: every round looks at another part. */
   sampleOf(): CheckOptions['sample'];
   /** Part of the time that may be spent working. */
@@ -53,8 +54,8 @@ async function oneRound(
   const at = context.now().toISOString();
   const line = (text: string) => printer.line(`${at.slice(11, 19)}  round ${round}  ${text}`);
   try {
-    const { budget, rows } = options;
-    const check = { repair: false, rows, sample: options.sampleOf(), budget, signal };
+    const { budget, rows, strict } = options;
+    const check = { repair: false, rows, strict, sample: options.sampleOf(), budget, signal };
     const result = await compare(stack, patterns, check, {
       table: () => {},
       phase: () => {},
@@ -66,7 +67,7 @@ async function oneRound(
     });
     if (printer.json) printer.line(JSON.stringify(roundJson(result, round, at)));
     else line(verdictLine(printer, result));
-    return result.ok ? 0 : EXIT.found;
+    return isProven(result) ? 0 : EXIT.found;
   } catch (error) {
     if (signal.aborted || !(error instanceof Problem)) throw error;
     if (printer.json) printer.line(JSON.stringify({ round, at, error: error.render() }));

@@ -10,8 +10,13 @@ import {
 } from '../kernel/program.ts';
 import { formatCount, formatSeconds, parsePercent } from '../lib/format.ts';
 import { attach, type Stack } from '../pipeline/stack.ts';
-import type { CheckOptions } from '../pipeline/tableCheck.ts';
-import { verify as compare, type Verification } from '../pipeline/verify.ts';
+import {
+  verify as compare,
+  isProven,
+  type Verification,
+  type VerifyOptions,
+} from '../pipeline/verify.ts';
+import { leftOutProblem, STRICT } from './left-out.ts';
 import { differingTables, verificationJson, verificationText } from './verify-text.ts';
 import { watchVerify } from './verify-watch.ts';
 
@@ -21,8 +26,10 @@ const BUDGET = 0.1;
 
 export const verify: CommandSpec = {
   usage: 'verify [tables...]',
-  summary: 'prove that source and copy are equal, value by value; exit 6 on a difference',
+  summary:
+    'prove that source and copy are equal, value by value; exit 6 on a difference, and when a table is not in the proof',
   options: [
+    STRICT,
     {
       flags: '--repair',
       description: 'read the rows that differ again from the source, and only those',
@@ -78,19 +85,21 @@ export const verify: CommandSpec = {
     if (options.watch === true) {
       return watchVerify(session, stack, patterns, {
         rows,
+        strict: options.strict === true,
         sampleOf,
         budget: (options.budget as number | undefined) ?? BUDGET,
         rounds: (options.rounds as number | undefined) ?? Number.POSITIVE_INFINITY,
       });
     }
     const repair = options.repair === true;
-    const check = { repair, rows, sample: sampleOf() };
+    const check = { repair, rows, sample: sampleOf(), strict: options.strict === true };
     const result = await verifyWithProgress(session, stack, patterns, check);
     session.printer.result(verificationJson(result), () =>
       verificationText(session.printer, result),
     );
-    if (!result.ok) session.printer.explain(differenceProblem(result));
-    return result.ok ? undefined : EXIT.found;
+    if (differingTables(result).length > 0) session.printer.explain(differenceProblem(result));
+    if (result.left_out.length > 0) session.printer.explain(leftOutProblem(result.left_out));
+    return isProven(result) ? undefined : EXIT.found;
   },
 };
 
@@ -110,7 +119,7 @@ export async function verifyWithProgress(
   session: Session,
   stack: Stack,
   patterns: readonly string[],
-  check: CheckOptions = { repair: false, rows: ROWS, sample: undefined },
+  check: Omit<VerifyOptions, 'signal'> = { repair: false, rows: ROWS, sample: undefined },
 ): Promise<Verification> {
   const progress = session.printer.progress('comparing source and copy');
   let prefix = '';
@@ -128,7 +137,7 @@ export async function verifyWithProgress(
       },
     );
     const text = `compared ${formatCount(result.rows)} rows in ${formatSeconds(result.seconds)}`;
-    if (result.ok) progress.done(text);
+    if (isProven(result)) progress.done(text);
     else progress.fail(text);
     return result;
   } catch (error) {

@@ -22,7 +22,9 @@ const source = z.strictObject({
   include: z
     .array(pattern)
     .default(['*.*'])
-    .describe('Tables to copy, as schema.table with the wildcards * and ?.'),
+    .describe(
+      'Tables to copy, as schema.table with the wildcards * and ?; a backslash before one of them takes it literally.',
+    ),
   exclude: z.array(pattern).default([]).describe('Tables to leave out, with the same wildcards.'),
   publication: z
     .string()

@@ -1,5 +1,6 @@
 import { HEARTBEAT, notificationTopic, SIGNAL, type TableId, tableLabel } from './names.ts';
 import type { Profile } from './profiles.ts';
+import { translatePattern } from './select.ts';
 
 export interface CapturedTable extends TableId {
   /** The columns that key its messages; absent when they are its primary key's. */
@@ -51,10 +52,11 @@ export function literalPattern(name: string): string {
 
 /** A pattern of cdc.yaml, as selectTables takes it. */
 export function wildcardPattern(pattern: string): string {
-  const full = pattern.includes('.') ? pattern : `public.${pattern}`;
-  return full.replace(/[^*?]+|[*?]/g, (part) =>
-    part === '*' ? '[\\s\\S]*' : part === '?' ? '[\\s\\S]' : literalPattern(part),
-  );
+  return translatePattern(pattern, {
+    many: '[\\s\\S]*',
+    one: '[\\s\\S]',
+    literal: literalPattern,
+  });
 }
 
 /**

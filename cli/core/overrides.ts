@@ -3,6 +3,7 @@ import type { Finding } from './findings.ts';
 import { tableLabel } from './names.ts';
 import { matchesPattern } from './select.ts';
 import type { SourceTable } from './source.ts';
+import { excludeYaml } from './yaml.ts';
 
 /** `tables` of cdc.yaml: by table (wildcards as in source.include), then by column. */
 export type Overrides = Readonly<Record<string, TableRule>>;
@@ -96,7 +97,7 @@ function checkEntry(
           'override-key',
           at,
           `it is part of the key of ${tableLabel(table)}, without which rows cannot be told apart`,
-          'Remove it from cdc.yaml, or exclude the table: source: { exclude: […] }',
+          `Remove it from cdc.yaml, or exclude the table: ${excludeYaml([table])}`,
         ),
       );
   });

@@ -193,7 +193,7 @@ export const PROBLEMS = {
     EXIT.configuration,
     'Kafka takes the topics of {table} and {other} for the same.',
     'Kafka does not tell . from _ in the names of topics: {topic} cannot be made while {existing} is there.',
-    'Leave one of them out in cdc.yaml: source.exclude: ["{table}"]   # or rename it: ALTER TABLE … RENAME TO …',
+    'Leave one of them out in cdc.yaml: {exclude}   # or rename it: ALTER TABLE … RENAME TO …',
   ),
   CONNECT_UNREACHABLE: entry(
     EXIT.unreachable,
@@ -286,6 +286,12 @@ export const PROBLEMS = {
     'A transaction on the source stays open, and loading must wait for it.',
     '{detail}',
     'SELECT pid, xact_start, state, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start;   -- end it (also: SELECT * FROM pg_prepared_xacts), then run the same command again',
+  ),
+  TABLE_LEFT_OUT: entry(
+    EXIT.found,
+    '{count} left out.',
+    '{detail}',
+    'cdc doctor   # has the fix of each',
   ),
   COPY_DIFFERS: entry(
     EXIT.found,

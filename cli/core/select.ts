@@ -1,13 +1,52 @@
 import { CDC_SCHEMA, type TableId, tableLabel } from './names.ts';
 
-/** Whether `schema.table` matches a pattern with `*` and `?`; a pattern without a dot names a table of `public`. */
-export function matchesPattern(id: TableId, pattern: string): boolean {
+interface Notation {
+  /** Any characters, or none. */
+  readonly many: string;
+  /** Any one character. */
+  readonly one: string;
+  literal(char: string): string;
+}
+
+/**
+ * A pattern in the notation of something else. `*` and `?` stand for other characters, unless a
+ * backslash is before them; a pattern without a dot names a table of `public`.
+ */
+export function translatePattern(pattern: string, to: Notation): string {
   const full = pattern.includes('.') ? pattern : `public.${pattern}`;
-  const expression = full
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
+  const token = /\\([*?\\])|([*?])|(.)/gsu;
+  return full.replaceAll(token, (_, escaped?: string, wildcard?: string, char?: string) =>
+    wildcard === undefined
+      ? to.literal(escaped ?? char ?? '')
+      : wildcard === '*'
+        ? to.many
+        : to.one,
+  );
+}
+
+/** Whether `schema.table` matches a pattern. */
+export function matchesPattern(id: TableId, pattern: string): boolean {
+  const expression = translatePattern(pattern, {
+    many: '.*',
+    one: '.',
+    literal: (char) => char.replace(/[.+*?^${}()|[\]\\]/, '\\$&'),
+  });
   return new RegExp(`^${expression}$`, 'su').test(tableLabel(id));
+}
+
+/** The pattern that matches a table and no other, but for one whose dots are elsewhere. */
+export function patternOf(id: TableId): string {
+  return escapePattern(tableLabel(id));
+}
+
+export function escapePattern(text: string): string {
+  return text.replaceAll(/[*?\\]/g, '\\$&');
+}
+
+/** Whether some pattern names the table itself, and not by a wildcard. */
+export function isNamed(id: TableId, patterns: readonly string[]): boolean {
+  const text = { many: '\0', one: '\0', literal: (char: string) => char };
+  return patterns.some((pattern) => translatePattern(pattern, text) === tableLabel(id));
 }
 
 /** The tables that the configuration chooses. Our own schema is never copied by a wildcard. */

@@ -17,6 +17,8 @@ import {
   loadVersion,
   waitForRunningTransactions,
 } from '../components/postgres/prepare.ts';
+import type { TablePlan } from '../core/ddl.ts';
+import type { LeftOut } from '../core/leftOut.ts';
 import { historyNames, isCheckGroup, tableLabel, tableLabelKey, topicName } from '../core/names.ts';
 import { type Change, publicationDiff } from '../core/plan.ts';
 import { Problem } from '../core/problems.ts';
@@ -24,7 +26,7 @@ import type { SourceTable } from '../core/source.ts';
 import { tryLock } from '../lib/lock.ts';
 import { WaitTimeout, waitFor } from '../lib/wait.ts';
 import { makeViews, type WaitingView } from './aggregates.ts';
-import { eachTable } from './eachTable.ts';
+import { type EachResult, eachTable } from './eachTable.ts';
 import { type ExistingEvents, type ExistingLoad, loadExisting } from './existing.ts';
 import {
   forgetSlotFloor,
@@ -34,7 +36,8 @@ import {
   tableFloor,
 } from './floor.ts';
 import { type Author, withHistory } from './history.ts';
-import { makePlan, type Plan, type PlanOptions, type SourceReport } from './plan.ts';
+import { failedLoad, failureOf, forgetFailure, recordFailure } from './loadFailures.ts';
+import { type CapturedSource, makePlan, type Plan, type PlanOptions } from './plan.ts';
 import { type RegisterResult, registerConnector } from './register.ts';
 import {
   forgetOldForm,
@@ -45,12 +48,17 @@ import {
 } from './reload.ts';
 import { beginHistory, completeHistory, endHistory } from './rowHistory.ts';
 import type { Stack } from './stack.ts';
+import { withdraw } from './withdraw.ts';
 
 export interface ApplyResult {
-  readonly source: SourceReport;
+  readonly source: CapturedSource;
   readonly changes: readonly Change[];
   readonly connector: RegisterResult;
   readonly loads: readonly ExistingLoad[];
+  /** Tables that are not copied, and those whose load stopped. */
+  readonly leftOut: readonly LeftOut[];
+  /** Why loads stopped; the next apply goes on with them. */
+  readonly failed: readonly Problem[];
   /** Views that wait for tables to be copied. */
   readonly waiting: readonly WaitingView[];
   /** Views that ClickHouse refused, or that could not be read; everything else is applied. */
@@ -81,10 +89,12 @@ export async function applyPlan(
     try {
       if (plan.changes.length === 0) {
         await recordShapes(clickhouse, plan);
-        return { source, changes: [], connector: 'unchanged', loads: [], waiting, refused };
+        const { leftOut } = source;
+        const nothing = { changes: [], loads: [], failed: [], connector: 'unchanged' } as const;
+        return { ...nothing, source, leftOut, waiting, refused };
       }
       events.planned?.(plan.changes);
-      return await withHistory(clickhouse, options.by, plan.changes, async () => {
+      const work = async () => {
         const { connector, floor, renewed } = await changeServers(
           stack,
           clickhouse,
@@ -92,7 +102,7 @@ export async function applyPlan(
           signal,
           events,
         );
-        const loads = await loadTables(stack, clickhouse, plan, floor, renewed, {
+        const { done, failed } = await loadTables(stack, clickhouse, plan, floor, renewed, {
           method: 'pull',
           signal,
           events,
@@ -102,8 +112,27 @@ export async function applyPlan(
         refused.push(...(await makeViews(clickhouse, plan.views)));
         // A command says so; the agent goes on following the schema.
         if (refused[0] && options.by === 'cli') throw refused[0];
-        return { source, changes: plan.changes, connector, loads, waiting, refused };
-      });
+        const { include } = stack.config.source;
+        const { changes } = plan;
+        return {
+          source,
+          changes,
+          connector,
+          loads: done.flat(),
+          leftOut: [
+            ...source.leftOut,
+            ...failed.map(({ table, problem }) =>
+              failedLoad(table.source, problem.message, include),
+            ),
+          ],
+          failed: failed.map(({ problem }) => problem),
+          waiting,
+          refused,
+        };
+      };
+      const resultOf = ({ failed }: ApplyResult) =>
+        ['applied', ...failed.map((problem) => problem.message)].join('; but ');
+      return await withHistory(clickhouse, options.by, plan.changes, work, resultOf);
     } finally {
       await clickhouse.close();
     }
@@ -139,9 +168,13 @@ async function changeServers(
   events.step('creating ClickHouse tables');
   for (const change of storing) await runStatements(clickhouse, change.sql);
   events.step('preparing the source');
-  const loaded = plan.desired.tables.filter((t) => plan.toReload.includes(tableLabel(t)));
-  for (const { source } of loaded)
-    if (plan.refiltered.includes(tableLabel(source))) await requireReload(clickhouse, source);
+  const later = plan.source.leftOut.map(({ table }) => table);
+  const loaded = [...plan.toReload, ...later];
+  for (const { source } of plan.desired.tables) {
+    const label = tableLabel(source);
+    if (loaded.includes(label) && plan.refiltered.includes(label))
+      await requireReload(clickhouse, source);
+  }
   const { floor, renewed } = await prepareSource(stack, clickhouse, plan, signal);
   await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
     createTopics(admin, plan.desired.topics, stack.endpoints.kafka.managed ? 1 : -1),
@@ -175,7 +208,7 @@ async function loadTables(
   floor: bigint,
   renewed: boolean,
   options: ReloadOptions,
-): Promise<ExistingLoad[]> {
+): Promise<EachResult<TablePlan, ExistingLoad[]>> {
   const { topicPrefix } = stack.names;
   const isNew = (topic: string) =>
     plan.changes.some((c) => c.component === 'kafka' && c.object === `topic ${topic}`);
@@ -204,9 +237,13 @@ async function loadTables(
     }
     if (version !== undefined && plan.history.complete.includes(label))
       await completeHistory(clickhouse, table.source, version);
+    if (done.length > 0 && failureOf(states, table.source) !== undefined)
+      await forgetFailure(clickhouse, table.source);
     return done;
   });
-  return loads.flat();
+  for (const { table, problem } of loads.failed)
+    await recordFailure(clickhouse, table.source, problem);
+  return loads;
 }
 
 /**
@@ -291,8 +328,12 @@ async function prepareSource(
   return withPostgres(stack.endpoints.postgres, async (client) => {
     const joined = changes.some((c) => c.action === 'add');
     if (joined && plan.source.observed.slot) await recordJoiningTables(client, clickhouse, plan);
-    const statements = changes.filter((c) => !c.object.startsWith('slot ')).flatMap((c) => c.sql);
+    const withdrawing = new Set(plan.withdrawals.map(({ change }) => change));
+    const statements = changes
+      .filter((c) => !c.object.startsWith('slot ') && !withdrawing.has(c))
+      .flatMap((c) => c.sql);
     for (const statement of statements) await client.query(statement);
+    await withdraw(client, clickhouse, plan.withdrawals);
     const { slot: present } = plan.source.observed;
     if (!isUsable(present)) {
       // A connector that read another slot of this name would go on from where that one was.

@@ -139,7 +139,7 @@ class Bench {
     // The agent may have come first: then it is loaded once more.
     const load =
       applied.loads.find((l) => l.table === table) ??
-      (await snapshotTables(this.stack, [table], 'pull', this.signal, this.events))[0];
+      (await snapshotTables(this.stack, [table], 'pull', this.signal, this.events)).tables[0];
     if (!load) throw new RangeError('the benchmark table was not loaded');
     return {
       rows: load.rows,

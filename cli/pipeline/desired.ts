@@ -47,8 +47,16 @@ export interface Desired {
   readonly connector: Readonly<Record<string, string>>;
 }
 
-export function desiredOf(stack: Stack, captured: readonly SourceTable[]): Desired {
-  const names = targetNames(captured, stack.config.clickhouse.database);
+/**
+ * `chosen`: all tables that cdc.yaml chooses. Names can collide, and a table must not get another one
+ * because its neighbour cannot be copied any more.
+ */
+export function desiredOf(
+  stack: Stack,
+  captured: readonly SourceTable[],
+  chosen: readonly TableId[] = captured,
+): Desired {
+  const names = targetNames(chosen, stack.config.clickhouse.database);
   const tables = captured.map((source) => {
     const own = names.get(tableLabelKey(source));
     if (!own) throw new RangeError(`no names for ${source.table}`);

@@ -6,7 +6,10 @@ import { checkConnector } from '../components/connect/check.ts';
 import { lostSlot } from '../components/postgres/check.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { type Finding, findingOf } from '../core/findings.ts';
+import { leftOutFindings } from '../core/leftOut.ts';
+import { tableLabel } from '../core/names.ts';
 import { plural } from '../core/problems.ts';
+import { excludeYaml } from '../core/yaml.ts';
 import type { Context } from '../kernel/context.ts';
 import { formatMs } from '../lib/format.ts';
 import { within } from '../lib/wait.ts';
@@ -14,7 +17,7 @@ import { openEngine, requireCompose } from '../runtimes/compose/engine.ts';
 import { checkMachine } from '../runtimes/embedded/check.ts';
 import { SERVER_NAMES, type ServerName } from '../runtimes/endpoints.ts';
 import { chooseRuntime } from '../runtimes/resolve.ts';
-import { inspectSource, makePlan } from './plan.ts';
+import { type CapturedSource, inspectSource, makePlan, withoutUnfit } from './plan.ts';
 import { stackOf } from './stack.ts';
 import {
   HEARTBEAT_LIMIT_MS,
@@ -54,11 +57,10 @@ export async function diagnose(context: Context, load: () => LoadedConfig): Prom
     sourceFindings(watched, observed),
     targetFindings(watched, observed),
   ]);
-  found.push(...source, ...target);
+  found.push(...source.findings, ...target);
   if (watched.agent?.phase === 'ready') {
     found.push(...flowFindings(watched, observed));
-    const blocked =
-      observed.troubles.size > 0 || source.some((finding) => finding.severity === 'error');
+    const blocked = observed.troubles.size > 0 || source.isBlocking;
     if (!blocked) found.push(...(await planFindings(context, loaded)));
   }
   return withoutRepeats(found);
@@ -155,16 +157,58 @@ function serverFindings(watched: Watched, observed: Observation): Finding[] {
   return found;
 }
 
-async function sourceFindings(watched: Watched, observed: Observation): Promise<Finding[]> {
+interface SourceFindings {
+  readonly findings: readonly Finding[];
+  /** No plan can be made. */
+  readonly isBlocking: boolean;
+}
+
+/** Tables that cannot be copied keep nothing else from being looked at: they are left out. */
+async function sourceFindings(watched: Watched, observed: Observation): Promise<SourceFindings> {
   const { postgres } = watched.endpoints;
-  if (!postgres || observed.troubles.has('postgres')) return [];
-  return attempt('source', async () => {
-    const report = await inspectSource({ ...watched, endpoints: { postgres } });
+  if (!postgres || observed.troubles.has('postgres')) return { findings: [], isBlocking: true };
+  let unfit: readonly Finding[] = [];
+  const ofWhole = await attempt('source', async () => {
+    const { include } = watched.config.source;
+    const report = withoutUnfit(
+      await inspectSource({ ...watched, endpoints: { postgres } }),
+      include,
+    );
+    unfit = leftOutEach(report);
     const { slot } = report.observed;
     // Before the first start there is none yet.
     const expected = slot !== undefined || watched.agent?.phase === 'ready';
     return [...report.findings, ...(expected ? lostSlot(slot, watched.names.slot) : [])];
   });
+  return {
+    findings: [...ofWhole, ...unfit],
+    isBlocking: ofWhole.some((finding) => finding.severity === 'error'),
+  };
+}
+
+/**
+ * One by one, and what to write into cdc.yaml to do without all of them; a wildcard's are warnings,
+ * since nobody has asked for this table.
+ */
+function leftOutEach({ leftOut, chosen, ofTable }: CapturedSource): Finding[] {
+  const tables = chosen.filter((table) => leftOut.some((one) => one.table === tableLabel(table)));
+  const each = tables.flatMap((table) => {
+    const isNamed = leftOut.some((one) => one.named && one.table === tableLabel(table));
+    return (ofTable.get(table) ?? []).map((found): Finding => {
+      if (found.severity !== 'error') return found;
+      const message = `${found.message}; it is left out, the others go on`;
+      return { ...found, severity: isNamed ? 'error' : 'warning', message };
+    });
+  });
+  if (tables.length === 0) return [];
+  const all: Finding = {
+    id: 'tables-left-out',
+    severity: 'info',
+    subject: 'source',
+    message: `${plural(tables.length, 'table')} left out; to leave out for good what cannot be mended, in cdc.yaml`,
+    fix: excludeYaml(tables),
+  };
+  return [...each, all];
 }
 
 async function targetFindings(watched: Watched, observed: Observation): Promise<Finding[]> {
@@ -201,20 +245,30 @@ function flowFindings(watched: Watched, observed: Observation): Finding[] {
 
 async function planFindings(context: Context, loaded: LoadedConfig): Promise<Finding[]> {
   return attempt('plan', async () => {
-    const { changes, toLoad } = await makePlan(stackOf(loaded, context));
+    const { changes, toLoad, leftOut } = await makePlan(stackOf(loaded, context));
+    const failed = new Map(leftOut.map(({ table, why }) => [table, why]));
     const others = changes.filter((change) => change.action !== 'load').length;
     const notLoaded = toLoad.map(
       (table): Finding => ({
         id: 'table-not-loaded',
         severity: 'warning',
         subject: table,
-        message: 'its existing rows are not in ClickHouse, or not all of them',
+        message: `its existing rows are not in ClickHouse, or not all of them${failed.has(table) ? `: ${failed.get(table)}` : ''}`,
         fix: 'cdc apply',
       }),
     );
-    if (others === 0) return notLoaded;
+    // Those of the source were found before; these only show beside Kafka's topics, or were left by a load.
+    const more = leftOutFindings(
+      leftOut.filter(
+        ({ table, findings }) =>
+          findings.includes('topic-collision') ||
+          (findings.includes('load-failed') && !toLoad.includes(table)),
+      ),
+    );
+    if (others === 0) return [...notLoaded, ...more];
     return [
       ...notLoaded,
+      ...more,
       {
         id: 'plan-has-changes',
         severity: 'info',

@@ -22,6 +22,7 @@ export async function withHistory<T>(
   by: Author,
   changes: readonly Change[],
   work: () => Promise<T>,
+  resultOf: (done: T) => string = () => 'applied',
 ): Promise<T> {
   const startedAtMs = performance.now();
   const write = (result: string) =>
@@ -36,7 +37,7 @@ export async function withHistory<T>(
     ]);
   try {
     const done = await work();
-    await write('applied');
+    await write(resultOf(done));
     return done;
   } catch (error) {
     // Where the table is not there yet, or ClickHouse is gone, the reason is worth more.

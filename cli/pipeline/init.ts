@@ -5,6 +5,7 @@ import { configTemplate } from '../config/template.ts';
 import type { Finding } from '../core/findings.ts';
 import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
+import { escapePattern } from '../core/select.ts';
 import type { SourceTable } from '../core/source.ts';
 import { fileProblem, writeFileAtomic } from '../lib/files.ts';
 import { formatBytes, formatCount } from '../lib/format.ts';
@@ -71,11 +72,11 @@ export async function writeConfig(
   const excluded = tables.filter((found) => found.excluded);
   template.values.set(
     'source.exclude',
-    excluded.map((found) => found.table),
+    excluded.map((found) => escapePattern(found.table)),
   );
   for (const { table, why } of excluded) {
     template.entryNotes.set(
-      table,
+      escapePattern(table),
       why.map((f) => `${f.subject}: ${f.message} [${f.id}]`).join('; '),
     );
   }
@@ -137,7 +138,9 @@ async function readSource(
     });
   const all = await inspect(load({ 'source.include': ['*.*'], 'source.exclude': [] }));
   const tables = all.tables.map((table) => foundTable(table, all.ofTable.get(table) ?? []));
-  const exclude = tables.filter((found) => found.excluded).map((found) => found.table);
+  const exclude = tables
+    .filter((found) => found.excluded)
+    .map((found) => escapePattern(found.table));
   const { findings } =
     exclude.length === 0
       ? all

@@ -21,7 +21,8 @@ import {
   ownTableStatements,
   publishGeneratedStatement,
 } from '../components/postgres/prepare.ts';
-import type { Finding } from '../core/findings.ts';
+import { type Finding, findingOf } from '../core/findings.ts';
+import { divideTables, type LeftOut, leftOutFindings, leftOutFor } from '../core/leftOut.ts';
 import {
   CDC_SCHEMA,
   CH_CDC,
@@ -43,13 +44,16 @@ import {
 import { Problem, plural } from '../core/problems.ts';
 import { selectTables } from '../core/select.ts';
 import type { SourceTable } from '../core/source.ts';
+import { excludeYaml } from '../core/yaml.ts';
 import { pgLiteral } from '../lib/sql.ts';
 import { type AggregatePlan, planAggregates } from './aggregates.ts';
 import { type Desired, desiredOf } from './desired.ts';
 import { slotFloor, tableFloor } from './floor.ts';
+import { failedLoads } from './loadFailures.ts';
 import { reloadState } from './reload.ts';
 import { historyState } from './rowHistory.ts';
 import type { Stack } from './stack.ts';
+import { removalOf, type Withdrawal, withdrawalsOf } from './withdraw.ts';
 
 export interface SourceReport {
   readonly observed: ObservedSource;
@@ -58,8 +62,13 @@ export interface SourceReport {
   readonly findings: readonly Finding[];
   /** Those that are about one table. */
   readonly ofTable: ReadonlyMap<SourceTable, readonly Finding[]>;
-  /** What is wrong with tables that are left out for it. */
-  readonly leftOut?: readonly Finding[];
+}
+
+/** The source as far as it can be copied. */
+export interface CapturedSource extends SourceReport {
+  /** All tables that cdc.yaml chooses: names of the copied ones must not depend on who is left out. */
+  readonly chosen: readonly SourceTable[];
+  readonly leftOut: readonly LeftOut[];
 }
 
 /** What reading the source takes; a source can be looked at before any stack runs. */
@@ -106,6 +115,46 @@ export async function inspectSource(stack: SourceAccess): Promise<SourceReport> 
   });
 }
 
+/**
+ * Reads the source and leaves out the tables that cannot be copied, so that none stops the others.
+ * What is wrong with the server, the role or cdc.yaml is refused, and tables of which none can be copied.
+ */
+export async function captureSource(
+  stack: SourceAccess,
+  options: { readonly strict?: boolean | undefined } = {},
+): Promise<CapturedSource> {
+  const source = withoutUnfit(await inspectSource(stack), stack.config.source.include);
+  const isStrict = options.strict === true || source.tables.length === 0;
+  refuseOnErrors([...source.findings, ...(isStrict ? asErrors(source.leftOut) : [])]);
+  return source;
+}
+
+/** For who wants all or nothing. */
+export function refuseLeftOut(leftOut: readonly LeftOut[]): void {
+  refuseOnErrors(asErrors(leftOut));
+}
+
+function asErrors(leftOut: readonly LeftOut[]): Finding[] {
+  return leftOutFindings(leftOut).map((finding) => ({ ...finding, severity: 'error' }));
+}
+
+/** What is left among the findings is of the whole, and of tables that are copied. */
+export function withoutUnfit(source: SourceReport, include: readonly string[]): CapturedSource {
+  const { tables, ofTable, observed } = source;
+  const published = observed.publication ?? [];
+  const { planned, leftOut } = divideTables({ tables, ofTable, include, published });
+  const labels = new Set(leftOut.map(({ table }) => table));
+  const unfit = tables.filter((table) => labels.has(tableLabel(table)));
+  const theirs = new Set(unfit.flatMap((table) => ofTable.get(table) ?? []));
+  return {
+    ...source,
+    tables: planned,
+    chosen: tables,
+    findings: source.findings.filter((finding) => !theirs.has(finding)),
+    leftOut,
+  };
+}
+
 /** Errors among findings end a command before it changes anything. */
 export function refuseOnErrors(findings: readonly Finding[]): void {
   const errors = findings.filter((f) => f.severity === 'error');
@@ -117,20 +166,18 @@ export function refuseOnErrors(findings: readonly Finding[]): void {
 }
 
 /**
- * Rows read by a filter that the publication does not have yet would be wrong: those that are newly
- * inside would have no changes.
+ * Of the tables that a command is to read, those whose copy is not there yet as cdc.yaml says. Rows
+ * read by a filter that the publication does not have yet would be wrong: those that are newly inside
+ * would have no changes.
  */
-export function refuseOtherFilters(source: SourceReport, chosen: readonly TableId[]): void {
-  const { filter } = publicationDiff(source.observed.publication ?? [], source.tables);
-  const other = new Set(filter.map(tableLabelKey));
-  const table = chosen.find((id) => other.has(tableLabelKey(id)));
-  if (!table) return;
-  const detail = 'Its filter in cdc.yaml (where) is another than that of the publication.';
-  throw new Problem('TABLE_NOT_APPLIED', { table: tableLabel(table), detail });
+export function notApplied(source: CapturedSource, chosen: readonly TableId[]): TableId[] {
+  const { add, filter } = publicationDiff(source.observed.publication ?? [], source.tables);
+  const other = new Set([...add, ...filter].map(tableLabelKey));
+  return chosen.filter((id) => other.has(tableLabelKey(id)));
 }
 
 export interface Plan {
-  readonly source: SourceReport;
+  readonly source: CapturedSource;
   readonly desired: Desired;
   readonly changes: readonly Change[];
   /** Tables whose existing rows are not loaded, or not completely. */
@@ -145,6 +192,10 @@ export interface Plan {
   readonly unknownShape: readonly string[];
   /** Tables whose history has to begin, is to be answered for once rows are loaded, or has to end. */
   readonly history: HistoryPlan;
+  /** Tables that leave the publication since they cannot be copied any more. */
+  readonly withdrawals: readonly Withdrawal[];
+  /** Tables that are not copied, and those whose last load stopped. */
+  readonly leftOut: readonly LeftOut[];
   /** Views that files declare. */
   readonly views: AggregatePlan;
 }
@@ -156,35 +207,57 @@ interface HistoryPlan {
 }
 
 export interface PlanOptions {
-  /** Go on without new tables that cannot be copied, instead of refusing all. */
-  readonly leaveOut?: boolean;
+  /** A table that would be left out is an error. */
+  readonly strict?: boolean;
+  /** Files that declare no view that can be kept are told with the plan, and do not end it. */
+  readonly tolerant?: boolean;
 }
 
-/** Tables that are not copied yet and have errors are left out; their findings turn to warnings. */
-function withoutRefused(source: SourceReport): SourceReport {
-  const copied = new Set((source.observed.publication ?? []).map(tableLabelKey));
-  const refused = source.tables.filter(
-    (table) =>
-      !copied.has(tableLabelKey(table)) &&
-      source.ofTable.get(table)?.some((finding) => finding.severity === 'error'),
-  );
-  const theirs = refused.flatMap((table) => source.ofTable.get(table) ?? []);
-  const key = (finding: Finding) => JSON.stringify([finding.id, finding.subject]);
-  const keys = new Set(theirs.map(key));
+/** Without tables whose topics Kafka would not make beside those that are there. */
+function withoutCollisions(
+  stack: Stack,
+  source: CapturedSource,
+  topics: ReadonlySet<string>,
+  strict: boolean,
+): CapturedSource {
+  const { topicPrefix } = stack.names;
+  const found = source.tables.flatMap((table) => {
+    const topic = topicName(topicPrefix, table);
+    const existing = topics.has(topic) ? undefined : topicCollision(topic, topics);
+    if (existing === undefined) return [];
+    const other = source.chosen.find((id) => topicName(topicPrefix, id) === existing);
+    const label = tableLabel(table);
+    const problem = new Problem('TOPIC_COLLISION', {
+      table: label,
+      other: other ? tableLabel(other) : existing,
+      topic,
+      existing,
+      exclude: excludeYaml([table]),
+    });
+    return [{ table, finding: findingOf(label, problem) }];
+  });
+  if (strict) refuseOnErrors(found.map(({ finding }) => finding));
+  const { include } = stack.config.source;
+  const out = new Set(found.map(({ table }) => table));
   return {
     ...source,
-    tables: source.tables.filter((table) => !refused.includes(table)),
-    findings: source.findings.filter((finding) => !keys.has(key(finding))),
-    leftOut: theirs.filter((finding) => finding.severity === 'error'),
+    tables: source.tables.filter((table) => !out.has(table)),
+    leftOut: [
+      ...source.leftOut,
+      ...found.map(({ table, finding }) => leftOutFor(table, [finding], include)),
+    ],
   };
 }
 
 /** What `apply` would do. Servers that are empty yet are fine; none is changed. */
 export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise<Plan> {
-  const inspected = await inspectSource(stack);
-  const source = options.leaveOut ? withoutRefused(inspected) : inspected;
-  refuseOnErrors(source.findings);
-  const desired = desiredOf(stack, source.tables);
+  const captured = await captureSource(stack, options);
+  const topics = new Set(
+    await withKafkaAdmin(stack.endpoints.kafka, (admin) => admin.listTopics()),
+  );
+  const source = withoutCollisions(stack, captured, topics, options.strict === true);
+  const leftOut = new Set(source.leftOut.map(({ table }) => table));
+  const desired = desiredOf(stack, source.tables, source.chosen);
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
   try {
     const databases = await databasesOf(clickhouse);
@@ -202,6 +275,8 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
     const floor =
       states && isUsable(source.observed.slot) ? slotFloor(states, stack.names.slot) : undefined;
     for (const table of desired.tables) {
+      // Its changes flow, and its rows cannot be read: they are loaded when they can be.
+      if (leftOut.has(tableLabel(table))) continue;
       const own =
         states && floor !== undefined ? tableFloor(states, table.source, floor) : undefined;
       const load = own === undefined ? undefined : states?.load(table, own);
@@ -225,11 +300,16 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
     const loads = [...new Set([...toLoad, ...toReload])];
     const views = await planAggregates(stack, clickhouse, desired, observed);
     const [fault] = views.faults;
-    if (fault && !options.leaveOut) throw new Problem('VIEW_INVALID', { ...fault });
+    if (fault && !options.tolerant) throw new Problem('VIEW_INVALID', { ...fault });
+    const withdrawals = withdrawalsOf(stack.names.publication, {
+      published: source.observed.publication ?? [],
+      chosen: source.chosen,
+      copied: source.tables,
+    });
     const changes = [
       ...targetChanges(desired.target, observed, databases),
-      ...sourceChanges(stack, source),
-      ...(await topicChanges(stack, desired)),
+      ...sourceChanges(stack, source, withdrawals),
+      ...topicChanges(desired, topics),
       ...(await connectorChanges(stack, desired)),
       ...desired.tables
         .filter((table) => loads.includes(tableLabel(table)))
@@ -254,13 +334,22 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
       unknownShape,
       history,
       views,
+      withdrawals,
+      leftOut: [
+        ...source.leftOut,
+        ...(states ? failedLoads(states, source.tables, stack.config.source.include) : []),
+      ],
     };
   } finally {
     await clickhouse.close();
   }
 }
 
-function sourceChanges(stack: Stack, source: SourceReport): Change[] {
+function sourceChanges(
+  stack: Stack,
+  source: CapturedSource,
+  withdrawals: readonly Withdrawal[],
+): Change[] {
   const { publication, slot } = stack.names;
   const { observed, tables } = source;
   const changes: Change[] = [];
@@ -303,13 +392,13 @@ function sourceChanges(stack: Stack, source: SourceReport): Change[] {
         ]),
       );
     }
-    for (const id of remove) {
-      changes.push(
-        change('remove', `${tableObject(id)} from publication ${publication}`, [
-          alterPublicationStatement(publication, 'DROP', id),
-        ]),
-      );
-    }
+    const withdrawn = new Set(withdrawals.map(({ table }) => tableLabelKey(table)));
+    changes.push(
+      ...remove
+        .filter((id) => !withdrawn.has(tableLabelKey(id)))
+        .map((id) => removalOf(publication, id)),
+      ...withdrawals.map((withdrawal) => withdrawal.change),
+    );
   }
   if (!isUsable(observed.slot)) {
     const create = `SELECT pg_create_logical_replication_slot(${pgLiteral(slot)}, 'pgoutput')`;
@@ -322,32 +411,10 @@ function sourceChanges(stack: Stack, source: SourceReport): Change[] {
   return changes;
 }
 
-async function topicChanges(stack: Stack, desired: Desired): Promise<Change[]> {
-  const present = new Set(
-    await withKafkaAdmin(stack.endpoints.kafka, (admin) => admin.listTopics()),
-  );
-  const missing = desired.topics.filter((topic) => !present.has(topic));
-  for (const topic of missing) {
-    const existing = topicCollision(topic, present);
-    if (existing === undefined) continue;
-    const tables = desired.lanes.flatMap((lane) => lane.tables);
-    const ofTopic = (name: string) =>
-      tables.find((id) => topicName(stack.names.topicPrefix, id) === name);
-    const table = ofTopic(topic);
-    const other = ofTopic(existing);
-    throw new Problem('TOPIC_COLLISION', {
-      table: table ? tableLabel(table) : topic,
-      other: other ? tableLabel(other) : existing,
-      topic,
-      existing,
-    });
-  }
-  return missing.map((topic) => ({
-    component: 'kafka',
-    action: 'create',
-    object: `topic ${topic}`,
-    sql: [],
-  }));
+function topicChanges(desired: Desired, present: ReadonlySet<string>): Change[] {
+  return desired.topics
+    .filter((topic) => !present.has(topic))
+    .map((topic) => ({ component: 'kafka', action: 'create', object: `topic ${topic}`, sql: [] }));
 }
 
 async function connectorChanges(stack: Stack, desired: Desired): Promise<Change[]> {

@@ -1,17 +1,27 @@
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import { type LoadStates, readLoadStates } from '../components/clickhouse/observe.ts';
 import type { TablePlan } from '../core/ddl.ts';
+import type { LeftOut } from '../core/leftOut.ts';
 import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
 import { withApplyLock } from './apply.ts';
+import { chooseTables } from './choose.ts';
 import { desiredOf } from './desired.ts';
 import { eachTable } from './eachTable.ts';
 import type { ExistingEvents, ExistingLoad, Method } from './existing.ts';
 import { slotFloor, tableFloor } from './floor.ts';
-import { inspectSource, refuseOnErrors, refuseOtherFilters } from './plan.ts';
+import { failureOf, forgetFailure } from './loadFailures.ts';
+import { captureSource, notApplied } from './plan.ts';
 import { loadAgain, recordDone } from './reload.ts';
 import type { Stack } from './stack.ts';
-import { chooseTables } from './verify.ts';
+
+export interface Snapshots {
+  readonly tables: readonly TableSnapshot[];
+  /** Tables that were asked for and are not copied. */
+  readonly leftOut: readonly LeftOut[];
+  /** Why loads stopped, or could not begin. */
+  readonly failed: readonly Problem[];
+}
 
 export interface TableSnapshot extends ExistingLoad {
   /** It went on with what an earlier command had begun. */
@@ -29,23 +39,42 @@ export async function snapshotTables(
   method: Method,
   signal: AbortSignal,
   events: ExistingEvents,
-): Promise<TableSnapshot[]> {
+): Promise<Snapshots> {
   return withApplyLock(stack, signal, async () => {
-    const source = await inspectSource(stack);
-    refuseOnErrors(source.findings);
-    const desired = desiredOf(stack, source.tables);
-    const chosen = chooseTables(desired.tables, patterns);
-    refuseOtherFilters(source, chosen);
+    const source = await captureSource(stack);
+    const desired = desiredOf(stack, source.tables, source.chosen);
+    const { plans, leftOut } = chooseTables(source, desired, patterns);
+    const other = notApplied(source, plans);
     const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
     try {
       const states = await readLoadStates(clickhouse);
-      const begun = chosen.map((plan) => ({ plan, floor: floorOf(stack, states, plan) }));
-      return await eachTable(begun, { signal, events }, async ({ plan, floor }, own) => {
-        const options = { method, signal: own, events };
-        const again = await loadAgain(stack, clickhouse, plan, floor, options);
-        await recordDone(clickhouse, plan.source);
-        return { ...again.loaded, resumed: again.resumed };
-      });
+      const floors = plans.map((plan) => ({
+        plan,
+        floor: other.includes(plan) ? undefined : floorOf(stack, states, plan),
+      }));
+      const begun = floors.flatMap(({ plan, floor }) =>
+        floor === undefined ? [] : { plan, floor },
+      );
+      const { done, failed } = await eachTable(
+        begun,
+        { signal, events },
+        async ({ plan, floor }, own) => {
+          const options = { method, signal: own, events };
+          const again = await loadAgain(stack, clickhouse, plan, floor, options);
+          await recordDone(clickhouse, plan.source);
+          if (failureOf(states, plan.source) !== undefined)
+            await forgetFailure(clickhouse, plan.source);
+          return { ...again.loaded, resumed: again.resumed };
+        },
+      );
+      const notBegun = floors.flatMap(({ plan, floor }) =>
+        floor === undefined ? notAppliedProblem(plan) : [],
+      );
+      return {
+        tables: done,
+        leftOut,
+        failed: [...notBegun, ...failed.map(({ problem }) => problem)],
+      };
     } finally {
       await clickhouse.close();
     }
@@ -53,13 +82,14 @@ export async function snapshotTables(
 }
 
 /** The floor of a table's first load, which must have ended: `apply` goes on with it. */
-function floorOf(stack: Stack, states: LoadStates, plan: TablePlan): bigint {
+function floorOf(stack: Stack, states: LoadStates, plan: TablePlan): bigint | undefined {
   const ofSlot = slotFloor(states, stack.names.slot);
   const own = ofSlot === undefined ? undefined : tableFloor(states, plan.source, ofSlot);
-  if (own === undefined || states.load(plan, own) !== 'done')
-    throw new Problem('TABLE_NOT_APPLIED', {
-      table: tableLabel(plan),
-      detail: 'It is chosen, but its tables and its first load are not there.',
-    });
-  return own;
+  return own !== undefined && states.load(plan, own) === 'done' ? own : undefined;
+}
+
+function notAppliedProblem(plan: TablePlan): Problem {
+  const detail =
+    'Its tables and its first load are not there, or the publication has another filter (where).';
+  return new Problem('TABLE_NOT_APPLIED', { table: tableLabel(plan), detail });
 }

@@ -12,6 +12,7 @@ import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { CONNECTOR_CLASS } from '../core/connector.ts';
+import type { LeftOut } from '../core/leftOut.ts';
 import { CH_CDC } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
 import { chIdent } from '../lib/sql.ts';
@@ -25,6 +26,7 @@ import type { ObserverName } from '../runtimes/embedded/servers/server.ts';
 import { type Endpoints, SERVER_NAMES, type ServerName } from '../runtimes/endpoints.ts';
 import { chooseRuntime, knownEndpoints } from '../runtimes/resolve.ts';
 import { endpointSummary } from './describe.ts';
+import { leftOutNow } from './leftOut.ts';
 import { agentWords, lookAtParts } from './sights.ts';
 import { type PipelineNames, pipelineNames } from './stack.ts';
 import { type LastVerified, lastVerified } from './verifications.ts';
@@ -57,6 +59,8 @@ export interface StackStatus {
   readonly last_verified: LastVerified | undefined;
   /** Changes that could not be stored and wait; absent when ClickHouse gave no answer. */
   readonly dead_letters: number | undefined;
+  /** Tables that are not copied, and those whose load stopped; absent when that was not read. */
+  readonly left_out: readonly LeftOut[] | undefined;
   readonly components: readonly ComponentStatus[];
 }
 
@@ -152,24 +156,32 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     Object.entries(endpoints).filter(([name]) => serving(name as ServerName)),
   ) as Partial<Endpoints>;
   const connect = connectAt && new Connect(connectAt);
-  const [versions, connector, plugin, heartbeat, refreshes, verified, letters] = await Promise.all([
-    Promise.all([
-      look(postgres && (() => withPostgres(postgres, postgresVersion))),
+  const [versions, connector, plugin, heartbeat, refreshes, verified, letters, leftOut] =
+    await Promise.all([
+      Promise.all([
+        look(postgres && (() => withPostgres(postgres, postgresVersion))),
+        look(
+          kafka &&
+            (() =>
+              withKafkaAdmin(kafka, (admin) => admin.describeCluster()).then(() =>
+                kafkaIs(watched),
+              )),
+        ),
+        look(connect && (() => connect.version())),
+        look(clickhouse && (() => withClickHouse(clickhouse, clickhouseVersion))),
+      ]),
+      look(connect && (() => connect.status(names.connector).then((status) => ({ status })))),
+      look(connect && (() => connect.pluginVersion(CONNECTOR_CLASS))),
+      look(postgres && clickhouse && (() => heartbeatAgeMs({ postgres, clickhouse }))),
+      look(clickhouse && (() => withClickHouse(clickhouse, observeRefreshes))),
+      look(clickhouse && (() => withClickHouse(clickhouse, lastVerified))),
+      look(clickhouse && (() => withClickHouse(clickhouse, unresolvedLetters))),
       look(
-        kafka &&
-          (() =>
-            withKafkaAdmin(kafka, (admin) => admin.describeCluster()).then(() => kafkaIs(watched))),
+        postgres &&
+          clickhouse &&
+          (() => leftOutNow({ ...watched, endpoints: { postgres, clickhouse } })),
       ),
-      look(connect && (() => connect.version())),
-      look(clickhouse && (() => withClickHouse(clickhouse, clickhouseVersion))),
-    ]),
-    look(connect && (() => connect.status(names.connector).then((status) => ({ status })))),
-    look(connect && (() => connect.pluginVersion(CONNECTOR_CLASS))),
-    look(postgres && clickhouse && (() => heartbeatAgeMs({ postgres, clickhouse }))),
-    look(clickhouse && (() => withClickHouse(clickhouse, observeRefreshes))),
-    look(clickhouse && (() => withClickHouse(clickhouse, lastVerified))),
-    look(clickhouse && (() => withClickHouse(clickhouse, unresolvedLetters))),
-  ]);
+    ]);
   const summary = endpointSummary(endpoints);
   const troubles = new Map<ServerName, Trouble>();
   const servers = SERVER_NAMES.filter((name) => endpoints[name]).map((name): ComponentStatus => {
@@ -204,7 +216,9 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     ...viewPart(refreshes && 'value' in refreshes ? refreshes.value : []),
   ];
   const age = heartbeat && 'value' in heartbeat ? heartbeat.value : undefined;
-  const good = pipeline.every((part) => GOOD_STATES.has(part.state));
+  const missing = leftOut && 'value' in leftOut ? leftOut.value : undefined;
+  const good =
+    pipeline.every((part) => GOOD_STATES.has(part.state)) && !missing?.some(({ named }) => named);
   return {
     status: {
       healthy: good && age !== undefined && age < HEARTBEAT_LIMIT_MS,
@@ -212,6 +226,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
       profile: watched.agent?.profile ?? watched.config.profile,
       heartbeat_age_ms: age,
       last_verified: verified && 'value' in verified ? verified.value : undefined,
+      left_out: missing,
       dead_letters: letters && 'value' in letters ? letters.value : undefined,
       components: [...pipeline, ...otherParts(parts, watched.agent)],
     },

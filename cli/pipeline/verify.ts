@@ -1,21 +1,23 @@
 import type pg from 'pg';
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import { connectPostgres, withPostgres } from '../components/postgres/client.ts';
-import type { TablePlan } from '../core/ddl.ts';
+import type { LeftOut } from '../core/leftOut.ts';
 import { tableLabel } from '../core/names.ts';
-import { Problem } from '../core/problems.ts';
-import { matchesPattern } from '../core/select.ts';
 import type { PostgresEndpoint } from '../runtimes/endpoints.ts';
+import { chooseTables, withoutUnready } from './choose.ts';
 import { desiredOf } from './desired.ts';
 import { FULL_SPEED, withinBudget } from './pace.ts';
-import { inspectSource, refuseOnErrors, refuseOtherFilters } from './plan.ts';
+import { captureSource, refuseLeftOut } from './plan.ts';
 import type { VerifyEvents } from './rows.ts';
 import type { Stack } from './stack.ts';
 import { type CheckOptions, isEqual, TableCheck, type TableVerdict } from './tableCheck.ts';
 import { recordVerification } from './verifications.ts';
 
 export interface Verification {
+  /** Every table that was compared is equal, and some was. */
   readonly ok: boolean;
+  /** Tables that were asked for and are not in the proof. */
+  readonly left_out: readonly LeftOut[];
   /** False when no heartbeat crossed while differences were settled: they may be lag. */
   readonly flowing: boolean;
   /** Of a sample: the part that was asked for, and what makes the same choice again. */
@@ -28,9 +30,16 @@ export interface Verification {
 }
 
 export interface VerifyOptions extends CheckOptions {
+  /** A table that cannot be compared is an error. */
+  readonly strict?: boolean | undefined;
   /** Part of the time that may be spent on the work; as fast as can be when absent. */
   readonly budget?: number | undefined;
   readonly signal: AbortSignal;
+}
+
+/** All that was asked for was compared, and is equal. */
+export function isProven({ ok, left_out }: Verification): boolean {
+  return ok && left_out.length === 0;
 }
 
 /** Compares source and copy by value, telling what is only late from what is lost. */
@@ -43,15 +52,16 @@ export async function verify(
   const { signal, budget } = options;
   const startedAtMs = performance.now();
   const pace = budget === undefined ? FULL_SPEED : withinBudget(budget, signal);
-  const source = await pace.work(() => inspectSource(stack));
-  refuseOnErrors(source.findings);
-  const desired = desiredOf(stack, source.tables);
-  const chosen = chooseTables(desired.tables, patterns);
-  refuseOtherFilters(source, chosen);
+  const source = await pace.work(() => captureSource(stack));
+  const desired = desiredOf(stack, source.tables, source.chosen);
+  const asked = chooseTables(source, desired, patterns);
   const client = await connectPostgres(stack.endpoints.postgres);
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse, { requestTimeoutMs: 3_600_000 });
   const forget = cancelWith(signal, stack.endpoints.postgres, client);
   try {
+    const { include } = stack.config.source;
+    const { plans: chosen, leftOut } = await withoutUnready(clickhouse, source, include, asked);
+    if (options.strict === true) refuseLeftOut(leftOut);
     if (pace.gentle) await client.query('SET max_parallel_workers_per_gather = 0');
     const settings = pace.gentle ? { max_threads: 1 } : {};
     const tables: TableVerdict[] = [];
@@ -78,19 +88,21 @@ export async function verify(
       events.verdict?.(verdict, check.flowing);
     }
     const result: Verification = {
-      ok: tables.every(isEqual),
+      ok: tables.length > 0 && tables.every(isEqual),
+      left_out: leftOut,
       flowing,
       ...(options.sample ? { sampled: options.sample.fraction, seed: options.sample.seed } : {}),
       tables,
       rows: tables.reduce((sum, t) => sum + t.source_rows, 0),
       seconds: (performance.now() - startedAtMs) / 1000,
     };
+    if (tables.length === 0) return result;
     // A ClickHouse that is read-only, or full: the result is worth more than its record.
     await recordVerification(clickhouse, {
       ok: result.ok,
       flowing,
       tables: tables.map((t) => t.table),
-      captured: desired.tables.length,
+      captured: source.chosen.length,
       differing: tables.filter((t) => !isEqual(t)).map((t) => t.table),
       rows: result.rows,
       sampled: options.sample?.fraction ?? 1,
@@ -126,18 +138,4 @@ function cancelWith(
     signal.removeEventListener('abort', cancel);
     await cancelled;
   };
-}
-
-export function chooseTables(
-  tables: readonly TablePlan[],
-  patterns: readonly string[],
-): TablePlan[] {
-  for (const pattern of patterns) {
-    if (tables.some((t) => matchesPattern(t, pattern))) continue;
-    throw new Problem('TABLE_UNKNOWN', {
-      table: pattern,
-      known: tables.map(tableLabel).join(', ') || 'none',
-    });
-  }
-  return tables.filter((t) => patterns.length === 0 || patterns.some((p) => matchesPattern(t, p)));
 }

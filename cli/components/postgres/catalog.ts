@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { translatePattern } from '../../core/select.ts';
 import type { SourceColumn, SourceTable } from '../../core/source.ts';
 
 /** Every table a user made: ordinary and partitioned, no partitions, nothing of the system's. */
@@ -211,9 +212,9 @@ SELECT md5(concat_ws(e'\\n',
 
 /** As in core/select.ts, for LIKE. */
 function likePattern(pattern: string): string {
-  const full = pattern.includes('.') ? pattern : `public.${pattern}`;
-  return full
-    .replace(/[\\%_]/g, '\\$&')
-    .replaceAll('*', '%')
-    .replaceAll('?', '_');
+  return translatePattern(pattern, {
+    many: '%',
+    one: '_',
+    literal: (char) => char.replace(/[\\%_]/, '\\$&'),
+  });
 }

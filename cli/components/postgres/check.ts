@@ -4,8 +4,9 @@ import { OWN_COLUMNS } from '../../core/ddl.ts';
 import type { Finding } from '../../core/findings.ts';
 import { tableLabel } from '../../core/names.ts';
 import type { SourceColumn, SourceTable } from '../../core/source.ts';
+import { columnYaml, excludeYaml } from '../../core/yaml.ts';
 import { formatBytes } from '../../lib/format.ts';
-import { pgIdent } from '../../lib/sql.ts';
+import { pgIdentShown as pgIdent } from '../../lib/sql.ts';
 import { isUsable, type ObservedSource, type TableRights } from './observe.ts';
 
 export interface CheckInput {
@@ -186,7 +187,7 @@ function mayBeOutOfLine(column: SourceColumn): boolean {
 export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
   const subject = tableLabel(table);
   const sqlName = pgIdent(table.schema, table.table);
-  const leaveOut = `or leave it out in cdc.yaml: source: { exclude: ["${subject}"] }`;
+  const leaveOut = `or leave it out in cdc.yaml: ${excludeYaml([table])}`;
   const found: Finding[] = [];
   if (/"/.test(table.schema + table.table)) {
     // Debezium's parser of table names stops at it, for good: the slot still holds the change.
@@ -286,7 +287,7 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
         'type-not-carried',
         `${subject}.${column.name}`,
         `what PostgreSQL prints for type ${column.displayType} depends on the session's search_path`,
-        `In cdc.yaml, tables: { ${JSON.stringify(subject)}: { columns: { ${JSON.stringify(column.name)}: exclude } } }, or text instead of exclude if every session has the same search_path`,
+        `In cdc.yaml: ${columnYaml(table, column.name, 'exclude')}, or text instead of exclude if every session has the same search_path`,
       ),
     );
   }

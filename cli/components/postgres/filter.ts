@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { Finding } from '../../core/findings.ts';
 import { type TableId, tableLabel, tableLabelKey } from '../../core/names.ts';
+import { patternOf } from '../../core/select.ts';
 import type { PublishedTable, SourceTable } from '../../core/source.ts';
+import { yamlString } from '../../core/yaml.ts';
 import { pgIdent } from '../../lib/sql.ts';
 import type { ObservedSource } from './observe.ts';
 
@@ -50,6 +52,7 @@ async function parseFilter(
 ): Promise<{ table: SourceTable; findings: Finding[] }> {
   const text = table.where ?? '';
   const subject = tableLabel(table);
+  const shown = yamlString(patternOf(table));
   const error = (id: string, message: string, fix: string, about = subject): Finding => ({
     id,
     severity: 'error',
@@ -59,7 +62,7 @@ async function parseFilter(
   });
   if (observed.version < OLDEST_VERSION) {
     const found = `PostgreSQL ${Math.floor(observed.version / 10_000)} has no row filters; 15 and newer have`;
-    const fix = `Remove where of tables."${subject}" from cdc.yaml, or upgrade PostgreSQL.`;
+    const fix = `Remove where of tables: ${shown} from cdc.yaml, or upgrade PostgreSQL.`;
     return { table, findings: [error('filter-version', found, fix)] };
   }
   try {
@@ -89,7 +92,7 @@ async function parseFilter(
     const fix =
       cause.code === '42501'
         ? `GRANT CREATE ON DATABASE ${pgIdent(names.database)} TO …;  -- the role must own the table, too: the filter belongs to the publication`
-        : `Correct where of tables."${subject}" in cdc.yaml; it may use columns of the table, operators and immutable functions of PostgreSQL itself.`;
+        : `Correct where of tables: ${shown} in cdc.yaml; it may use columns of the table, operators and immutable functions of PostgreSQL itself.`;
     const finding = error('filter-invalid', `PostgreSQL refuses its filter: ${sentence}`, fix);
     return { table, findings: [finding] };
   }

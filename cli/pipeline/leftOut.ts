@@ -1,0 +1,20 @@
+import { withClickHouse } from '../components/clickhouse/client.ts';
+import { readLoadStates } from '../components/clickhouse/observe.ts';
+import type { LeftOut } from '../core/leftOut.ts';
+import type { Endpoints } from '../runtimes/endpoints.ts';
+import { failedLoads } from './loadFailures.ts';
+import { inspectSource, type SourceAccess, withoutUnfit } from './plan.ts';
+
+interface Access extends SourceAccess {
+  readonly endpoints: Pick<Endpoints, 'postgres' | 'clickhouse'>;
+}
+
+/** Tables that are not copied, or not whole, as they are found now; for who only looks. */
+export async function leftOutNow(stack: Access): Promise<LeftOut[]> {
+  const { include } = stack.config.source;
+  const [{ tables, leftOut }, states] = await Promise.all([
+    inspectSource(stack).then((source) => withoutUnfit(source, include)),
+    withClickHouse(stack.endpoints.clickhouse, (clickhouse) => readLoadStates(clickhouse)),
+  ]);
+  return [...leftOut, ...failedLoads(states, tables, include)];
+}
