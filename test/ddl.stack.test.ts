@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type TableId, type TargetNames, tableLabelKey, targetNames } from '../cli/core/names.ts';
 import { chIdent, pgIdent } from '../cli/lib/sql.ts';
-import { inspectSource } from '../cli/pipeline/plan.ts';
+import { inspectSource } from '../cli/pipeline/source.ts';
 import {
   cdc,
   cdcJson,
@@ -142,7 +142,7 @@ async function insert(
 }
 
 describe('a table whose topic Kafka takes for one that is there', () => {
-  it('is refused before anything is changed; without it the others go on', async () => {
+  it('is left out, and the others go on', async () => {
     await using client = await source();
     const schema = await freshSchema(client, 'topic');
     try {
@@ -150,18 +150,22 @@ describe('a table whose topic Kafka takes for one that is there', () => {
       await client.query(`CREATE TABLE ${first} (id int PRIMARY KEY)`);
       await cdcJson('apply');
       await client.query(`CREATE TABLE ${second} (id int PRIMARY KEY)`);
-      const before = await client.query('SELECT * FROM pg_publication_tables ORDER BY 1, 2, 3');
       for (const verb of ['plan', 'apply']) {
-        const { error } = (await cdc(verb, '--json')).json();
-        expect(error.code).toBe('TOPIC_COLLISION');
-        expect(error.message).toContain(`${schema.name}.x.y`);
-        expect(error.fix).toContain(`${schema.name}.x_y`);
+        const strict = await cdc(verb, '--strict', '--json');
+        expect(strict.json().error).toMatchObject({ code: 'SOURCE_NOT_READY' });
+        const { result, left_out } = await cdcJson(verb);
+        expect(result).toBe('unchanged');
+        const [found] = left_out;
+        expect(found).toMatchObject({
+          table: `${schema.name}.x_y`,
+          findings: ['topic-collision'],
+          why: expect.stringContaining(`${schema.name}.x.y`),
+        });
+        expect(found.fix).toContain(`source: { exclude: ["${schema.name}.x_y"] }`);
       }
       const findings = (await cdc('doctor', '--json')).json().findings;
       expect(findings.map((f: { id: string }) => f.id)).toContain('topic-collision');
-      const after = await client.query('SELECT * FROM pg_publication_tables ORDER BY 1, 2, 3');
-      expect(after.rows).toEqual(before.rows);
-      await client.query(`DROP TABLE ${second}`);
+      expect((await cdc('verify', `${schema.name}.x_y`)).exit).toBe(6);
       await client.query(`INSERT INTO ${first} VALUES (1)`);
       expect(await cdcJson('verify', `${schema.name}.x.y`)).toMatchObject({ ok: true, rows: 1 });
     } finally {

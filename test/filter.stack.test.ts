@@ -185,11 +185,12 @@ test(
     });
     await writer.passes(10);
     filters[table] = { where: 'n >= 50 AND n < 200' };
-    for (const verb of ['verify', 'snapshot']) {
-      const early = await run(verb, table);
-      expect(early.stderr).toContain('TABLE_NOT_APPLIED');
-      expect(early.exit).toBe(5);
-    }
+    const unproven = await run('verify', table);
+    expect(unproven.stderr).toContain('it is not copied yet as cdc.yaml says');
+    expect(unproven.exit).toBe(6);
+    const early = await run('snapshot', table);
+    expect(early.stderr).toContain('TABLE_NOT_APPLIED');
+    expect(early.exit).toBe(5);
     const { changes } = await runJson('plan');
     expect(changes).toMatchObject([
       { component: 'postgres', action: 'update' },

@@ -8,7 +8,7 @@ import { packageRoot } from '../cli/lib/packageRoot.ts';
 import { pgIdent } from '../cli/lib/sql.ts';
 import { passBarrier } from '../cli/pipeline/barrier.ts';
 import { desiredOf } from '../cli/pipeline/desired.ts';
-import { inspectSource } from '../cli/pipeline/plan.ts';
+import { inspectSource } from '../cli/pipeline/source.ts';
 import { cdc, cdcJson, freshSchema, source, stack, target } from './harness/database.ts';
 import { kill } from './harness/servers.ts';
 import { writing } from './harness/writing.ts';

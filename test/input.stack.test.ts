@@ -114,7 +114,7 @@ async function whileLoading(name: string, change: string) {
 
 test('a column that gets another type while its table is loaded: the load says so, other tables are loaded, the next apply mends it', async () => {
   const ran = await whileLoading('typed', `ALTER TABLE a_typed ALTER n TYPE text USING 'n' || n`);
-  expect(ran.exit, ran.stderr).toBe(5);
+  expect(ran.exit, ran.stderr).toBe(6);
   expect(ran.stderr).toContain('LOAD_FAILED');
   expect(ran.stderr).toContain(`${schema}.a_typed`);
   const { loads } = await cdcJson('apply');
@@ -125,7 +125,7 @@ test('a column that gets another type while its table is loaded: the load says s
 
 test('a table that is dropped while it is loaded is named, and the others are loaded', async () => {
   const ran = await whileLoading('gone', 'DROP TABLE a_gone');
-  expect(ran.exit, ran.stderr).toBe(5);
+  expect(ran.exit, ran.stderr).toBe(6);
   expect(ran.stderr).toContain('LOAD_FAILED');
   expect(ran.stderr).toContain(`${schema}.a_gone`);
   expect(await cdcJson('verify', `${schema}.b_gone`)).toMatchObject({ ok: true, rows: 2 });

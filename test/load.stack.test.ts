@@ -5,7 +5,7 @@ import { walPosition } from '../cli/components/postgres/observe.ts';
 import { chIdent } from '../cli/lib/sql.ts';
 import { desiredOf } from '../cli/pipeline/desired.ts';
 import { loadTable } from '../cli/pipeline/load.ts';
-import { inspectSource } from '../cli/pipeline/plan.ts';
+import { inspectSource } from '../cli/pipeline/source.ts';
 import { cdcJson, eventually, freshSchema, source, stack, target } from './harness/database.ts';
 
 let schema = '';

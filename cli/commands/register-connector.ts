@@ -2,7 +2,7 @@ import { isUsable } from '../components/postgres/observe.ts';
 import { maskedConfig } from '../core/connector.ts';
 import { Problem } from '../core/problems.ts';
 import type { CommandSpec } from '../kernel/program.ts';
-import { withApplyLock } from '../pipeline/apply.ts';
+import { withApplyLock } from '../pipeline/applyLock.ts';
 import { makePlan } from '../pipeline/plan.ts';
 import { registerConnector } from '../pipeline/register.ts';
 import { attach } from '../pipeline/stack.ts';

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type pg from 'pg';
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import { readLoadStates } from '../components/clickhouse/observe.ts';
@@ -9,44 +8,29 @@ import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { dismissMembers } from '../components/kafka/groups.ts';
 import { carryOffsets, createTopics, groupLag } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
-import { withPublicationLock } from '../components/postgres/lock.ts';
 import { isUsable, observeSlot, walPosition } from '../components/postgres/observe.ts';
 import {
   createSlot,
   dropSlotStatement,
-  loadVersion,
   waitForRunningTransactions,
 } from '../components/postgres/prepare.ts';
-import type { TablePlan } from '../core/ddl.ts';
 import type { LeftOut } from '../core/leftOut.ts';
-import { historyNames, isCheckGroup, tableLabel, tableLabelKey, topicName } from '../core/names.ts';
+import { historyNames, isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
 import { type Change, publicationDiff } from '../core/plan.ts';
 import { Problem } from '../core/problems.ts';
-import type { SourceTable } from '../core/source.ts';
-import { tryLock } from '../lib/lock.ts';
 import { WaitTimeout, waitFor } from '../lib/wait.ts';
 import { makeViews, type WaitingView } from './aggregates.ts';
-import { type EachResult, eachTable } from './eachTable.ts';
-import { type ExistingEvents, type ExistingLoad, loadExisting } from './existing.ts';
-import {
-  forgetSlotFloor,
-  recordSlotFloor,
-  recordTableFloor,
-  slotFloor,
-  tableFloor,
-} from './floor.ts';
+import { withApplyLock } from './applyLock.ts';
+import type { ExistingEvents, ExistingLoad } from './existing.ts';
+import { forgetSlotFloor, recordSlotFloor, recordTableFloor, slotFloor } from './floor.ts';
 import { type Author, withHistory } from './history.ts';
-import { failedLoad, failureOf, forgetFailure, recordFailure } from './loadFailures.ts';
-import { type CapturedSource, makePlan, type Plan, type PlanOptions } from './plan.ts';
+import { failedLoad } from './loadFailures.ts';
+import { loadTables } from './loadTables.ts';
+import { makePlan, type Plan, type PlanOptions } from './plan.ts';
 import { type RegisterResult, registerConnector } from './register.ts';
-import {
-  forgetOldForm,
-  type ReloadOptions,
-  recordShape,
-  reloadTable,
-  requireReload,
-} from './reload.ts';
-import { beginHistory, completeHistory, endHistory } from './rowHistory.ts';
+import { recordShape, requireReload } from './reload.ts';
+import { beginHistory, endHistory } from './rowHistory.ts';
+import type { CapturedSource } from './source.ts';
 import type { Stack } from './stack.ts';
 import { withdraw } from './withdraw.ts';
 
@@ -201,69 +185,6 @@ async function changeHistories(clickhouse: ClickHouse, plan: Plan): Promise<void
   }
 }
 
-async function loadTables(
-  stack: Stack,
-  clickhouse: ClickHouse,
-  plan: Plan,
-  floor: bigint,
-  renewed: boolean,
-  options: ReloadOptions,
-): Promise<EachResult<TablePlan, ExistingLoad[]>> {
-  const { topicPrefix } = stack.names;
-  const isNew = (topic: string) =>
-    plan.changes.some((c) => c.component === 'kafka' && c.object === `topic ${topic}`);
-  const states = await readLoadStates(clickhouse);
-  const loads = await eachTable(plan.desired.tables, options, async (table, signal) => {
-    const own = { ...options, signal };
-    const done: ExistingLoad[] = [];
-    const label = tableLabel(table);
-    let version: bigint | undefined;
-    if (plan.toLoad.includes(label)) {
-      const joined = tableFloor(states, table.source, floor);
-      version =
-        joined ??
-        (await firstFloor(stack, clickhouse, table.source, renewed ? floor : undefined, own));
-      done.push(await loadExisting(stack, table, version, own));
-      // It was in the publication before, maybe in another form; or another table of its name was.
-      if (!renewed && (joined === undefined || !isNew(topicName(topicPrefix, table))))
-        await forgetOldForm(stack, clickhouse, table, version, signal);
-      if (!plan.toReload.includes(label)) await recordShape(clickhouse, table.source);
-    }
-    if (plan.toReload.includes(label)) {
-      const first = tableFloor(states, table.source, floor) ?? floor;
-      const again = await reloadTable(stack, clickhouse, table, first, own);
-      done.push(again.loaded);
-      version = again.version;
-    }
-    if (version !== undefined && plan.history.complete.includes(label))
-      await completeHistory(clickhouse, table.source, version);
-    if (done.length > 0 && failureOf(states, table.source) !== undefined)
-      await forgetFailure(clickhouse, table.source);
-    return done;
-  });
-  for (const { table, problem } of loads.failed)
-    await recordFailure(clickhouse, table.source, problem);
-  return loads;
-}
-
-/**
- * A table that was in the publication under another name: what the copy may have of an earlier
- * table of this name must not outrank its rows, so they get a position of now.
- */
-async function firstFloor(
-  stack: Stack,
-  clickhouse: ClickHouse,
-  table: SourceTable,
-  ofSlot: bigint | undefined,
-  { signal }: ReloadOptions,
-): Promise<bigint> {
-  const floor =
-    ofSlot ??
-    (await withPostgres(stack.endpoints.postgres, (client) => loadVersion(client, signal)));
-  await recordTableFloor(clickhouse, table, floor);
-  return floor;
-}
-
 async function recordShapes(clickhouse: ClickHouse, plan: Plan): Promise<void> {
   for (const { source } of plan.desired.tables) {
     if (plan.unknownShape.includes(tableLabel(source))) await recordShape(clickhouse, source);
@@ -399,39 +320,4 @@ async function forgetConnector(stack: Stack): Promise<void> {
   await stopConnector(connect, connector);
   await connect.deleteOffsets(connector);
   await connect.delete(connector);
-}
-
-const LOCK_TIMEOUT_MS = 120_000;
-
-/** One apply at a time; a second waits for the first, which usually leaves it nothing to do. */
-export async function withApplyLock<T>(
-  stack: Stack,
-  signal: AbortSignal,
-  work: () => Promise<T>,
-): Promise<T> {
-  const path = join(stack.layout.root, 'apply.lock');
-  let heldBy = 0;
-  try {
-    const lock = await waitFor(
-      'another cdc command',
-      { timeoutMs: LOCK_TIMEOUT_MS, signal },
-      () => {
-        const taken = tryLock(path);
-        if (!('heldBy' in taken)) return { ready: taken };
-        heldBy = taken.heldBy;
-        return { seen: `pid ${taken.heldBy}` };
-      },
-    );
-    try {
-      const { endpoints, names } = stack;
-      const options = { timeoutMs: LOCK_TIMEOUT_MS, signal };
-      return await withPublicationLock(endpoints.postgres, names.publication, options, work);
-    } finally {
-      lock.release();
-    }
-  } catch (error) {
-    if (error instanceof WaitTimeout)
-      throw new Problem('STACK_BUSY', { pid: heldBy, detail: error.message });
-    throw error;
-  }
 }

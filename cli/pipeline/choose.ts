@@ -8,7 +8,7 @@ import { Problem } from '../core/problems.ts';
 import { isNamed, matchesPattern } from '../core/select.ts';
 import type { Desired } from './desired.ts';
 import { failedLoads } from './loadFailures.ts';
-import { type CapturedSource, notApplied } from './plan.ts';
+import { type CapturedSource, notApplied } from './source.ts';
 
 /** Of the tables that a command is asked about, those that it can read, and the others. */
 export interface Asked {

@@ -11,10 +11,10 @@ import { Problem } from '../core/problems.ts';
 import { passBarrier } from './barrier.ts';
 import { desiredOf } from './desired.ts';
 import { FULL_SPEED } from './pace.ts';
-import { captureSource, notApplied } from './plan.ts';
 import { repairRows } from './repair.ts';
 import type { CheckContext } from './rows.ts';
 import { settleRows } from './settle.ts';
+import { captureSource, notApplied } from './source.ts';
 import type { Stack } from './stack.ts';
 
 const LIMIT = 10_000;

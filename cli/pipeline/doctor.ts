@@ -17,7 +17,8 @@ import { openEngine, requireCompose } from '../runtimes/compose/engine.ts';
 import { checkMachine } from '../runtimes/embedded/check.ts';
 import { SERVER_NAMES, type ServerName } from '../runtimes/endpoints.ts';
 import { chooseRuntime } from '../runtimes/resolve.ts';
-import { type CapturedSource, inspectSource, makePlan, withoutUnfit } from './plan.ts';
+import { makePlan } from './plan.ts';
+import { type CapturedSource, inspectSource, withoutUnfit } from './source.ts';
 import { stackOf } from './stack.ts';
 import {
   HEARTBEAT_LIMIT_MS,

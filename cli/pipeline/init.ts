@@ -11,7 +11,7 @@ import { fileProblem, writeFileAtomic } from '../lib/files.ts';
 import { formatBytes, formatCount } from '../lib/format.ts';
 import { createLayout, layoutOf, SOURCE_PASSWORD_FILE } from '../runtimes/embedded/layout.ts';
 import { postgresEndpoint } from '../runtimes/resolve.ts';
-import { inspectSource } from './plan.ts';
+import { inspectSource } from './source.ts';
 import { pipelineNames } from './stack.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;

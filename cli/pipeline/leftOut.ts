@@ -3,7 +3,7 @@ import { readLoadStates } from '../components/clickhouse/observe.ts';
 import type { LeftOut } from '../core/leftOut.ts';
 import type { Endpoints } from '../runtimes/endpoints.ts';
 import { failedLoads } from './loadFailures.ts';
-import { inspectSource, type SourceAccess, withoutUnfit } from './plan.ts';
+import { inspectSource, type SourceAccess, withoutUnfit } from './source.ts';
 
 interface Access extends SourceAccess {
   readonly endpoints: Pick<Endpoints, 'postgres' | 'clickhouse'>;

@@ -4,15 +4,15 @@ import type { TablePlan } from '../core/ddl.ts';
 import type { LeftOut } from '../core/leftOut.ts';
 import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
-import { withApplyLock } from './apply.ts';
+import { withApplyLock } from './applyLock.ts';
 import { chooseTables } from './choose.ts';
 import { desiredOf } from './desired.ts';
 import { eachTable } from './eachTable.ts';
 import type { ExistingEvents, ExistingLoad, Method } from './existing.ts';
 import { slotFloor, tableFloor } from './floor.ts';
 import { failureOf, forgetFailure } from './loadFailures.ts';
-import { captureSource, notApplied } from './plan.ts';
 import { loadAgain, recordDone } from './reload.ts';
+import { captureSource, notApplied } from './source.ts';
 import type { Stack } from './stack.ts';
 
 export interface Snapshots {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tableLabel } from '../../cli/core/names.ts';
-import { matchesPattern, selectTables } from '../../cli/core/select.ts';
+import { isNamed, matchesPattern, patternOf, selectTables } from '../../cli/core/select.ts';
 import { tableId, tableSet } from '../harness/arbitrary.ts';
 
 const orders = { schema: 'inventory', table: 'orders' };
@@ -31,13 +31,32 @@ describe('patterns', () => {
     expect(matchesPattern({ schema: 'public', table: 'orders' }, 'ord*')).toBe(true);
   });
 
-  it('match any name that is written out, but for * and ?', () => {
+  it('take a wildcard literally after a backslash', () => {
+    const star = { schema: 'shop', table: 'a*b' };
+    const other = { schema: 'shop', table: 'axb' };
+    expect([star, other].map((id) => matchesPattern(id, 'shop.a*b'))).toEqual([true, true]);
+    expect([star, other].map((id) => matchesPattern(id, 'shop.a\\*b'))).toEqual([true, false]);
+    expect(matchesPattern({ schema: 'shop', table: 'back\\slash' }, 'shop.back\\slash')).toBe(true);
+  });
+
+  it('of a table match it, and no other', () => {
     fc.assert(
-      fc.property(tableId, (id) => {
-        fc.pre(tableLabel(id).includes('.'));
-        expect(matchesPattern(id, tableLabel(id))).toBe(true);
+      fc.property(tableId, tableId, (id, other) => {
+        expect(matchesPattern(id, patternOf(id))).toBe(true);
+        expect(isNamed(id, [patternOf(id)])).toBe(true);
+        const isSame = tableLabel(other) === tableLabel(id);
+        expect(matchesPattern(other, patternOf(id))).toBe(isSame);
       }),
     );
+  });
+
+  it.each([
+    [['*.*'], false],
+    [['inventory.order?'], false],
+    [['inventory.*', 'inventory.orders'], true],
+    [['orders'], false],
+  ])('%j name inventory.orders itself: %s', (patterns, expected) => {
+    expect(isNamed(orders, patterns)).toBe(expected);
   });
 
   it('*.* is every table, whatever characters it has', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chIdent, chLiteral, pgIdent, pgLiteral } from '../../cli/lib/sql.ts';
+import { chIdent, chLiteral, pgIdent, pgIdentShown, pgLiteral } from '../../cli/lib/sql.ts';
 import { HOSTILE_NAMES } from '../harness/arbitrary.ts';
 
 const text = fc.oneof(
@@ -25,6 +25,25 @@ const readChIdent = (sql: string) => unescaped(/^`((?:[^`\\]|\\.)+)`$/s.exec(sql
 const readChLiteral = (sql: string) => unescaped(/^'((?:[^'\\]|\\.)*)'$/s.exec(sql)?.[1]);
 
 describe('quoting', () => {
+  it('a PostgreSQL identifier that is shown reads back as it was, and does nothing to a terminal', () => {
+    const number = (_: string, hex?: string) =>
+      hex === undefined ? '\\' : String.fromCharCode(Number.parseInt(hex, 16));
+    fc.assert(
+      fc.property(
+        pgText.filter((t) => t !== ''),
+        (name) => {
+          const shown = pgIdentShown(name);
+          // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what it is about
+          expect(shown).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+          const isEscaped = shown.startsWith('U&');
+          const read = readPgIdent(isEscaped ? shown.slice(2) : shown);
+          const plain = isEscaped ? read?.replaceAll(/\\(?:\\|([0-9a-f]{4}))/g, number) : read;
+          expect(plain).toBe(name);
+        },
+      ),
+    );
+  });
+
   it('a PostgreSQL identifier reads back as it was', () => {
     fc.assert(
       fc.property(
