@@ -376,6 +376,27 @@ describe('the agent', { timeout: TIMEOUT_MS }, () => {
     );
   });
 
+  it('leaves out a table that loses its key, so that it can still be written, and makes it whole when it has one again', async () => {
+    const table = await createTable('unlocked', COLUMNS, SELECT);
+    await using client = await source();
+    await client.query(`ALTER TABLE ${table} DROP CONSTRAINT unlocked_pkey`);
+    await eventually('the agent to take it out of the publication', '0', async () => {
+      const found = await client.query(
+        'SELECT count(*) AS n FROM pg_publication_tables WHERE schemaname = $1 AND tablename = $2',
+        [schema, 'unlocked'],
+      );
+      return found.rows[0].n;
+    });
+    await client.query(`UPDATE ${table} SET n = -1 WHERE id <= 10`);
+    await client.query(`DELETE FROM ${table} WHERE id > ${ROWS - 10}`);
+    expect(await leftOut()).toEqual([table]);
+    const atMs = Date.now();
+    await client.query(`ALTER TABLE ${table} ADD PRIMARY KEY (id)`);
+    await followed(`load table ${table}`, atMs);
+    expect(await leftOut()).toEqual([]);
+    await equal(table);
+  });
+
   it('only reports where cdc.yaml says so, until cdc apply', async () => {
     const table = await createTable('reported', COLUMNS, SELECT);
     configure('report');

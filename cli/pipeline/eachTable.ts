@@ -4,8 +4,13 @@ import type { ExistingEvents } from './existing.ts';
 
 /** Most of a small table's load is waiting for answers; pulls are limited for themselves. */
 const PARALLEL_TABLES = 4;
-/** What says nothing about the other tables. */
-const OF_ONE_TABLE = new Set(['LOAD_FAILED', 'KEY_NOT_READABLE']);
+/** Servers answered, so that other tables may have more luck. */
+const OF_ONE_TABLE = new Set([
+  'LOAD_FAILED',
+  'KEY_NOT_READABLE',
+  'SOURCE_REFUSED',
+  'CLICKHOUSE_REFUSED',
+]);
 
 export interface EachResult<T, R> {
   /** In the order of the tables. */

@@ -41,6 +41,26 @@ here; those of servers that cdc runs are generated into \`.cdc/secrets.json\`.
 |---|---|---|---|---|
 ${rows.join('\n')}
 
+## Tables that cannot be copied
+
+A table that cannot be copied (it has no key, a column of it has no form in the copy, the role may not
+read it …) is left out, and everything else goes on. \`up\`, \`plan\`, \`apply\`, \`status\`, \`doctor\`, \`snapshot\`
+and \`verify\` name it with its reason and its fix (\`left_out\` in JSON). So does one whose load stopped;
+the agent and the next \`cdc apply\` go on with it.
+
+- Chosen by a wildcard, it is a warning. Named in \`source.include\` without one, it ends \`up\`, \`plan\`,
+  \`apply\` and \`status\` with exit code 6, when everything else is done. \`verify\` and \`snapshot\` end with 6
+  whenever a table that they were asked for is left out.
+- \`--strict\` makes it an error, and nothing is done.
+- A table that was copied before and loses its key keeps its copy, and leaves the publication: PostgreSQL
+  would refuse its updates and deletes otherwise. When it can be copied again it is loaded again, by the
+  agent or by \`cdc apply\`; its history (docs/history.md), if it keeps one, begins anew.
+- What is wrong with the server, the role or cdc.yaml itself ends the command, as does a choice of tables of
+  which none can be copied.
+
+To leave it out for good, write its name into \`source.exclude\`; a backslash before \`*\`, \`?\` or a backslash
+takes it literally. \`cdc doctor\` prints the line.
+
 ## Row filters
 
 \`\`\`yaml
@@ -61,7 +81,8 @@ condition. A row for which it is NULL is outside.
   identity. That is a finding before anything starts, with the SQL that mends it. Partitions have a
   replica identity of their own: give it to new ones when you make them, or filter by columns of the key.
 - Changing or removing a filter is in \`cdc plan\`; \`cdc apply\` makes it and loads the table again, while
-  changes flow: rows that are newly inside come, others end. Until then \`verify\` and \`snapshot\` refuse.
+  changes flow: rows that are newly inside come, others end. Until then \`verify\` and \`snapshot\` leave the
+  table out.
 - TRUNCATE empties the copy, whatever the filter.
 
 ## Partitions
