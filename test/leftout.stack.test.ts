@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import type { LeftOut } from '../cli/core/leftOut.ts';
 import { chIdent, pgIdent } from '../cli/lib/sql.ts';
-import { cdc, cdcJson, freshSchema, source, target } from './harness/database.ts';
+import { cdc, cdcJson, eventually, freshSchema, source, target } from './harness/database.ts';
 
 /** One table never stops the others. */
 
@@ -174,6 +174,34 @@ test('a copied table that loses its key keeps its copy; others flow; with a key 
   expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 15 });
   await sql(`UPDATE fickle SET v = 'flows'`);
   expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 15 });
+});
+
+test('the agent takes such a table out of the publication by itself, and loads it when it has a key again', async () => {
+  const table = await made('watched');
+  await cdcJson('apply');
+  const file = join(inject('stackDirectory'), 'cdc.yaml');
+  const before = readFileSync(file, 'utf8');
+  await using client = await source();
+  const published = async () => {
+    const found = await client.query(
+      `SELECT FROM pg_publication_tables WHERE schemaname = $1 AND tablename = 'watched'`,
+      [schema],
+    );
+    return found.rowCount;
+  };
+  writeFileSync(file, before.replace('schema_changes: report', 'schema_changes: apply'));
+  try {
+    await sql('ALTER TABLE watched DROP CONSTRAINT watched_pkey');
+    await eventually('the agent to take it out', 0, published);
+    await sql(`UPDATE watched SET v = 'later' WHERE id <= 5`, 'DELETE FROM watched WHERE id > 15');
+    await sql('ALTER TABLE watched ADD PRIMARY KEY (id)');
+    await eventually('the agent to load it', [true, 15], async () => {
+      const { ok, rows } = (await cdc('verify', table, '--json')).json();
+      return [ok, rows];
+    });
+  } finally {
+    writeFileSync(file, before);
+  }
 });
 
 test('a table whose load stops leaves the others whole, is named with the reason until it is loaded, and is not proven', async () => {
