@@ -175,7 +175,7 @@ async function printed(table: string, columns: MatrixTable['columns']): Promise<
   );
 }
 
-/** What the copy holds, as ClickHouse prints it; bytes in hexadecimal. */
+/** What the copy holds, as ClickHouse prints it; bytes in hexadecimal; the exact text of what does not fit. */
 async function held(
   table: string,
   columns: MatrixTable['columns'],
@@ -187,9 +187,11 @@ async function held(
   const list = columns.map(({ name, type }) => {
     const print = (value: string) =>
       type.startsWith('bytea') ? `concat('\\\\x', lower(hex(${value})))` : `toString(${value})`;
-    return types.get(name)?.startsWith('Array(')
-      ? `if(has(_nulls, ${chLiteral(name)}), [], arrayMap(x -> ${print('x')}, ${name})) AS v_${name}, has(_nulls, ${chLiteral(name)}) AS n_${name}`
-      : `${print(name)} AS v_${name}, false AS n_${name}`;
+    const value = types.get(name)?.startsWith('Array(')
+      ? `arrayMap(x -> ${print('x')}, ${name})`
+      : print(name);
+    const key = chLiteral(name);
+    return `${value} AS v_${name}, mapContains(_exact, ${key}) AS k_${name}, _exact[${key}] AS e_${name}`;
   });
   const found = await clickhouse.rows<Record<string, unknown>>(
     `SELECT id, ${list.join(', ')} FROM ${view} SETTINGS output_format_json_quote_64bit_integers = 0`,
@@ -198,7 +200,7 @@ async function held(
     found.map((row) => [
       String(row.id),
       Object.fromEntries(
-        columns.map(({ name }) => [name, (row[`n_${name}`] ? null : row[`v_${name}`]) as Value]),
+        columns.map(({ name }) => [name, row[`${row[`k_${name}`] ? 'e' : 'v'}_${name}`] as Value]),
       ),
     ]),
   );
@@ -218,7 +220,7 @@ function normal(type: string, text: string): string {
     const plain = text.replaceAll(/[$,]/g, '');
     return plain.includes('.') ? plain.replace(/\.?0+$/, '') : plain;
   }
-  if (type.startsWith('DateTime64'))
+  if (type.startsWith('DateTime64') || type.startsWith('Time64'))
     return text
       .replace(/\+00$/, '')
       .replace(/(\.\d*?)0+$/, '$1')
@@ -245,8 +247,10 @@ async function expectPrinted(suffix: string, way: string): Promise<void> {
         const type = types.get(column.name) ?? '';
         const text = row[column.name] ?? null;
         const isArray = type.startsWith('Array(') && text !== null;
-        const value = isArray ? (row[`${column.name}_elements`] ?? []) : text;
         const seen = copy.get(id)?.[column.name] ?? null;
+        // An array that does not fit is kept as the text that it is.
+        const isWhole = typeof seen === 'string';
+        const value = isArray && !isWhole ? (row[`${column.name}_elements`] ?? []) : text;
         const same =
           JSON.stringify(normalValue(type, seen)) === JSON.stringify(normalValue(type, value));
         // Not by matchers: a megabyte's difference takes them minutes.
@@ -265,7 +269,7 @@ test(
     await insert('', 0);
     const { loads } = await cdcJson('apply', '--config', config);
     expect(loads).toHaveLength(tables.length);
-    for (const load of loads) expect(load).toMatchObject({ method: 'pull', misfits: 0 });
+    for (const load of loads) expect(load).toMatchObject({ method: 'pull' });
     await expectPrinted('', 'pulled');
     await insert('', STREAMED);
     const names = tables.map(({ name }) => `${schema}.${name}`);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import axios from 'axios';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ClickHouse } from '../cli/components/clickhouse/client.ts';
+import { kafkaClient } from '../cli/components/kafka/client.ts';
 import { ALERT_NAMES, type AlertName } from '../cli/core/alerts.ts';
 import { METRICS } from '../cli/core/metrics.ts';
 import { alertExpression, RECORDING } from '../cli/core/rules.ts';
@@ -52,7 +53,7 @@ describe('what is shown', () => {
 
   it('every metric of the table is on the page, and nothing else', async () => {
     // There are none before the first.
-    const later = ['cdc_table_dead_letters', 'cdc_dead_letters_total'];
+    const later = ['cdc_table_dead_letters', 'cdc_dead_letters_total', 'cdc_kept_values'];
     const wanted = Object.keys(METRICS).filter((name) => !later.includes(name));
     await eventually(
       'all metrics',
@@ -290,25 +291,40 @@ describe('a fault', () => {
     await alerts('nothing fires', ALERT_NAMES, false);
   });
 
-  it('such as a value that does not fit fires the alert of dead letters, until it is discarded', async () => {
+  it('such as a message that is no row fires the alert of dead letters, until it is discarded; a value that does not fit is counted, and fires none', async () => {
     await observed.source(
       "INSERT INTO inventory.orders (order_date, purchaser, quantity, product_id) VALUES ('20000-01-01', 1001, 1, 102)",
     );
+    await eventually(
+      'the value to be counted',
+      1,
+      async () => {
+        const [found] = await observed.query('cdc_kept_values');
+        return found?.labels.column === 'order_date' ? found.value : undefined;
+      },
+      60_000,
+    );
+    await alerts('no dead letters', ['CdcDeadLetters'], false);
+    const { stdout } = await observed.run('status');
+    expect(stdout).toContain('inventory.orders.order_date: 1 value, such as 20000-01-01');
+
+    const { kafka } = observed.stack().endpoints;
+    const producer = kafkaClient(kafka).producer();
+    await producer.connect();
+    await producer.send({ topic: 'postgres-server.inventory.orders', messages: [{ value: 'no' }] });
+    await producer.disconnect();
     await alerts('dead letters', ['CdcDeadLetters'], true);
     await logged('firing: CdcDeadLetters');
     const { letters } = await observed.json('dlq', 'list');
     const [found] = await observed.query('cdc_table_dead_letters');
-    expect(found).toMatchObject({
-      labels: { table: 'inventory.orders', reason: 'misfit' },
-      value: 1,
-    });
+    expect(found).toMatchObject({ labels: { reason: 'not_json' }, value: 1 });
     expect(await observed.json('status')).toMatchObject({ dead_letters: 1 });
     expect((await observed.run('status')).stdout).toContain('1 dead letter: cdc dlq list');
     await observed.json('dlq', 'discard', ...letters.map((letter: { id: string }) => letter.id));
     await observed.source("DELETE FROM inventory.orders WHERE order_date > '9999-01-01'");
     await alerts('no dead letters', ['CdcDeadLetters'], false);
     expect(await observed.query('cdc_dead_letters_total')).toMatchObject([{ value: 1 }]);
-  });
+  }, 120_000);
 
   it('such as a paused connector fires the alerts of a pipeline that stands, and of a slot that grows', async () => {
     const names: AlertName[] = ['CdcConnectorPaused', 'CdcPipelineStalled', 'CdcSlotGrowing'];

@@ -11,22 +11,29 @@ function stackOf(session: Session): Stack {
 
 const list: CommandSpec = {
   usage: 'list',
-  summary: `the latest ${LIST_LIMIT} changes that could not be stored, with the reason`,
+  summary: `the latest ${LIST_LIMIT} messages that are no row of a copied table, with the reason`,
   examples: ['cdc dlq list', 'cdc dlq list --json'],
   async run(session) {
     const letters = await listLetters(stackOf(session), LIST_LIMIT);
     const { printer } = session;
     printer.result({ letters }, () =>
       letters.length === 0
-        ? 'No dead letters: everything that came could be stored.'
+        ? 'No dead letters: everything that came is stored.'
         : printer.table(
-            ['id', 'table', 'op', 'reason', 'arrived (UTC)'],
-            letters.map((l) => [l.id, l.table, l.op, l.reason, l.arrived_at]),
+            ['id', 'table', 'key', 'op', 'reason', 'arrived (UTC)'],
+            letters.map((l) => [l.id, l.table, shortKey(l.key), l.op, l.reason, l.arrived_at]),
           ),
     );
     return undefined;
   },
 };
+
+const KEY_WIDTH = 40;
+
+/** Enough of a key to find its row; `dlq show` has all of it. */
+function shortKey(key: string): string {
+  return key.length > KEY_WIDTH ? `${key.slice(0, KEY_WIDTH - 1)}…` : key;
+}
 
 const show: CommandSpec = {
   usage: 'show <id>',
@@ -89,7 +96,7 @@ const discard: CommandSpec = {
 
 export const dlq: CommandSpec = {
   usage: 'dlq',
-  summary: 'dead letters: changes that could not be stored',
+  summary: 'dead letters: messages that are no row of a copied table',
   examples: ['cdc dlq list'],
   commands: [list, show, replay, discard],
 };

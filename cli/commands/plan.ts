@@ -95,6 +95,7 @@ export const apply: CommandSpec = {
       })),
       connector: applied.connector,
       loads: applied.loads,
+      kept_values: applied.kept,
       waiting: applied.waiting,
       left_out: applied.leftOut,
     };

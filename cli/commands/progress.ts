@@ -7,6 +7,7 @@ import type { ExistingEvents } from '../pipeline/existing.ts';
 import type { LoadProgress } from '../pipeline/load.ts';
 import type { PlanOptions } from '../pipeline/plan.ts';
 import type { Stack } from '../pipeline/stack.ts';
+import { keptLines } from './kept-text.ts';
 
 /** Applies the plan and shows how it goes on. Throws what applyPlan throws. */
 export async function applyWithProgress(
@@ -21,6 +22,7 @@ export async function applyWithProgress(
       ...options,
     });
     events.done(applied);
+    for (const line of keptLines(applied.kept)) session.printer.note(`· ${line}`);
     return applied;
   } catch (error) {
     events.fail();

@@ -4,6 +4,7 @@ import { formatCount, formatSeconds } from '../lib/format.ts';
 import type { Method } from '../pipeline/existing.ts';
 import { snapshotTables } from '../pipeline/snapshot.ts';
 import { attach } from '../pipeline/stack.ts';
+import { keptLines } from './kept-text.ts';
 import { leftOutLines, leftOutProblem } from './left-out.ts';
 import { loadEvents } from './progress.ts';
 
@@ -24,7 +25,7 @@ export const snapshot: CommandSpec = {
     const stack = attach(context, { file: session.configFile });
     const method = (options.method ?? 'pull') as Method;
     const events = loadEvents(printer, 'looking at the tables');
-    const { tables, leftOut, failed } = await snapshotTables(
+    const { tables, kept, leftOut, failed } = await snapshotTables(
       stack,
       patterns as string[],
       method,
@@ -43,7 +44,6 @@ export const snapshot: CommandSpec = {
       table: t.table,
       rows: t.rows,
       removed: t.removed,
-      misfits: t.misfits,
       method: t.method,
       resumed: t.resumed,
       resumed_chunks: t.resumedChunks,
@@ -51,15 +51,15 @@ export const snapshot: CommandSpec = {
     }));
     const rows = results.reduce((sum, t) => sum + t.rows, 0);
     events.done(`loaded ${formatCount(rows)} rows again`);
-    printer.result({ tables: results, left_out: leftOut }, () =>
+    for (const line of keptLines(kept)) printer.note(`· ${line}`);
+    printer.result({ tables: results, kept_values: kept, left_out: leftOut }, () =>
       [
         printer.table(
-          ['table', 'rows', 'removed', 'misfits', 'method', 'time'],
+          ['table', 'rows', 'removed', 'method', 'time'],
           results.map((t) => [
             t.table,
             formatCount(t.rows),
             formatCount(t.removed),
-            t.misfits === undefined ? '–' : formatCount(t.misfits),
             t.resumed ? `${t.method}, went on` : t.method,
             formatSeconds(t.seconds),
           ]),

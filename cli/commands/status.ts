@@ -13,6 +13,7 @@ import {
   watchStack,
 } from '../pipeline/status.ts';
 import type { LastVerified } from '../pipeline/verifications.ts';
+import { keptLines } from './kept-text.ts';
 
 export const status: CommandSpec = {
   usage: 'status',
@@ -57,6 +58,7 @@ function statusText(printer: Printer, seen: StackStatus): string {
       return `${printer.paint.yellow('!')} ${part.name}: ${part.detail}${fix}`;
     }),
     ...(seen.dead_letters ? [letterLine(printer, seen.dead_letters)] : []),
+    ...keptLines(seen.kept_values ?? []).map((line) => `· ${line}`),
     ...(seen.last_verified ? [verifiedLine(printer, seen.last_verified)] : []),
     ...(seen.left_out ?? []).map((one) => leftOutLine(printer, one)),
     verdict(printer, seen),

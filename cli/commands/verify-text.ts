@@ -76,6 +76,10 @@ export function tableLines(printer: Printer, table: TableVerdict): string[] {
   const { paint } = printer;
   const counted = table.missing + table.extra + table.different;
   const lines: string[] = [];
+  if (table.kept > 0)
+    lines.push(
+      `${paint.bold(visible(table.table))}: ${formatCount(table.kept)} ${table.kept === 1 ? 'value' : 'values'} beyond the column's type, compared by the exact text in _exact`,
+    );
   if (table.repaired > 0)
     lines.push(`${paint.bold(visible(table.table))}: ${plural(table.repaired, 'row')} mended`);
   if (counted > 0) {

@@ -150,7 +150,7 @@ export async function verifyWithProgress(
 function differenceProblem(result: Verification): Problem {
   const tables = differingTables(result).map((t) => t.table);
   const cause = result.flowing
-    ? 'The pipeline flows and these rows stayed different: they were changed in ClickHouse, did not fit (cdc.dead_letters), or were lost.'
+    ? 'The pipeline flows and these rows stayed different: they were changed in ClickHouse, or were lost.'
     : 'No heartbeat crossed the pipeline while the rows were compared: they may only be late.';
   return new Problem('COPY_DIFFERS', {
     count: plural(tables.length, 'table'),

@@ -117,7 +117,7 @@ export const ALERTS = {
   },
   CdcDeadLetters: {
     severity: 'warning',
-    summary: '{{ $value }} changes could not be stored: the copy lacks them.',
+    summary: '{{ $value }} messages are no row of a copied table and are not in the copy.',
     fix: 'cdc dlq list',
     for: '1m',
     threshold: 0,

@@ -1,6 +1,7 @@
 import { chIdent, chLiteral, pgIdent, pgLiteral } from '../lib/sql.ts';
-import { type ColumnPlan, canonicalRowSource, canonicalRowTarget } from './columns.ts';
+import { type ColumnPlan, canonicalRowSource, canonicalRowTarget, EXACT } from './columns.ts';
 import type { TablePlan } from './ddl.ts';
+import { keptAsText } from './kept.ts';
 import {
   integerKey,
   SOURCE,
@@ -246,6 +247,8 @@ export interface SumRow {
   readonly __cdc_cell: string;
   readonly __cdc_rows: string;
   readonly __cdc_sum: string;
+  /** Of the copy: values whose exact text stands beside them. */
+  readonly __cdc_kept?: string;
 }
 
 export interface HashRow {
@@ -276,7 +279,13 @@ export function targetChecksums(plan: TablePlan, bucketing: Bucketing, scope: Sc
     scope.slices === undefined
       ? targetBucket(plan, bucketing)
       : targetCell(plan, bucketing, scope.slices);
-  return `SELECT ${cell} AS __cdc_cell, count() AS __cdc_rows, sum(${row}) AS __cdc_sum ${targetFrom(plan, conditions(TARGET_SQL, plan, bucketing, scope))} GROUP BY __cdc_cell`;
+  return `SELECT ${cell} AS __cdc_cell, count() AS __cdc_rows, sum(${row}) AS __cdc_sum, sum(${keptAsText('')}) AS __cdc_kept ${targetFrom(plan, conditions(TARGET_SQL, plan, bucketing, scope))} GROUP BY __cdc_cell`;
+}
+
+/** Values of the copy whose exact text stands beside them. Column: __cdc_kept. */
+export function targetKept(plan: TablePlan, bucketing: Bucketing, scope: Scope): string {
+  const some = [`notEmpty(${EXACT.name})`, ...conditions(TARGET_SQL, plan, bucketing, scope)];
+  return `SELECT sum(${keptAsText('')}) AS __cdc_kept ${targetFrom(plan, some)}`;
 }
 
 /** Key and hash of every row in some cells. */

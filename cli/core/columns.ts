@@ -1,7 +1,8 @@
 import { chIdent, chLiteral, pgIdent, pgLiteral } from '../lib/sql.ts';
 import type { SourceColumn } from './source.ts';
 import { elementsOf, hasOneDimension, oneDimension } from './types/array.ts';
-import { mappingOf, type TypeMapping, textOf } from './types/mapping.ts';
+import { mappingOf, textOf } from './types/mapping.ts';
+import type { TypeMapping } from './types/typeMapping.ts';
 
 /**
  * A column of the copy: its ClickHouse type and the expressions that fill and compare it. Arrays
@@ -15,24 +16,22 @@ export interface ColumnPlan {
   readonly nullable: boolean;
   /** Type of this column in the tuple that JSONExtract makes. */
   readonly wire: string;
-  /** Whether the column is an array in ClickHouse too, and not text. */
-  readonly array: boolean;
-  /**
-   * ClickHouse has no Nullable(Array): a NULL array is stored empty and the column's name is put
-   * into `_nulls`.
-   */
-  readonly nullArray: boolean;
-  /** Tuple element → value to store. */
+  /** Tuple element → value to store: the nearest that there is where the value does not fit. */
   fromWire(wire: string): string;
   /**
-   * Condition on the stream. Scalars: the value is NULL, as the image's null or because it did not
-   * fit (misfitOf tells which). Arrays: the stored value would not equal what the image held.
+   * Tuple element → a number that is not 0 where the stored value is not the source's, whose text
+   * then stands in `_exact`. Absent where that cannot be.
    */
-  misfitWire(wire: string): string;
+  readonly unfitWire?: (wire: string) => string;
   /** PostgreSQL: the column as the load query selects it (text). */
   loadSelect(column: string): string;
   fromLoad(text: string): string;
-  misfitLoad(text: string): string;
+  readonly unfitLoad?: (text: string) => string;
+  /**
+   * Text that does not fit → what tells a key with it from others whose stored value is the same.
+   * Absent where every value that a key can have fits.
+   */
+  readonly keyText?: (text: string) => string;
   /** PostgreSQL and ClickHouse: the value as text that is equal on both sides; NULL is `~`. */
   canonicalSource(column: string): string;
   canonicalTarget(column: string): string;
@@ -42,6 +41,15 @@ export interface ColumnPlan {
   shownSource(column: string): string;
   shownTarget(column: string): string;
 }
+
+/**
+ * The column of every storage table that has what its types cannot hold: PostgreSQL's text, by column;
+ * NULL for a NULL array, which ClickHouse does not have. Empty for nearly all rows.
+ */
+export const EXACT = { name: '_exact', type: 'Map(String, Nullable(String))' } as const;
+
+const isKept = (column: string) => `mapContains(${EXACT.name}, ${chLiteral(column)})`;
+const kept = (column: string) => `${EXACT.name}[${chLiteral(column)}]`;
 
 /** Undefined when the type is not carried. */
 export function planColumn(column: SourceColumn): ColumnPlan | undefined {
@@ -53,36 +61,56 @@ export function planColumn(column: SourceColumn): ColumnPlan | undefined {
   return arrayColumn(column, mapping);
 }
 
+/** A text → the nearest value that the type has; NULL where there is none. */
+function nearest(mapping: TypeMapping, text: string): string {
+  const value = mapping.fromOutput(text);
+  const standIn = mapping.fallback?.standIn?.(text);
+  // Not ifNull, which would look for what stands in of every row.
+  return standIn === undefined ? value : `if(isNull(${value}), ${standIn}, ${value})`;
+}
+
 function scalarColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
+  const { fallback } = mapping;
   const nullable = !column.notNull;
   const settled = (value: string) => (nullable ? value : `assumeNotNull(${value})`);
+  // What the source says is never NULL can be so only in a message of an earlier form of the table.
+  const unfit = (parse: (text: string) => string) =>
+    nullable
+      ? fallback && ((text: string) => `(isNull(${parse(text)}) > isNull(${text}))`)
+      : (text: string) => `isNull(${parse(text)})`;
+  const unfitWire = unfit(mapping.fromWire);
+  const unfitLoad = unfit(mapping.fromOutput);
+  const target = (name: string) => {
+    const value = nullable ? `assumeNotNull(${name})` : name;
+    const body = sized(mapping, mapping.canonicalTarget(value));
+    return nullable ? `if(isNull(${name}), '~', ${body})` : body;
+  };
   return {
     name: column.name,
     source: column,
     type: nullable ? nullableType(mapping.target) : mapping.target,
     nullable,
     wire: mapping.wire,
-    array: false,
-    nullArray: false,
-    fromWire: (wire) => settled(mapping.fromWire(wire)),
-    misfitWire: (wire) => `isNull(${mapping.fromWire(wire)})`,
+    fromWire: (wire) => settled(fallback ? nearest(mapping, wire) : mapping.fromWire(wire)),
+    ...(unfitWire ? { unfitWire } : {}),
     loadSelect: (name) => mapping.output(name),
-    fromLoad: (value) => settled(mapping.fromOutput(value)),
-    misfitLoad: (value) =>
-      mapping.fromOutput(value) === value
-        ? 'false'
-        : `(isNull(${mapping.fromOutput(value)}) AND isNotNull(${value}))`,
+    fromLoad: (text) => settled(nearest(mapping, text)),
+    ...(unfitLoad ? { unfitLoad } : {}),
+    ...(fallback ? { keyText: fallback.canonical } : {}),
     canonicalSource: (name) => canonical(mapping, name),
     canonicalTarget: (name) => {
-      const value = nullable ? `assumeNotNull(${name})` : name;
-      const body = sized(mapping, mapping.canonicalTarget(value));
-      return nullable ? `if(isNull(${name}), '~', ${body})` : body;
+      if (!fallback) return target(name);
+      const text = fallback.canonical(`assumeNotNull(${kept(column.name)})`);
+      return `if(${isKept(column.name)}, ${sized(mapping, text)}, ${target(name)})`;
     },
     sized: mapping.free,
     shownSource: (name) => (mapping.shown?.source ?? mapping.canonicalSource)(name),
     shownTarget: (name) => {
       const show = mapping.shown?.target ?? mapping.canonicalTarget;
-      return nullable ? `if(isNull(${name}), NULL, ${show(`assumeNotNull(${name})`)})` : show(name);
+      const value = nullable
+        ? `if(isNull(${name}), NULL, ${show(`assumeNotNull(${name})`)})`
+        : show(name);
+      return fallback ? `if(${isKept(column.name)}, ${kept(column.name)}, ${value})` : value;
     },
   };
 }
@@ -102,79 +130,94 @@ function sized(mapping: TypeMapping, text: string): string {
   return mapping.free ? `concat(toString(length(${text})), ':', ${text})` : text;
 }
 
+/** ClickHouse has no NULL array: it is stored empty, as is one of another shape. */
 function arrayColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
-  const nullable = !column.notNull;
   const elements = (text: string) => elementsOf(text, column.delimiter);
-  const convert = (items: string) => {
-    const body = mapping.fromOutput('x');
+  const each = (items: string, convert: (text: string) => string) => {
+    const body = convert('x');
     return body === 'x' ? items : `arrayMap(x -> ${body}, ${items})`;
   };
-  // A NULL text has no elements.
-  const fromText = (text: string) => convert(elements(`ifNull(${text}, '')`));
+  // A NULL text has no elements, and no dimension.
+  const whole = (text: string) => `ifNull(${text}, '')`;
+  const itemsOf = (text: string) =>
+    elements(`if(${hasOneDimension(whole(text))}, ${whole(text)}, '')`);
+  const fromText = (text: string) => each(itemsOf(text), (item) => nearest(mapping, item));
   const nulls = (array: string) => `arrayCount(x -> isNull(x), ${array})`;
-  const lost = (text: string) => {
-    const shape = `NOT ${hasOneDimension(text)}`;
-    const items = elements(text);
-    return convert(items) === items
-      ? shape
-      : `(${shape} OR ${nulls(convert(items))} != ${nulls(items)})`;
+  const unfit = (text: string) => {
+    const items = itemsOf(text);
+    const lost = each(items, (item) => mapping.fromOutput(item));
+    const shape = `(NOT ${hasOneDimension(whole(text))})`;
+    // Added and not joined by OR: an operand of OR is evaluated on a copy of all that it reads.
+    return lost === items ? shape : `(${shape} + (${nulls(lost)} != ${nulls(items)}))`;
   };
-  const misfit = (text: string) =>
-    nullable
-      ? `(isNotNull(${text}) AND ${lost(`assumeNotNull(${text})`)})`
-      : `(isNull(${text}) OR ${lost(`assumeNotNull(${text})`)})`;
+  const joined = (array: string, element: (item: string) => string) =>
+    `arrayStringConcat(arrayMap(x -> if(isNull(x), '~', ${element('assumeNotNull(x)')}), ${array}), '\\x1E')`;
+  const stored = (item: string) => sized(mapping, mapping.canonicalTarget(item));
+  // Of an array that is kept as text because of some of its elements, the others are as in any.
+  const asKept = (item: string) => {
+    const value = mapping.fromOutput(item);
+    const text = mapping.fallback?.canonical(item) ?? item;
+    return value === item
+      ? stored(item)
+      : `if(isNull(${value}), ${sized(mapping, text)}, ${stored(`assumeNotNull(${value})`)})`;
+  };
+  const keptText = `assumeNotNull(${kept(column.name)})`;
   return {
     name: column.name,
     source: column,
     type: `Array(${nullableType(mapping.target)})`,
-    nullable,
+    nullable: !column.notNull,
     wire: 'Nullable(String)',
-    array: true,
-    nullArray: nullable,
     fromWire: fromText,
-    misfitWire: misfit,
+    unfitWire: unfit,
     loadSelect: (name) => `${name}::text`,
     fromLoad: fromText,
-    misfitLoad: misfit,
+    unfitLoad: unfit,
     canonicalSource: (name) =>
       `CASE WHEN ${name} IS NULL THEN '~' WHEN ${oneDimension(name)} THEN coalesce((SELECT string_agg(${canonical(mapping, 'e')}, chr(30)) FROM (SELECT unnest(${name}) AS e) AS u), '') ELSE 'out of shape ' || ${name}::text END`,
-    canonicalTarget: (name) => {
-      const body = sized(mapping, mapping.canonicalTarget('assumeNotNull(x)'));
-      const joined = `arrayStringConcat(arrayMap(x -> if(isNull(x), '~', ${body}), ${name}), '\\x1E')`;
-      return nullable ? `if(has(_nulls, ${chLiteral(column.name)}), '~', ${joined})` : joined;
-    },
+    canonicalTarget: (name) =>
+      `multiIf(NOT ${isKept(column.name)}, ${joined(name, stored)}, isNull(${kept(column.name)}), '~', ${hasOneDimension(keptText)}, ${joined(elements(keptText), asKept)}, concat('out of shape ', ${keptText}))`,
     sized: false,
     shownSource: (name) => `${name}::text`,
-    shownTarget: (name) =>
-      nullable
-        ? `if(has(_nulls, ${chLiteral(column.name)}), NULL, toString(${name}))`
-        : `toString(${name})`,
+    shownTarget: (name) => `if(${isKept(column.name)}, ${kept(column.name)}, toString(${name}))`,
   };
 }
 
+/** A column that says which other columns a row keeps beside, and what. */
+export interface UnfitColumn {
+  readonly name: string;
+  /** Not 0 where the column's value does not fit. */
+  readonly unfit: string;
+}
+
 /**
- * Number over an image and the tuple read from it: not 0 when some value was lost on the way. A
- * scalar is NULL where the image has null and where its value did not fit, so the NULLs must be as
- * many as the image's nulls in columns that may have them; without any, nothing is counted.
+ * What stands in `_exact`: the texts of the columns that do not fit.
  *
- * Terms are added and not joined by OR: ClickHouse evaluates an operand of OR, AND or multiIf on a
- * copy of all that it reads, here the whole tuple for each column.
- * @param alias a name that the statement has not used yet.
+ * Whether there are any is a sum, so that nothing else is evaluated for a block of rows that all fit:
+ * ClickHouse evaluates a branch of `if` for the rows that need it.
+ *
+ * @param textOf an array of the columns' names → an array of their texts.
+ * @param unless a number that is not 0 for rows which need no texts.
  */
-export function misfitOf(
-  columns: readonly ColumnPlan[],
-  element: (column: ColumnPlan) => string,
-  image: string,
-  alias: string,
+export function exactOf(
+  columns: readonly UnfitColumn[],
+  textOf: (names: string) => string,
+  unless?: string,
 ): string {
-  const scalars = columns.filter((c) => !c.array);
-  const nulls = scalars.map((c) => c.misfitWire(element(c))).join(' + ');
-  const mayBeNull = scalars.filter((c) => c.nullable).map((c) => chLiteral(c.name));
-  const arrays = columns.filter((c) => c.array).map((c) => c.misfitWire(element(c)));
-  const inImage = `arrayCount(p -> p.2 = 'null' AND has([${mayBeNull.join(', ')}], p.1), JSONExtractKeysAndValuesRaw(${image}))`;
-  const scalar =
-    mayBeNull.length === 0 ? nulls : `(((${nulls}) AS ${alias}) != 0 AND ${alias} != ${inImage})`;
-  return [scalar, ...arrays].filter((term) => term !== '').join(' + ');
+  const empty = `CAST(map(), '${EXACT.type}')`;
+  if (columns.length === 0) return empty;
+  const flags = columns.map(({ unfit }) => unfit);
+  const names = `arrayFilter((n, f) -> f != 0, [${columns.map(({ name }) => chLiteral(name)).join(', ')}], [${flags.join(', ')}])`;
+  const sum = added(flags);
+  const none = unless === undefined ? `(${sum}) = 0` : `((${sum}) * (${unless} = 0)) = 0`;
+  return `if(${none}, ${empty}, CAST(mapFromArrays(${names}, ${textOf(names)}), '${EXACT.type}'))`;
+}
+
+/** Halves of halves: ClickHouse refuses a chain of a thousand operators as too deep. */
+function added(terms: readonly string[]): string {
+  if (terms.length <= 4) return terms.join(' + ');
+  const half = Math.ceil(terms.length / 2);
+  return `(${added(terms.slice(0, half))}) + (${added(terms.slice(half))})`;
 }
 
 /** What stands between two fields; only free text holds it. */

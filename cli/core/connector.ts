@@ -118,6 +118,8 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'text.masked': JSON.stringify(input.columns.masked),
     'driver.options': '-c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex',
     'driver.binaryTransfer': 'false',
+    // The driver's own form of an interval reads infinity as zero.
+    'driver.datatype.interval': 'cdc.IntervalText',
     // A key's text is then a value of whatever type the key has, where a row is looked up by it.
     'driver.stringtype': 'unspecified',
     // Every other value keeps its precision: times as text, bytes as hexadecimal.

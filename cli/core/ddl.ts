@@ -1,5 +1,5 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
-import { type ColumnPlan, misfitOf, planColumn } from './columns.ts';
+import { type ColumnPlan, EXACT, exactOf, planColumn } from './columns.ts';
 import type { Lane } from './lanes.ts';
 import { CH_CDC, snapshotNames, type TableId, type TargetNames } from './names.ts';
 import type { SourceTable } from './source.ts';
@@ -11,7 +11,8 @@ export interface TablePlan extends TableId {
   readonly columns: readonly ColumnPlan[];
   /** Key columns, in the order of the key. */
   readonly key: readonly ColumnPlan[];
-  readonly hasNullArrays: boolean;
+  /** Whether some value that its key can have does not fit: rows are then told apart by its text, too. */
+  readonly hasKeyText: boolean;
   /** Whether its changes and all versions of its rows are kept. */
   readonly history: boolean;
 }
@@ -38,7 +39,7 @@ export function planTable(source: SourceTable, names: TargetNames): TablePlan {
     names,
     columns,
     key,
-    hasNullArrays: columns.some((c) => c.nullArray),
+    hasKeyText: key.some((c) => c.keyText),
     history: source.history === true,
   };
 }
@@ -53,7 +54,7 @@ export interface TargetObject {
 
 /** A table's storage: what it is compared by with the one that stands there. */
 export interface StorageObject extends TargetObject {
-  /** The source's columns, and `_nulls`; those of ours never change. */
+  /** The source's columns, and what is kept beside them; those of ours never change. */
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   readonly key: readonly string[];
 }
@@ -68,36 +69,49 @@ const SYSTEM_COLUMNS = [
   "_written_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC') CODEC(Delta, ZSTD(1))",
 ] as const;
 
+/**
+ * The texts of those key columns whose values do not fit, last in the sorting key: different keys whose
+ * stored values are the same stay different rows.
+ */
+export const KEY_TEXT = { name: '_exact_key', type: 'String' } as const;
+
 /** Names that a source's column may not have. */
 export const OWN_COLUMNS: ReadonlySet<string> = new Set([
-  '_nulls',
+  EXACT.name,
+  KEY_TEXT.name,
   ...SYSTEM_COLUMNS.map((definition) => definition.slice(0, definition.indexOf(' '))),
 ]);
 
-const NULLS = { name: '_nulls', type: 'Array(LowCardinality(String))' };
+/** What every row keeps beside the source's columns: not in `SELECT *`, but by their names. */
+export function keptColumns(plan: TablePlan): { name: string; type: string }[] {
+  return plan.hasKeyText ? [EXACT, KEY_TEXT] : [EXACT];
+}
+
+/** Columns by which rows are told apart, quoted. */
+export function keyColumns(plan: TablePlan): string[] {
+  return [...plan.key.map((c) => chIdent(c.name)), ...(plan.hasKeyText ? [KEY_TEXT.name] : [])];
+}
 
 export function storageObject(plan: TablePlan): StorageObject {
   const { database, final } = plan.names;
+  const kept = keptColumns(plan);
   const columns = [
     ...plan.columns.map((c) => `${chIdent(c.name)} ${c.type}`),
-    ...(plan.hasNullArrays ? [`${NULLS.name} ${NULLS.type}`] : []),
+    ...kept.map(({ name, type }) => `${name} ${type}`),
     ...SYSTEM_COLUMNS,
   ];
   return {
     database,
     name: final,
     kind: 'storage',
-    columns: [
-      ...plan.columns.map(({ name, type }) => ({ name, type })),
-      ...(plan.hasNullArrays ? [NULLS] : []),
-    ],
-    key: plan.key.map((c) => c.name),
+    columns: [...plan.columns.map(({ name, type }) => ({ name, type })), ...kept],
+    key: [...plan.key.map((c) => c.name), ...(plan.hasKeyText ? [KEY_TEXT.name] : [])],
     create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, final)}
 (
 ${columns.map((c) => `    ${c}`).join(',\n')}
 )
 ENGINE = ReplacingMergeTree(_version)
-ORDER BY (${plan.key.map((c) => chIdent(c.name)).join(', ')})`,
+ORDER BY (${keyColumns(plan).join(', ')})`,
   };
 }
 
@@ -109,19 +123,31 @@ function truncatePosition(id: TableId): string {
 /** What people query: the latest version of every row that still exists. */
 export function viewObject(plan: TablePlan): TargetObject {
   const { database, final, view } = plan.names;
-  const columns = [
-    ...plan.columns.map((c) => chIdent(c.name)),
-    ...(plan.hasNullArrays ? ['_nulls'] : []),
-  ];
+  const kept = keptColumns(plan);
+  const columns = [...plan.columns.map((c) => chIdent(c.name)), ...kept.map(({ name }) => name)];
   return {
     database,
     name: view,
     kind: 'view',
-    create: `CREATE OR REPLACE VIEW ${chIdent(database, view)} AS
+    create: `CREATE OR REPLACE VIEW ${chIdent(database, view)}
+(
+${viewColumns(plan)}
+) AS
 SELECT ${columns.join(', ')}
 FROM ${chIdent(database, final)} FINAL
 WHERE _deleted = 0 AND _version > ${truncatePosition(plan)}`,
   };
+}
+
+/** A column that is MATERIALIZED is not in `SELECT *`; of a view it is read like any other. */
+function viewColumns(plan: TablePlan): string {
+  return [
+    ...plan.columns.map((c) => `    ${chIdent(c.name)} ${c.type}`),
+    ...keptColumns(plan).map(
+      ({ name, type }) =>
+        `    ${name} ${type} MATERIALIZED ${name === EXACT.name ? 'map()' : "''"}`,
+    ),
+  ].join(',\n');
 }
 
 /**
@@ -130,34 +156,43 @@ WHERE _deleted = 0 AND _version > ${truncatePosition(plan)}`,
  */
 const ROW = '__cdc_row';
 const TUPLE = '__cdc_tuple';
-const NULL_COUNT = '__cdc_nulls';
 
-/**
- * Expressions shared by a table's view and its dead letters. `row` qualifies the lane's columns;
- * `tupleElement` reads from the tuple under its alias, which ends with `suffix`.
- */
-export function extraction(
-  plan: TablePlan,
-  row: string,
-  options: { image?: string; suffix?: string } = {},
-) {
-  const { image = `${row}image`, suffix = '' } = options;
+/** How a table's columns are read from an image. `row` qualifies the lane's columns. */
+export function extraction(plan: TablePlan, row: string) {
+  const image = `${row}image`;
   const wire = plan.columns.map((c) => `${chIdent(c.name)} ${c.wire}`).join(', ');
   const tuple = `JSONExtract(${image}, ${chLiteral(`Tuple(${wire})`)})`;
-  const alias = `${TUPLE}${suffix}`;
   // By position: names may hold any character.
   const element = (column: ColumnPlan) =>
-    `tupleElement(${alias}, ${plan.columns.indexOf(column) + 1})`;
-  const lost = (columns: readonly ColumnPlan[], of: string) =>
-    misfitOf(columns, element, image, `${NULL_COUNT}${of}${suffix}`);
+    `tupleElement(${TUPLE}, ${plan.columns.indexOf(column) + 1})`;
+  const unfit = plan.columns.flatMap((c) =>
+    c.unfitWire ? [{ name: c.name, unfit: c.unfitWire(element(c)) }] : [],
+  );
+  // What a type cannot hold comes as text.
+  const textOf = (names: string) =>
+    `arrayMap(n -> JSONExtract(${image}, n, 'Nullable(String)'), ${names})`;
   return {
-    tuple: `${tuple} AS ${alias}`,
+    tuple: `${tuple} AS ${TUPLE}`,
     element,
     belongs: `${row}route = ${chLiteral(routeOf(plan))}`,
-    // A delete carries the key only (unless the replica identity is full), so only it must fit.
-    keyMisfit: lost(plan.key, '_key'),
-    misfit: `(${row}op = 'd') * (${lost(plan.key, '_key')}) + (${row}op != 'd') * (${lost(plan.columns, '')})`,
+    // A delete carries the key only, unless the replica identity is full.
+    exact: exactOf(unfit, textOf, `${row}op = 'd'`),
+    keyText: keyTextOf(plan, (c) => ({ text: element(c), unfit: c.unfitWire?.(element(c)) })),
   };
+}
+
+/** The texts of key columns that do not fit, as one; empty for nearly all rows. */
+export function keyTextOf(
+  plan: TablePlan,
+  read: (column: ColumnPlan) => { text: string; unfit: string | undefined },
+): string {
+  const columns = plan.key.flatMap((c) => {
+    const { text, unfit } = read(c);
+    return c.keyText && unfit ? [{ unfit, text: c.keyText(`ifNull(${text}, '')`) }] : [];
+  });
+  const sum = columns.map(({ unfit }) => unfit).join(' + ');
+  const texts = columns.map(({ unfit, text }) => `if(${unfit}, ${text}, '')`);
+  return `if((${sum}) = 0, '', arrayStringConcat([${texts.join(', ')}], '\\x1F'))`;
 }
 
 /** Names a table among a lane's rows; the separator is in no name that people type. */
@@ -187,16 +222,11 @@ function viewInto(
   condition?: string,
 ): TargetObject {
   const { database, final } = plan.names;
-  const { tuple, element, belongs, misfit } = extraction(plan, `${ROW}.`);
+  const { tuple, element, belongs, exact, keyText } = extraction(plan, `${ROW}.`);
   // What a delete does not carry becomes the type's default; nobody sees it.
   const columns = plan.columns.map((c) => `    ${c.fromWire(element(c))} AS ${chIdent(c.name)}`);
-  const nulls = plan.columns.filter((c) => c.nullArray);
-  if (nulls.length > 0) {
-    const marks = nulls.map(
-      (c) => `if(JSONType(${ROW}.image, ${chLiteral(c.name)}) = 'Null', ${chLiteral(c.name)}, '')`,
-    );
-    columns.push(`    arrayFilter(n -> n != '', [${marks.join(', ')}]) AS _nulls`);
-  }
+  columns.push(`    ${exact} AS ${EXACT.name}`);
+  if (plan.hasKeyText) columns.push(`    ${keyText} AS ${KEY_TEXT.name}`);
   return {
     ...view,
     kind: 'materialized-view',
@@ -208,7 +238,7 @@ ${columns.join(',\n')},
     ${ROW}.op = 'd' AS _deleted,
     ${ROW}.committed_at AS _committed_at
 FROM ${chIdent(lane.names.database, lane.names.fanout)} AS ${ROW}
-WHERE ${belongs}${condition ? ` AND ${condition}` : ''} AND (${misfit}) = 0`,
+WHERE ${belongs}${condition ? ` AND ${condition}` : ''}`,
   };
 }
 
@@ -233,6 +263,7 @@ export function ownTables(): TargetObject[] {
     schema_name String,
     table_name String,
     op LowCardinality(String),
+    key String,
     image String,
     raw String,
     version UInt64,

@@ -17,6 +17,11 @@ export function sumsOf(rows: readonly SumRow[]): Map<string, CellSum> {
   );
 }
 
+/** Values of the copy, among the rows of some sums, whose exact text stands beside them. */
+export function keptOf(rows: readonly SumRow[]): number {
+  return rows.reduce((sum, row) => sum + Number(row.__cdc_kept ?? 0), 0);
+}
+
 export function hashesOf(rows: readonly HashRow[]): Map<string, string> {
   return new Map(rows.map((row) => [row.__cdc_key, row.__cdc_hash]));
 }

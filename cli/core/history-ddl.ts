@@ -1,5 +1,7 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
 import {
+  KEY_TEXT,
+  keyColumns,
   routeOf,
   type StorageObject,
   storageObject,
@@ -161,13 +163,12 @@ function versionsObject(plan: TablePlan): StorageObject {
     create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, versions)}${body}
 )
 ENGINE = ReplacingMergeTree(_written_at)
-ORDER BY (${[...plan.key.map((c) => chIdent(c.name)), ...names].join(', ')})`,
+ORDER BY (${[...keyColumns(plan), ...names].join(', ')})`,
   };
 }
 
 function sourceColumns(plan: TablePlan): string[] {
-  const columns = plan.columns.map((c) => chIdent(c.name));
-  return plan.hasNullArrays ? [...columns, '_nulls'] : columns;
+  return storageObject(plan).columns.map(({ name }) => chIdent(name));
 }
 
 function versionsView(plan: TablePlan): TargetObject {
@@ -189,17 +190,19 @@ const OUT_OF_RANGE =
 
 /**
  * The table's rows as they were at a time, with the columns and types that they have now. A row is
- * its latest version of those committed by then; what is older than the last truncate by then is
+ * its latest version of those committed by then, with the exact text of what does not fit (a view that
+ * takes a time cannot hide a column: `_exact` is in `SELECT *`); what is older than the last truncate by then is
  * not there, and what is older than the load with which the history began has no deletes.
  */
 function asOfView(plan: TablePlan): TargetObject {
   const { database } = plan.names;
   const { asOf, versions, log } = historyNames(plan.names);
   const at = "{at:DateTime64(6, 'UTC')}";
-  const columns = storageObject(plan).columns.map(({ name, type }) => ({
+  const storage = storageObject(plan);
+  const columns = storage.columns.map(({ name, type }) => ({
     name: chIdent(name),
     type,
-    isKey: plan.key.some((c) => c.name === name),
+    isKey: storage.key.includes(name),
   }));
   const others = columns.filter(({ isKey }) => !isKey);
   const value = (column: (typeof columns)[number]) => {
@@ -226,7 +229,10 @@ function asOfView(plan: TablePlan): TargetObject {
     name: asOf,
     kind: 'view',
     create: `CREATE OR REPLACE VIEW ${chIdent(database, asOf)} AS
-SELECT ${columns.map(value).join(', ')}
+SELECT ${columns
+      .filter(({ name }) => name !== KEY_TEXT.name)
+      .map(value)
+      .join(', ')}
 FROM
 (
     SELECT ${keys}, argMax(tuple(${latest}), tuple(_version, _committed_at, _written_at)) AS ${ROW}

@@ -22,6 +22,7 @@ export const READINGS = {
   clickhouse: { everyMs: 5000, help: 'dead letters, comparisons and loads' },
   heartbeats: { everyMs: 5000, help: 'heartbeat rows that crossed the pipeline' },
   storage: { everyMs: 15_000, help: 'parts and sizes of the copied tables' },
+  kept: { everyMs: 30_000, help: 'values whose exact text stands beside them' },
   business: { everyMs: 60_000, help: 'figures of the e-commerce example, where it is copied' },
 } as const;
 export type ReadingName = keyof typeof READINGS;
@@ -104,11 +105,11 @@ export const METRICS = {
   // --- copy
   cdc_dead_letters_unresolved: gauge(
     'clickhouse',
-    'Changes that could not be stored and wait to be replayed or discarded.',
+    'Messages that are no row of a copied table and wait to be replayed or discarded.',
   ),
   cdc_table_dead_letters: gauge(
     'clickhouse',
-    'The same, of tables that have some. Reason "misfit": a value that its column cannot hold.',
+    'The same, by the table that they name and the kind of reason.',
     'table',
     'reason',
   ),
@@ -116,6 +117,12 @@ export const METRICS = {
     'clickhouse',
     'Dead letters that arrived since this agent began to look.',
     'table',
+  ),
+  cdc_kept_values: gauge(
+    'kept',
+    'Values of a column that its type cannot hold: the nearest is shown, the exact text stands in _exact; absent where there are none.',
+    'table',
+    'column',
   ),
   cdc_verify_ok: gauge(
     'clickhouse',

@@ -63,6 +63,7 @@ export function isNotificationTopic(topic: string): boolean {
 export const CH_CDC = {
   database: CDC_SCHEMA,
   deadLetters: 'dead_letters',
+  exceptions: 'exceptions',
   loads: 'loads',
   heartbeats: 'heartbeats',
   truncates: 'truncates',
@@ -160,16 +161,7 @@ export function historyNames({ historyStem: stem }: TargetNames): HistoryNames {
 }
 
 /** What is appended to a view's name for the objects that belong to it. */
-const SUFFIXES = [
-  'final',
-  'mv',
-  'queue',
-  'queue_rows',
-  'queue_mv',
-  'truncate_mv',
-  'check',
-  'check_mv',
-] as const;
+const SUFFIXES = ['final', 'mv', 'queue', 'queue_rows', 'queue_mv', 'exceptions_mv'] as const;
 
 const HISTORY_SUFFIXES = [
   'changes',
@@ -247,19 +239,13 @@ export interface LaneNames {
   readonly queue: string;
   readonly fanout: string;
   readonly mv: string;
-  readonly truncateMv: string;
+  readonly exceptionsMv: string;
   readonly group: string;
-  /** The second, slow reader, which looks for what no table can take. */
-  readonly check: string;
-  readonly checkMv: string;
-  readonly checkGroup: string;
 }
 
-const CHECK_GROUP = '.check';
-
-/** Whether a group is of a second reader, whose offsets say nothing about what is stored. */
+/** Whether a group is of a second reader, which earlier versions had for each lane. */
 export function isCheckGroup(group: string): boolean {
-  return group.endsWith(CHECK_GROUP);
+  return group.endsWith('.check');
 }
 
 /** A lane of one table is named after it (`orders_queue`); a shared one lives in `cdc`. */
@@ -271,11 +257,8 @@ export function laneNames(group: string, own: TargetNames | undefined, index: nu
     queue: `${stem}queue`,
     fanout: `${stem}queue_rows`,
     mv: `${stem}queue_mv`,
-    truncateMv: `${stem}truncate_mv`,
+    exceptionsMv: `${stem}exceptions_mv`,
     group: ownGroup,
-    check: `${stem}check`,
-    checkMv: `${stem}check_mv`,
-    checkGroup: `${ownGroup}${CHECK_GROUP}`,
   };
 }
 

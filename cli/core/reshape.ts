@@ -66,8 +66,7 @@ function columnStatements(storage: StorageObject, found: ObservedObject): string
 }
 
 function isLeft(column: ObservedColumn, wanted: ReadonlySet<string>): boolean {
-  const isOurs = OWN_COLUMNS.has(column.name) && column.name !== '_nulls';
-  return !column.isComputed && !isOurs && !wanted.has(column.name);
+  return !column.isComputed && !OWN_COLUMNS.has(column.name) && !wanted.has(column.name);
 }
 
 function drop(name: string): string {

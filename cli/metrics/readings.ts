@@ -9,6 +9,7 @@ import {
   newestBeatUs,
   shopFigures,
 } from '../components/clickhouse/figures.ts';
+import { keptInCopy } from '../components/clickhouse/kept.ts';
 import { type Queue, queuesOf } from '../components/clickhouse/queues.ts';
 import { Connect } from '../components/connect/client.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
@@ -55,6 +56,7 @@ export class Readings {
     clickhouse: () => this.records(),
     heartbeats: () => this.heartbeats(),
     storage: () => this.storage(),
+    kept: () => this.kept(),
     business: () => this.business(),
   };
   private readonly pipeline: Pipeline;
@@ -229,6 +231,13 @@ export class Readings {
       ...[...bytes].flatMap(([topic, size]) => sample('cdc_event_bytes', size, { topic })),
       ...sample('cdc_compression_ratio', stored > 0 ? raw / stored : undefined),
     ];
+  }
+
+  private async kept(): Promise<Sample[]> {
+    const kept = await keptInCopy(this.clickhouse);
+    return kept.flatMap(({ table, column, values }) =>
+      sample('cdc_kept_values', values, { table, column }),
+    );
   }
 
   private async business(): Promise<Sample[]> {

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { ClickHouse } from '../components/clickhouse/client.ts';
+import { type CopiedTable, type KeptValues, keptValues } from '../components/clickhouse/kept.ts';
 import { readLoadStates } from '../components/clickhouse/observe.ts';
 import { runStatements } from '../components/clickhouse/prepare.ts';
 import { Connect } from '../components/connect/client.ts';
@@ -14,6 +15,7 @@ import {
   dropSlotStatement,
   waitForRunningTransactions,
 } from '../components/postgres/prepare.ts';
+import type { TablePlan } from '../core/ddl.ts';
 import type { LeftOut } from '../core/leftOut.ts';
 import { historyNames, isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
 import { type Change, publicationDiff } from '../core/plan.ts';
@@ -39,6 +41,8 @@ export interface ApplyResult {
   readonly changes: readonly Change[];
   readonly connector: RegisterResult;
   readonly loads: readonly ExistingLoad[];
+  /** Values of the tables that were loaded which their types cannot hold. */
+  readonly kept: readonly KeptValues[];
   /** Tables that are not copied, and those whose load stopped. */
   readonly leftOut: readonly LeftOut[];
   /** Why loads stopped; the next apply goes on with them. */
@@ -74,7 +78,13 @@ export async function applyPlan(
       if (plan.changes.length === 0) {
         await recordShapes(clickhouse, plan);
         const { leftOut } = source;
-        const nothing = { changes: [], loads: [], failed: [], connector: 'unchanged' } as const;
+        const nothing = {
+          changes: [],
+          loads: [],
+          kept: [],
+          failed: [],
+          connector: 'unchanged',
+        } as const;
         return { ...nothing, source, leftOut, waiting, refused };
       }
       events.planned?.(plan.changes);
@@ -96,13 +106,16 @@ export async function applyPlan(
         refused.push(...(await makeViews(clickhouse, plan.views)));
         // A command says so; the agent goes on following the schema.
         if (refused[0] && options.by === 'cli') throw refused[0];
+        const loads = done.flat();
+        const kept = await keptValues(clickhouse, loadedTables(plan.desired.tables, loads));
         const { include } = stack.config.source;
         const { changes } = plan;
         return {
           source,
           changes,
           connector,
-          loads: done.flat(),
+          loads,
+          kept,
           leftOut: [
             ...source.leftOut,
             ...failed.map(({ table, problem }) =>
@@ -121,6 +134,17 @@ export async function applyPlan(
       await clickhouse.close();
     }
   });
+}
+
+/** The tables of some loads, as they stand in ClickHouse. */
+export function loadedTables(
+  tables: readonly TablePlan[],
+  loads: readonly { readonly table: string }[],
+): CopiedTable[] {
+  const loaded = new Set(loads.map(({ table }) => table));
+  return tables
+    .map((plan) => ({ ...plan.names, label: tableLabel(plan) }))
+    .filter(({ label }) => loaded.has(label));
 }
 
 export interface ApplyOptions extends PlanOptions {
@@ -208,20 +232,18 @@ async function changeLanes(
   for (const change of reading) await runStatements(clickhouse, change.sql.filter(isDrop));
   for (const change of reshaping) await runStatements(clickhouse, change.sql);
   const changed = new Set(reading.map((c) => c.object));
-  const groups = plan.desired.lanes.flatMap(({ names, topics }) => [
-    { queue: names.queue, database: names.database, group: names.group, topics },
-    { queue: names.check, database: names.database, group: names.checkGroup, topics },
-  ]);
-  const moved = groups.filter(({ database, queue }) => changed.has(`queue ${database}.${queue}`));
+  const moved = plan.desired.lanes.filter(({ names: { database, queue } }) =>
+    changed.has(`queue ${database}.${queue}`),
+  );
   if (moved.length > 0) {
     const prefix = `${stack.names.group}.`;
     await withKafkaAdmin(stack.endpoints.kafka, async (admin) => {
-      for (const { group, topics, database, queue } of moved) {
+      for (const { names, topics } of moved) {
+        const { group, database, queue } = names;
         // The reader's client id, as ClickHouse makes it: it was dropped above.
         const isGone = (clientId: string) => clientId.endsWith(`-${database}-${queue}`);
         await dismissMembers(stack.endpoints.kafka, admin, group, isGone);
-        const isSibling = (other: string) =>
-          other.startsWith(prefix) && isCheckGroup(other) === isCheckGroup(group);
+        const isSibling = (other: string) => other.startsWith(prefix) && !isCheckGroup(other);
         await carryOffsets(stack.endpoints.kafka, admin, group, isSibling, topics);
       }
     });

@@ -1,7 +1,7 @@
 import type { Admin } from 'kafkajs';
 import type pg from 'pg';
 import { type ClickHouse, withClickHouse } from '../components/clickhouse/client.ts';
-import { checksOf, type Queue, queuesOf } from '../components/clickhouse/queues.ts';
+import { type Queue, queuesOf } from '../components/clickhouse/queues.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { endOffsets, type Offsets, readThrough, unread } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
@@ -65,19 +65,6 @@ async function passPosition(
     }
     return { seen: `position ${arrived} of ${lsn}${written}` };
   });
-}
-
-/** Waits until the second reader of a table, which finds what does not fit, has read all that is there. */
-export async function passCheck(
-  stack: Stack,
-  table: TableId,
-  clickhouse: ClickHouse,
-  options: BarrierOptions,
-): Promise<void> {
-  const topic = topicName(stack.names.topicPrefix, table);
-  await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
-    passQueue(admin, topic, () => checksOf(clickhouse), { ...options, whileMoving: true }),
-  );
 }
 
 /**

@@ -145,7 +145,7 @@ async function readOnce(
       );
       await removeSignal(source, reading.id);
       onProgress({ table, rows, estimatedRows: rows, seconds: seconds(), done: 1 });
-      return { table, rows, seconds: seconds(), misfits: undefined, resumedChunks: found ? 1 : 0 };
+      return { table, rows, seconds: seconds(), resumedChunks: found ? 1 : 0 };
     });
   } catch (error) {
     if (error instanceof GivenUp)

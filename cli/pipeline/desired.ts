@@ -10,13 +10,12 @@ import {
 } from '../core/ddl.ts';
 import { historyObjects, historyViews } from '../core/history-ddl.ts';
 import {
-  checkQueueObject,
-  checkView,
+  exceptionObjects,
+  exceptionsView,
   fanoutObject,
   heartbeatView,
   laneView,
   queueObject,
-  truncateView,
 } from '../core/lane-ddl.ts';
 import { type Lane, planLanes } from '../core/lanes.ts';
 import {
@@ -145,15 +144,10 @@ function desiredTarget(
       ...own(lane)
         .filter((plan) => plan.history)
         .flatMap((plan) => historyViews(plan, lane, stack.secrets.toastPlaceholder)),
-      ...(own(lane).length > 0 ? [truncateView(lane)] : []),
+      exceptionsView(lane),
       ...(lane.tables.some(isHeartbeat) ? [heartbeatView(lane)] : []),
     ],
     reader: laneView(lane, stack.secrets.toastPlaceholder),
-  });
-  const checkOf = (lane: Lane): DesiredLane => ({
-    queue: checkQueueObject(lane, queueOptions),
-    behind: [],
-    reader: checkView(lane, own(lane), stack.secrets.toastPlaceholder),
   });
   const own = (lane: Lane): TablePlan[] =>
     lane.tables
@@ -165,15 +159,13 @@ function desiredTarget(
       });
   return {
     databases: [...new Set([CH_CDC.database, ...tables.map((t) => t.names.database)])],
-    own: ownTables(),
+    own: [...ownTables(), ...exceptionObjects()],
     tables: tables.map((plan) => ({
       plan,
       storage: storageObject(plan),
       view: viewObject(plan),
       history: plan.history ? historyObjects(plan) : undefined,
     })),
-    lanes: lanes.flatMap((lane) =>
-      own(lane).length > 0 ? [laneOf(lane), checkOf(lane)] : [laneOf(lane)],
-    ),
+    lanes: lanes.map(laneOf),
   };
 }

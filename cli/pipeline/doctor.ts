@@ -1,5 +1,5 @@
 import { checkPortsFree } from '../agent/ports.ts';
-import { checkTarget } from '../components/clickhouse/check.ts';
+import { checkKept, checkTarget } from '../components/clickhouse/check.ts';
 import { withClickHouse } from '../components/clickhouse/client.ts';
 import { checkRefreshes } from '../components/clickhouse/refreshes.ts';
 import { checkConnector } from '../components/connect/check.ts';
@@ -219,6 +219,7 @@ async function targetFindings(watched: Watched, observed: Observation): Promise<
     withClickHouse(clickhouse, async (client) => [
       ...(await checkTarget(client)),
       ...(await checkRefreshes(client)),
+      ...(await checkKept(client)),
     ]),
   );
 }

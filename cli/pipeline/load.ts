@@ -3,8 +3,6 @@ import { ClickHouse } from '../components/clickhouse/client.ts';
 import {
   isOutOfReach,
   loadStatement,
-  MISFIT,
-  misfitStatement,
   type PageRange,
   type PulledSource,
   pulledSource,
@@ -39,8 +37,6 @@ export interface LoadResult {
   /** Rows read, also by an earlier run that was interrupted. */
   readonly rows: number;
   readonly seconds: number;
-  /** Rows left out, which are among the dead letters; absent where that is not known yet. */
-  readonly misfits: number | undefined;
   /** Chunks that an earlier run had finished. */
   readonly resumedChunks: number;
 }
@@ -76,7 +72,6 @@ export async function loadTable(
     const records = await loadRecords(clickhouse, plan, floor);
     const open = chunks.filter((chunk) => records.get(chunk.id)?.state !== 'done');
     let rows = chunks.reduce((sum, chunk) => sum + (records.get(chunk.id)?.rows ?? 0), 0);
-    let misfits = 0;
     let finished = chunks.length - open.length;
     // How many rows a filter lets through is not known.
     const estimate = plan.source.where ? 0 : relations.reduce((sum, r) => sum + r.estimatedRows, 0);
@@ -93,14 +88,9 @@ export async function loadTable(
     const going = AbortSignal.any([signal, ending.signal]);
     const pull = async (chunk: Chunk) => {
       going.throwIfAborted();
-      const done = await loadChunk(stack, clickhouse, plan, chunk, floor, signal);
-      await recordLoad(clickhouse, plan, floor, {
-        chunk: chunk.id,
-        state: 'done',
-        rows: done.rows,
-      });
-      rows += done.rows;
-      misfits += done.misfits;
+      const pulled = await loadChunk(stack, clickhouse, plan, chunk, floor, signal);
+      await recordLoad(clickhouse, plan, floor, { chunk: chunk.id, state: 'done', rows: pulled });
+      rows += pulled;
       finished += 1;
       report();
     };
@@ -115,7 +105,6 @@ export async function loadTable(
       table: label,
       rows,
       seconds: (performance.now() - startedAtMs) / 1000,
-      misfits,
       resumedChunks: chunks.length - open.length,
     };
   } catch (error) {
@@ -170,7 +159,7 @@ async function loadChunk(
   chunk: Chunk,
   floor: bigint,
   signal: AbortSignal,
-): Promise<{ rows: number; misfits: number }> {
+): Promise<number> {
   const source: PulledSource = pulledSource(stack.endpoints.postgres, stack.endpoints.clickhouse);
   const rows = rowsOfPages(chunk);
   const settings = {
@@ -178,19 +167,7 @@ async function loadChunk(
     max_insert_threads: 1,
     short_circuit_function_evaluation: 'enable',
   };
-  try {
-    const statement = loadStatement(plan, rows, source, { floor, onMisfit: 'throw' });
-    return { rows: await clickhouse.command(statement, settings, signal), misfits: 0 };
-  } catch (error) {
-    if (!(error instanceof Problem) || !error.message.includes(MISFIT)) throw error;
-    const misfits = await clickhouse.command(
-      misfitStatement(plan, rows, source, floor),
-      settings,
-      signal,
-    );
-    const statement = loadStatement(plan, rows, source, { floor, onMisfit: 'leave-out' });
-    return { rows: await clickhouse.command(statement, settings, signal), misfits };
-  }
+  return clickhouse.command(loadStatement(plan, rows, source, floor), settings, signal);
 }
 
 /** A table rewritten during its load (VACUUM FULL, CLUSTER) has moved rows between ranges. */

@@ -33,8 +33,7 @@ export async function repairRows(context: CheckContext, keys: readonly string[])
     const present = new Set(there.rows.map((row) => row.__cdc_key));
     const absent = some.filter((key) => !present.has(key));
     if (present.size > 0) {
-      const options = { floor: version, onMisfit: 'leave-out' } as const;
-      await clickhouse.command(loadStatement(plan, rowsOfKeys(plan, some), pulled, options));
+      await clickhouse.command(loadStatement(plan, rowsOfKeys(plan, some), pulled, version));
     }
     if (absent.length > 0) await clickhouse.command(endStatement(plan, absent, version));
   }

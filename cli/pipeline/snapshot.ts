@@ -1,9 +1,11 @@
 import { ClickHouse } from '../components/clickhouse/client.ts';
+import { type KeptValues, keptValues } from '../components/clickhouse/kept.ts';
 import { type LoadStates, readLoadStates } from '../components/clickhouse/observe.ts';
 import type { TablePlan } from '../core/ddl.ts';
 import type { LeftOut } from '../core/leftOut.ts';
 import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
+import { loadedTables } from './apply.ts';
 import { withApplyLock } from './applyLock.ts';
 import { chooseTables } from './choose.ts';
 import { desiredOf } from './desired.ts';
@@ -16,6 +18,8 @@ import { captureSource, notApplied } from './source.ts';
 import type { Stack } from './stack.ts';
 
 export interface Snapshots {
+  /** Values of the tables which their types cannot hold. */
+  readonly kept: readonly KeptValues[];
   readonly tables: readonly TableSnapshot[];
   /** Tables that were asked for and are not copied. */
   readonly leftOut: readonly LeftOut[];
@@ -72,6 +76,7 @@ export async function snapshotTables(
       );
       return {
         tables: done,
+        kept: await keptValues(clickhouse, loadedTables(plans, done)),
         leftOut,
         failed: [...notBegun, ...failed.map(({ problem }) => problem)],
       };

@@ -1,6 +1,7 @@
 import { type AgentState, liveState, readState } from '../agent/state.ts';
 import { type ClickHouse, withClickHouse } from '../components/clickhouse/client.ts';
 import { unresolvedLetters } from '../components/clickhouse/figures.ts';
+import { type KeptValues, keptInCopy } from '../components/clickhouse/kept.ts';
 import {
   observeRefreshes,
   type Refresh,
@@ -57,8 +58,10 @@ export interface StackStatus {
   readonly heartbeat_age_ms: number | undefined;
   /** How `cdc verify` ended last; absent when it never did. */
   readonly last_verified: LastVerified | undefined;
-  /** Changes that could not be stored and wait; absent when ClickHouse gave no answer. */
+  /** Messages that are no row of a copied table, and wait; absent when ClickHouse gave no answer. */
   readonly dead_letters: number | undefined;
+  /** Values that their column's type cannot hold, by column; absent when they were not counted. */
+  readonly kept_values: readonly KeptValues[] | undefined;
   /** Tables that are not copied, and those whose load stopped; absent when that was not read. */
   readonly left_out: readonly LeftOut[] | undefined;
   readonly components: readonly ComponentStatus[];
@@ -156,7 +159,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     Object.entries(endpoints).filter(([name]) => serving(name as ServerName)),
   ) as Partial<Endpoints>;
   const connect = connectAt && new Connect(connectAt);
-  const [versions, connector, plugin, heartbeat, refreshes, verified, letters, leftOut] =
+  const [versions, connector, plugin, heartbeat, refreshes, verified, letters, kept, leftOut] =
     await Promise.all([
       Promise.all([
         look(postgres && (() => withPostgres(postgres, postgresVersion))),
@@ -176,6 +179,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
       look(clickhouse && (() => withClickHouse(clickhouse, observeRefreshes))),
       look(clickhouse && (() => withClickHouse(clickhouse, lastVerified))),
       look(clickhouse && (() => withClickHouse(clickhouse, unresolvedLetters))),
+      look(clickhouse && (() => withClickHouse(clickhouse, keptInCopy))),
       look(
         postgres &&
           clickhouse &&
@@ -228,6 +232,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
       last_verified: verified && 'value' in verified ? verified.value : undefined,
       left_out: missing,
       dead_letters: letters && 'value' in letters ? letters.value : undefined,
+      kept_values: kept && 'value' in kept ? kept.value : undefined,
       components: [...pipeline, ...otherParts(parts, watched.agent)],
     },
     troubles,

@@ -12,6 +12,7 @@ import {
   sourceKeyBounds,
   sourceRows,
   targetChecksums,
+  targetKept,
   targetRows,
 } from '../core/checksum.ts';
 import {
@@ -22,6 +23,7 @@ import {
   differingCells,
   differingKeys,
   hashesOf,
+  keptOf,
   listable,
   type RowDifference,
   rowCount,
@@ -54,6 +56,8 @@ export interface TableVerdict {
   readonly repaired: number;
   /** Buckets of rows that were looked at more than once, because they were late or differed. */
   readonly late_buckets: number;
+  /** Values of the copy that their type cannot hold, compared by the exact text beside them. */
+  readonly kept: number;
   /** Part of the table's buckets that was compared; 1 unless a sample was asked for. */
   readonly sampled: number;
   /** Some of the rows that differ. */
@@ -95,6 +99,7 @@ export class TableCheck {
   private readonly counts = { missing: 0, extra: 0, different: 0, unsettled: 0, repaired: 0 };
   private readonly found: FoundRow[] = [];
   private rows = 0;
+  private kept = 0;
 
   constructor(context: CheckContext, options: CheckOptions) {
     this.c = context;
@@ -110,8 +115,9 @@ export class TableCheck {
       events.phase(
         scopes.length === 1 ? 'checksums' : `checksums, part ${i + 1} of ${scopes.length}`,
       );
-      const [ours, theirs] = await pace.work(() => this.sums(bucketing, scope));
+      const [ours, theirs, kept] = await pace.work(() => this.sums(bucketing, scope));
       this.rows += rowCount(ours);
+      this.kept += kept;
       differing.push(...differingCells(ours, theirs));
     }
     const late = differing.length;
@@ -121,6 +127,8 @@ export class TableCheck {
         await this.compareRows(bucketing, await this.slices(bucketing, some, slices), slices);
       }
     }
+    // Rows that were late are in the copy by now.
+    const kept = late > 0 ? await this.countKept(bucketing, scopes) : this.kept;
     const { missing, extra, different, unsettled, repaired } = this.counts;
     const rows = this.found.length === 0 ? [] : await describeRows(this.c, this.found);
     return {
@@ -133,6 +141,7 @@ export class TableCheck {
       unsettled,
       repaired,
       late_buckets: late,
+      kept,
       sampled,
       rows,
       seconds: (performance.now() - this.startedAtMs) / 1000,
@@ -189,18 +198,28 @@ export class TableCheck {
     );
   }
 
+  private async countKept(bucketing: Bucketing, scopes: readonly Scope[]): Promise<number> {
+    const { plan, read, pace } = this.c;
+    let kept = 0;
+    for (const scope of scopes) {
+      const sql = targetKept(plan, bucketing, scope);
+      const [row] = await pace.work(() => read<{ __cdc_kept: string }>(sql));
+      kept += Number(row?.__cdc_kept ?? 0);
+    }
+    return kept;
+  }
+
   /** Sums of both sides, read at the same time. */
   private async sums(
     bucketing: Bucketing,
     scope: Scope,
-  ): Promise<[Map<string, CellSum>, Map<string, CellSum>]> {
+  ): Promise<[Map<string, CellSum>, Map<string, CellSum>, number]> {
     const { plan, source, read } = this.c;
-    return Promise.all([
-      source
-        .query<SumRow>(sourceChecksums(plan, bucketing, scope))
-        .then((found) => sumsOf(found.rows)),
-      read<SumRow>(targetChecksums(plan, bucketing, scope)).then(sumsOf),
+    const [ours, theirs] = await Promise.all([
+      source.query<SumRow>(sourceChecksums(plan, bucketing, scope)),
+      read<SumRow>(targetChecksums(plan, bucketing, scope)),
     ]);
+    return [sumsOf(ours.rows), sumsOf(theirs), keptOf(theirs)];
   }
 
   /**
@@ -217,10 +236,11 @@ export class TableCheck {
     await this.barrier();
     const buckets = bucketsOf(differing);
     const before = await pace.work(() => this.sums(bucketing, { buckets, slices }));
-    const cells = differingCells(...before);
+    const cells = differingCells(before[0], before[1]);
     if (cells.length === 0 || !this.flowing) return cells;
     await this.barrier();
-    return differingCells(...(await pace.work(() => this.sums(bucketing, scopeOf(cells, slices)))));
+    const [ours, theirs] = await pace.work(() => this.sums(bucketing, scopeOf(cells, slices)));
+    return differingCells(ours, theirs);
   }
 
   private async compareRows(

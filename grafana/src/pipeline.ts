@@ -77,7 +77,7 @@ export function pipelineStatus() {
     .withPanel(
       figure({
         title: 'Dead letters',
-        says: 'Changes that could not be stored: the copy lacks exactly these.',
+        says: 'Messages that are no row of a copied table: the copy is without them.',
         queries: [prom('cdc_dead_letters_unresolved')],
         steps: asAlert('CdcDeadLetters'),
         alerts: ['CdcDeadLetters'],

@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS `cdc`.`dead_letters`
     schema_name String,
     table_name String,
     op LowCardinality(String),
+    key String,
     image String,
     raw String,
     version UInt64,
@@ -21,7 +22,7 @@ CREATE TABLE IF NOT EXISTS `cdc`.`dead_letters`
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (topic, partition, offset)
-COMMENT 'cdc storage fac59c9d559ea8d8';
+COMMENT 'cdc storage 5a24448b5517d9a2';
 
 CREATE TABLE IF NOT EXISTS `cdc`.`loads`
 (
@@ -92,12 +93,51 @@ ORDER BY committed_at
 TTL toDateTime(committed_at) + INTERVAL 1 DAY
 COMMENT 'cdc storage 065ee89c2f35aa30';
 
+CREATE TABLE IF NOT EXISTS `cdc`.`exceptions`
+(
+    route String,
+    op String,
+    image String,
+    message_key String,
+    version UInt64,
+    committed_at DateTime64(6, 'UTC'),
+    topic LowCardinality(String),
+    partition UInt64,
+    offset UInt64,
+    problem String,
+    raw String
+)
+ENGINE = Null
+COMMENT 'cdc fanout 89edef5e416c2ae3';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`truncates_mv` TO `cdc`.`truncates` AS
+SELECT
+    splitByChar('\x1F', route)[1] AS schema_name,
+    splitByChar('\x1F', route)[2] AS table_name,
+    version,
+    committed_at
+FROM `cdc`.`exceptions`
+WHERE op = 't' AND problem = ''
+COMMENT 'cdc materialized-view 3ee06963e7441720';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`dead_letters_mv` TO `cdc`.`dead_letters` AS
+SELECT
+    topic, partition, offset,
+    splitByChar('\x1F', trim(LEADING '\x1E' FROM route))[1] AS schema_name,
+    splitByChar('\x1F', route)[2] AS table_name,
+    op, message_key AS key, image, raw, version,
+    if(problem = '', 'no such table', problem) AS reason
+FROM `cdc`.`exceptions`
+WHERE op != 't' OR problem != ''
+COMMENT 'cdc materialized-view f3b015f4955a683a';
+
 CREATE TABLE IF NOT EXISTS `inventory`.`customers_final`
 (
     `id` Int32,
     `first_name` String,
     `last_name` String,
     `email` String,
+    _exact Map(String, Nullable(String)),
     _version UInt64 CODEC(Delta, ZSTD(1)),
     _deleted UInt8 CODEC(ZSTD(1)),
     _committed_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
@@ -105,13 +145,20 @@ CREATE TABLE IF NOT EXISTS `inventory`.`customers_final`
 )
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`id`)
-COMMENT 'cdc storage 5f320c094a70f756';
+COMMENT 'cdc storage b854694eae7873ee';
 
-CREATE OR REPLACE VIEW `inventory`.`customers` AS
-SELECT `id`, `first_name`, `last_name`, `email`
+CREATE OR REPLACE VIEW `inventory`.`customers`
+(
+    `id` Int32,
+    `first_name` String,
+    `last_name` String,
+    `email` String,
+    _exact Map(String, Nullable(String)) MATERIALIZED map()
+) AS
+SELECT `id`, `first_name`, `last_name`, `email`, _exact
 FROM `inventory`.`customers_final` FINAL
 WHERE _deleted = 0 AND _version > (SELECT max(version) FROM `cdc`.`truncates` WHERE schema_name = 'inventory' AND table_name = 'customers')
-COMMENT 'cdc view 35aabfe28dc356fa';
+COMMENT 'cdc view 92bae165caea9177';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_final`
 (
@@ -120,6 +167,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`orders_final`
     `purchaser` Int32,
     `quantity` Int32,
     `product_id` Int32,
+    _exact Map(String, Nullable(String)),
     _version UInt64 CODEC(Delta, ZSTD(1)),
     _deleted UInt8 CODEC(ZSTD(1)),
     _committed_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
@@ -127,13 +175,21 @@ CREATE TABLE IF NOT EXISTS `inventory`.`orders_final`
 )
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`id`)
-COMMENT 'cdc storage 3a769701596ad135';
+COMMENT 'cdc storage 2e5502d53c01d445';
 
-CREATE OR REPLACE VIEW `inventory`.`orders` AS
-SELECT `id`, `order_date`, `purchaser`, `quantity`, `product_id`
+CREATE OR REPLACE VIEW `inventory`.`orders`
+(
+    `id` Int32,
+    `order_date` Date32,
+    `purchaser` Int32,
+    `quantity` Int32,
+    `product_id` Int32,
+    _exact Map(String, Nullable(String)) MATERIALIZED map()
+) AS
+SELECT `id`, `order_date`, `purchaser`, `quantity`, `product_id`, _exact
 FROM `inventory`.`orders_final` FINAL
 WHERE _deleted = 0 AND _version > (SELECT max(version) FROM `cdc`.`truncates` WHERE schema_name = 'inventory' AND table_name = 'orders')
-COMMENT 'cdc view 53177839a26db701';
+COMMENT 'cdc view 377bc20f87722166';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_final`
 (
@@ -141,6 +197,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`products_final`
     `name` String,
     `description` Nullable(String),
     `weight` Nullable(Float64),
+    _exact Map(String, Nullable(String)),
     _version UInt64 CODEC(Delta, ZSTD(1)),
     _deleted UInt8 CODEC(ZSTD(1)),
     _committed_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
@@ -148,18 +205,26 @@ CREATE TABLE IF NOT EXISTS `inventory`.`products_final`
 )
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`id`)
-COMMENT 'cdc storage 6987cfc209da078a';
+COMMENT 'cdc storage a8f7bedafc55e3b7';
 
-CREATE OR REPLACE VIEW `inventory`.`products` AS
-SELECT `id`, `name`, `description`, `weight`
+CREATE OR REPLACE VIEW `inventory`.`products`
+(
+    `id` Int32,
+    `name` String,
+    `description` Nullable(String),
+    `weight` Nullable(Float64),
+    _exact Map(String, Nullable(String)) MATERIALIZED map()
+) AS
+SELECT `id`, `name`, `description`, `weight`, _exact
 FROM `inventory`.`products_final` FINAL
 WHERE _deleted = 0 AND _version > (SELECT max(version) FROM `cdc`.`truncates` WHERE schema_name = 'inventory' AND table_name = 'products')
-COMMENT 'cdc view 15a5012b24be5316';
+COMMENT 'cdc view 8af8a5c743809a0e';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_final`
 (
     `product_id` Int32,
     `quantity` Int32,
+    _exact Map(String, Nullable(String)),
     _version UInt64 CODEC(Delta, ZSTD(1)),
     _deleted UInt8 CODEC(ZSTD(1)),
     _committed_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
@@ -167,13 +232,18 @@ CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_final`
 )
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`product_id`)
-COMMENT 'cdc storage 9c5b536a3dd90db9';
+COMMENT 'cdc storage 463484b1e7f487a1';
 
-CREATE OR REPLACE VIEW `inventory`.`products_on_hand` AS
-SELECT `product_id`, `quantity`
+CREATE OR REPLACE VIEW `inventory`.`products_on_hand`
+(
+    `product_id` Int32,
+    `quantity` Int32,
+    _exact Map(String, Nullable(String)) MATERIALIZED map()
+) AS
+SELECT `product_id`, `quantity`, _exact
 FROM `inventory`.`products_on_hand_final` FINAL
 WHERE _deleted = 0 AND _version > (SELECT max(version) FROM `cdc`.`truncates` WHERE schema_name = 'inventory' AND table_name = 'products_on_hand')
-COMMENT 'cdc view 7a045c35c23b7bdc';
+COMMENT 'cdc view 8a0c2e90a9466885';
 
 CREATE TABLE IF NOT EXISTS `cdc`.`heartbeat_queue_rows`
 (
@@ -186,10 +256,21 @@ CREATE TABLE IF NOT EXISTS `cdc`.`heartbeat_queue_rows`
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC')
+    queued_at DateTime64(6, 'UTC'),
+    topic LowCardinality(String),
+    partition UInt64,
+    offset UInt64,
+    problem String,
+    raw String
 )
 ENGINE = Null
-COMMENT 'cdc fanout 37d74b5d34cc28fd';
+COMMENT 'cdc fanout 6c5c151c7273832f';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`heartbeat_exceptions_mv` TO `cdc`.`exceptions` AS
+SELECT route, op, image, message_key, version, committed_at, topic, partition, offset, problem, raw
+FROM `cdc`.`heartbeat_queue_rows`
+WHERE op = 't' OR (route NOT IN ('cdc\x1Fheartbeat') AND NOT startsWith(route, '\x1F'))
+COMMENT 'cdc materialized-view 9a74d774dc7349f4';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`heartbeat_mv` TO `cdc`.`heartbeats` AS
 SELECT JSONExtractInt(image, 'beat') AS beat, version, committed_at, captured_at, queued_at
@@ -227,33 +308,34 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`heartbeat_queue_mv` TO `cdc`.`hear
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
+        '') AS the_problem,
     concat(source.schema, '\x1F', source.table) AS table_route,
     -- The row was gone as its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
-    -- No table's, when there is a problem.
-    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete
 SELECT
-    the_route AS route,
+    multiIf(the_problem != '', concat('\x1E', table_route), is_incomplete, concat('\x1F', table_route), table_route) AS route,
     op,
     the_image AS image,
     before,
     _key AS message_key,
     source.txId AS transaction_id,
-    row_version AS version,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
+    _topic AS topic,
+    _partition AS partition,
+    _offset AS offset,
+    the_problem AS problem,
+    _raw_message AS raw
 FROM `cdc`.`heartbeat_queue`
-WHERE the_route != ''
-COMMENT 'cdc materialized-view c87f8f0339013beb';
+COMMENT 'cdc materialized-view 4fe65627fad361d6';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue_rows`
 (
@@ -266,10 +348,15 @@ CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue_rows`
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC')
+    queued_at DateTime64(6, 'UTC'),
+    topic LowCardinality(String),
+    partition UInt64,
+    offset UInt64,
+    problem String,
+    raw String
 )
 ENGINE = Null
-COMMENT 'cdc fanout fc3598726cccc3db';
+COMMENT 'cdc fanout 94736e77b9e96d6c';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_mv` TO `inventory`.`customers_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))') AS __cdc_tuple
@@ -278,22 +365,19 @@ SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `first_name`,
     assumeNotNull(tupleElement(__cdc_tuple, 3)) AS `last_name`,
     assumeNotNull(tupleElement(__cdc_tuple, 4)) AS `email`,
+    if(((isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2)) + isNull(tupleElement(__cdc_tuple, 3)) + isNull(tupleElement(__cdc_tuple, 4))) * (__cdc_row.op = 'd' = 0)) = 0, CAST(map(), 'Map(String, Nullable(String))'), CAST(mapFromArrays(arrayFilter((n, f) -> f != 0, ['id', 'first_name', 'last_name', 'email'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 2)), isNull(tupleElement(__cdc_tuple, 3)), isNull(tupleElement(__cdc_tuple, 4))]), arrayMap(n -> JSONExtract(__cdc_row.image, n, 'Nullable(String)'), arrayFilter((n, f) -> f != 0, ['id', 'first_name', 'last_name', 'email'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 2)), isNull(tupleElement(__cdc_tuple, 3)), isNull(tupleElement(__cdc_tuple, 4))]))), 'Map(String, Nullable(String))')) AS _exact,
     if(__cdc_row.op = 'r', 1, __cdc_row.version) AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`customers_queue_rows` AS __cdc_row
-WHERE __cdc_row.route = 'inventory\x1Fcustomers' AND ((__cdc_row.op = 'd') * (isNull(tupleElement(__cdc_tuple, 1))) + (__cdc_row.op != 'd') * (isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2)) + isNull(tupleElement(__cdc_tuple, 3)) + isNull(tupleElement(__cdc_tuple, 4)))) = 0
-COMMENT 'cdc materialized-view 55804ded72e0dbec';
+WHERE __cdc_row.route = 'inventory\x1Fcustomers'
+COMMENT 'cdc materialized-view 60b41bd441f8a7b4';
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_truncate_mv` TO `cdc`.`truncates` AS
-SELECT
-    splitByChar('\x1F', route)[1] AS schema_name,
-    splitByChar('\x1F', route)[2] AS table_name,
-    version,
-    committed_at
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_exceptions_mv` TO `cdc`.`exceptions` AS
+SELECT route, op, image, message_key, version, committed_at, topic, partition, offset, problem, raw
 FROM `inventory`.`customers_queue_rows`
-WHERE op = 't'
-COMMENT 'cdc materialized-view 714821adde3b190a';
+WHERE op = 't' OR (route NOT IN ('inventory\x1Fcustomers') AND NOT startsWith(route, '\x1F'))
+COMMENT 'cdc materialized-view 3b17fbec86341c87';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue`
 (
@@ -325,114 +409,34 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_queue_mv` TO `inve
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
+        '') AS the_problem,
     concat(source.schema, '\x1F', source.table) AS table_route,
     -- The row was gone as its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
-    -- No table's, when there is a problem.
-    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete
 SELECT
-    the_route AS route,
+    multiIf(the_problem != '', concat('\x1E', table_route), is_incomplete, concat('\x1F', table_route), table_route) AS route,
     op,
     the_image AS image,
     before,
     _key AS message_key,
     source.txId AS transaction_id,
-    row_version AS version,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
+    _topic AS topic,
+    _partition AS partition,
+    _offset AS offset,
+    the_problem AS problem,
+    _raw_message AS raw
 FROM `inventory`.`customers_queue`
-WHERE the_route != ''
-COMMENT 'cdc materialized-view 8dfadc3f2816ca18';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`customers_check`
-(
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
-    ts_us Int64
-)
-ENGINE = Kafka
-SETTINGS
-    kafka_broker_list = 'kafka:9092',
-    kafka_topic_list = 'postgres-server.inventory.customers',
-    kafka_group_name = 'clickhouse-group.inventory.customers.check',
-    kafka_format = 'JSONEachRow',
-    kafka_num_consumers = 1,
-    kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
-    kafka_flush_interval_ms = 750,
-    kafka_poll_timeout_ms = 1000,
-    kafka_consumer_reschedule_ms = 500,
-    kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 5ef27813130745dd';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_check_mv` TO `cdc`.`dead_letters` AS
-SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
-    [problem, '', 'no such table', 'a value does not fit its column', ''][indexOf([
-        problem != '',
-        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'),
-        nth = 0,
-        lost != 0,
-        1], 1)] AS reason
-FROM
-(
-    SELECT *,
-        indexOf(['inventory\x1Fcustomers'], route) AS nth,
-        [
-            (op = 'd') * (isNull(tupleElement(__cdc_tuple_0, 1))) + (op != 'd') * (isNull(tupleElement(__cdc_tuple_0, 1)) + isNull(tupleElement(__cdc_tuple_0, 2)) + isNull(tupleElement(__cdc_tuple_0, 3)) + isNull(tupleElement(__cdc_tuple_0, 4)))][nth] AS lost
-    FROM
-    (
-        SELECT *,
-            JSONExtract(if(route = 'inventory\x1Fcustomers', image, ''), 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))') AS __cdc_tuple_0
-        FROM
-        (
-            WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
-    multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
-        the_image = '' AND op != 't', 'no image of the row',
-        wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
-    concat(source.schema, '\x1F', source.table) AS table_route,
-    -- The row was gone as its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
-    -- No table's, when there is a problem.
-    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
-            SELECT
-                _topic AS topic,
-                _partition AS partition,
-                _offset AS offset,
-                source.schema AS schema_name,
-                source.table AS table_name,
-                op,
-                the_image AS image,
-                if(_error != '', _raw_message, '') AS raw,
-                row_version AS version,
-                problem,
-                if(is_incomplete, '', the_route) AS route
-            FROM `inventory`.`customers_check`
-        )
-    )
-)
-WHERE reason != ''
-COMMENT 'cdc materialized-view af5689a5d034ea0b';
+COMMENT 'cdc materialized-view fdac03598040fa6e';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue_rows`
 (
@@ -445,35 +449,37 @@ CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue_rows`
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC')
+    queued_at DateTime64(6, 'UTC'),
+    topic LowCardinality(String),
+    partition UInt64,
+    offset UInt64,
+    problem String,
+    raw String
 )
 ENGINE = Null
-COMMENT 'cdc fanout ed4428d6998c07ed';
+COMMENT 'cdc fanout 48be7b8a0ececd7a';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_mv` TO `inventory`.`orders_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple
 SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `id`,
-    assumeNotNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) AS `order_date`,
+    assumeNotNull(if(isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^(?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d$'))), multiIf(isNull(tupleElement(__cdc_tuple, 2)), NULL, match(tupleElement(__cdc_tuple, 2), '^-|BC$|^(?:0\\d|1[0-8])\\d\\d-'), toDate32('1900-01-01'), toDate32('2299-12-31')), toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^(?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d$')))) AS `order_date`,
     assumeNotNull(tupleElement(__cdc_tuple, 3)) AS `purchaser`,
     assumeNotNull(tupleElement(__cdc_tuple, 4)) AS `quantity`,
     assumeNotNull(tupleElement(__cdc_tuple, 5)) AS `product_id`,
+    if((((isNull(tupleElement(__cdc_tuple, 1)) + isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^(?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d$'))) + isNull(tupleElement(__cdc_tuple, 3))) + (isNull(tupleElement(__cdc_tuple, 4)) + isNull(tupleElement(__cdc_tuple, 5)))) * (__cdc_row.op = 'd' = 0)) = 0, CAST(map(), 'Map(String, Nullable(String))'), CAST(mapFromArrays(arrayFilter((n, f) -> f != 0, ['id', 'order_date', 'purchaser', 'quantity', 'product_id'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^(?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d$'))), isNull(tupleElement(__cdc_tuple, 3)), isNull(tupleElement(__cdc_tuple, 4)), isNull(tupleElement(__cdc_tuple, 5))]), arrayMap(n -> JSONExtract(__cdc_row.image, n, 'Nullable(String)'), arrayFilter((n, f) -> f != 0, ['id', 'order_date', 'purchaser', 'quantity', 'product_id'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^(?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d$'))), isNull(tupleElement(__cdc_tuple, 3)), isNull(tupleElement(__cdc_tuple, 4)), isNull(tupleElement(__cdc_tuple, 5))]))), 'Map(String, Nullable(String))')) AS _exact,
     if(__cdc_row.op = 'r', 1, __cdc_row.version) AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`orders_queue_rows` AS __cdc_row
-WHERE __cdc_row.route = 'inventory\x1Forders' AND ((__cdc_row.op = 'd') * (isNull(tupleElement(__cdc_tuple, 1))) + (__cdc_row.op != 'd') * (isNull(tupleElement(__cdc_tuple, 1)) + isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) + isNull(tupleElement(__cdc_tuple, 3)) + isNull(tupleElement(__cdc_tuple, 4)) + isNull(tupleElement(__cdc_tuple, 5)))) = 0
-COMMENT 'cdc materialized-view dbf3e29c23b466e0';
+WHERE __cdc_row.route = 'inventory\x1Forders'
+COMMENT 'cdc materialized-view 89433ef2c59e2e86';
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_truncate_mv` TO `cdc`.`truncates` AS
-SELECT
-    splitByChar('\x1F', route)[1] AS schema_name,
-    splitByChar('\x1F', route)[2] AS table_name,
-    version,
-    committed_at
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_exceptions_mv` TO `cdc`.`exceptions` AS
+SELECT route, op, image, message_key, version, committed_at, topic, partition, offset, problem, raw
 FROM `inventory`.`orders_queue_rows`
-WHERE op = 't'
-COMMENT 'cdc materialized-view 5504c7a716071584';
+WHERE op = 't' OR (route NOT IN ('inventory\x1Forders') AND NOT startsWith(route, '\x1F'))
+COMMENT 'cdc materialized-view 82da87ae6be8ed9e';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue`
 (
@@ -505,114 +511,34 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_queue_mv` TO `invento
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
+        '') AS the_problem,
     concat(source.schema, '\x1F', source.table) AS table_route,
     -- The row was gone as its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
-    -- No table's, when there is a problem.
-    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete
 SELECT
-    the_route AS route,
+    multiIf(the_problem != '', concat('\x1E', table_route), is_incomplete, concat('\x1F', table_route), table_route) AS route,
     op,
     the_image AS image,
     before,
     _key AS message_key,
     source.txId AS transaction_id,
-    row_version AS version,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
+    _topic AS topic,
+    _partition AS partition,
+    _offset AS offset,
+    the_problem AS problem,
+    _raw_message AS raw
 FROM `inventory`.`orders_queue`
-WHERE the_route != ''
-COMMENT 'cdc materialized-view 68a519c82ef70287';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`orders_check`
-(
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
-    ts_us Int64
-)
-ENGINE = Kafka
-SETTINGS
-    kafka_broker_list = 'kafka:9092',
-    kafka_topic_list = 'postgres-server.inventory.orders',
-    kafka_group_name = 'clickhouse-group.inventory.orders.check',
-    kafka_format = 'JSONEachRow',
-    kafka_num_consumers = 1,
-    kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
-    kafka_flush_interval_ms = 750,
-    kafka_poll_timeout_ms = 1000,
-    kafka_consumer_reschedule_ms = 500,
-    kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 07f4500d9943e5c2';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_check_mv` TO `cdc`.`dead_letters` AS
-SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
-    [problem, '', 'no such table', 'a value does not fit its column', ''][indexOf([
-        problem != '',
-        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'),
-        nth = 0,
-        lost != 0,
-        1], 1)] AS reason
-FROM
-(
-    SELECT *,
-        indexOf(['inventory\x1Forders'], route) AS nth,
-        [
-            (op = 'd') * (isNull(tupleElement(__cdc_tuple_0, 1))) + (op != 'd') * (isNull(tupleElement(__cdc_tuple_0, 1)) + isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple_0, 2), '^((?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d)Z?$'))) + isNull(tupleElement(__cdc_tuple_0, 3)) + isNull(tupleElement(__cdc_tuple_0, 4)) + isNull(tupleElement(__cdc_tuple_0, 5)))][nth] AS lost
-    FROM
-    (
-        SELECT *,
-            JSONExtract(if(route = 'inventory\x1Forders', image, ''), 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple_0
-        FROM
-        (
-            WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
-    multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
-        the_image = '' AND op != 't', 'no image of the row',
-        wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
-    concat(source.schema, '\x1F', source.table) AS table_route,
-    -- The row was gone as its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
-    -- No table's, when there is a problem.
-    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
-            SELECT
-                _topic AS topic,
-                _partition AS partition,
-                _offset AS offset,
-                source.schema AS schema_name,
-                source.table AS table_name,
-                op,
-                the_image AS image,
-                if(_error != '', _raw_message, '') AS raw,
-                row_version AS version,
-                problem,
-                if(is_incomplete, '', the_route) AS route
-            FROM `inventory`.`orders_check`
-        )
-    )
-)
-WHERE reason != ''
-COMMENT 'cdc materialized-view 47c0383658d37900';
+COMMENT 'cdc materialized-view 3a3d1831e2bfbff8';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_queue_rows`
 (
@@ -625,10 +551,15 @@ CREATE TABLE IF NOT EXISTS `inventory`.`products_queue_rows`
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC')
+    queued_at DateTime64(6, 'UTC'),
+    topic LowCardinality(String),
+    partition UInt64,
+    offset UInt64,
+    problem String,
+    raw String
 )
 ENGINE = Null
-COMMENT 'cdc fanout 4c82600a648e5de9';
+COMMENT 'cdc fanout 92f95b37fe64d9fc';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_mv` TO `inventory`.`products_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))') AS __cdc_tuple
@@ -637,22 +568,19 @@ SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `name`,
     tupleElement(__cdc_tuple, 3) AS `description`,
     tupleElement(__cdc_tuple, 4) AS `weight`,
+    if(((isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2))) * (__cdc_row.op = 'd' = 0)) = 0, CAST(map(), 'Map(String, Nullable(String))'), CAST(mapFromArrays(arrayFilter((n, f) -> f != 0, ['id', 'name'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 2))]), arrayMap(n -> JSONExtract(__cdc_row.image, n, 'Nullable(String)'), arrayFilter((n, f) -> f != 0, ['id', 'name'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 2))]))), 'Map(String, Nullable(String))')) AS _exact,
     if(__cdc_row.op = 'r', 1, __cdc_row.version) AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`products_queue_rows` AS __cdc_row
-WHERE __cdc_row.route = 'inventory\x1Fproducts' AND ((__cdc_row.op = 'd') * (isNull(tupleElement(__cdc_tuple, 1))) + (__cdc_row.op != 'd') * ((((isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2)) + isNull(tupleElement(__cdc_tuple, 3)) + isNull(tupleElement(__cdc_tuple, 4))) AS __cdc_nulls) != 0 AND __cdc_nulls != arrayCount(p -> p.2 = 'null' AND has(['description', 'weight'], p.1), JSONExtractKeysAndValuesRaw(__cdc_row.image))))) = 0
-COMMENT 'cdc materialized-view 305a1f1607d93d17';
+WHERE __cdc_row.route = 'inventory\x1Fproducts'
+COMMENT 'cdc materialized-view 2407726fce88695e';
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_truncate_mv` TO `cdc`.`truncates` AS
-SELECT
-    splitByChar('\x1F', route)[1] AS schema_name,
-    splitByChar('\x1F', route)[2] AS table_name,
-    version,
-    committed_at
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_exceptions_mv` TO `cdc`.`exceptions` AS
+SELECT route, op, image, message_key, version, committed_at, topic, partition, offset, problem, raw
 FROM `inventory`.`products_queue_rows`
-WHERE op = 't'
-COMMENT 'cdc materialized-view 0059565699f4d63b';
+WHERE op = 't' OR (route NOT IN ('inventory\x1Fproducts') AND NOT startsWith(route, '\x1F'))
+COMMENT 'cdc materialized-view 5c7b92a478423ed2';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_queue`
 (
@@ -684,114 +612,34 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_queue_mv` TO `inven
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
+        '') AS the_problem,
     concat(source.schema, '\x1F', source.table) AS table_route,
     -- The row was gone as its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
-    -- No table's, when there is a problem.
-    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete
 SELECT
-    the_route AS route,
+    multiIf(the_problem != '', concat('\x1E', table_route), is_incomplete, concat('\x1F', table_route), table_route) AS route,
     op,
     the_image AS image,
     before,
     _key AS message_key,
     source.txId AS transaction_id,
-    row_version AS version,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
+    _topic AS topic,
+    _partition AS partition,
+    _offset AS offset,
+    the_problem AS problem,
+    _raw_message AS raw
 FROM `inventory`.`products_queue`
-WHERE the_route != ''
-COMMENT 'cdc materialized-view df69076ee87997d0';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`products_check`
-(
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
-    ts_us Int64
-)
-ENGINE = Kafka
-SETTINGS
-    kafka_broker_list = 'kafka:9092',
-    kafka_topic_list = 'postgres-server.inventory.products',
-    kafka_group_name = 'clickhouse-group.inventory.products.check',
-    kafka_format = 'JSONEachRow',
-    kafka_num_consumers = 1,
-    kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
-    kafka_flush_interval_ms = 750,
-    kafka_poll_timeout_ms = 1000,
-    kafka_consumer_reschedule_ms = 500,
-    kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 94162eee1ef411c0';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_check_mv` TO `cdc`.`dead_letters` AS
-SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
-    [problem, '', 'no such table', 'a value does not fit its column', ''][indexOf([
-        problem != '',
-        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'),
-        nth = 0,
-        lost != 0,
-        1], 1)] AS reason
-FROM
-(
-    SELECT *,
-        indexOf(['inventory\x1Fproducts'], route) AS nth,
-        [
-            (op = 'd') * (isNull(tupleElement(__cdc_tuple_0, 1))) + (op != 'd') * ((((isNull(tupleElement(__cdc_tuple_0, 1)) + isNull(tupleElement(__cdc_tuple_0, 2)) + isNull(tupleElement(__cdc_tuple_0, 3)) + isNull(tupleElement(__cdc_tuple_0, 4))) AS __cdc_nulls_0) != 0 AND __cdc_nulls_0 != arrayCount(p -> p.2 = 'null' AND has(['description', 'weight'], p.1), JSONExtractKeysAndValuesRaw(if(route = 'inventory\x1Fproducts', image, '')))))][nth] AS lost
-    FROM
-    (
-        SELECT *,
-            JSONExtract(if(route = 'inventory\x1Fproducts', image, ''), 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))') AS __cdc_tuple_0
-        FROM
-        (
-            WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
-    multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
-        the_image = '' AND op != 't', 'no image of the row',
-        wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
-    concat(source.schema, '\x1F', source.table) AS table_route,
-    -- The row was gone as its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
-    -- No table's, when there is a problem.
-    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
-            SELECT
-                _topic AS topic,
-                _partition AS partition,
-                _offset AS offset,
-                source.schema AS schema_name,
-                source.table AS table_name,
-                op,
-                the_image AS image,
-                if(_error != '', _raw_message, '') AS raw,
-                row_version AS version,
-                problem,
-                if(is_incomplete, '', the_route) AS route
-            FROM `inventory`.`products_check`
-        )
-    )
-)
-WHERE reason != ''
-COMMENT 'cdc materialized-view 6db0e36f985fdad8';
+COMMENT 'cdc materialized-view 453421724675180e';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue_rows`
 (
@@ -804,32 +652,34 @@ CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue_rows`
     version UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC')
+    queued_at DateTime64(6, 'UTC'),
+    topic LowCardinality(String),
+    partition UInt64,
+    offset UInt64,
+    problem String,
+    raw String
 )
 ENGINE = Null
-COMMENT 'cdc fanout 660989bc9d433577';
+COMMENT 'cdc fanout 5e8deb4d0a930336';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_mv` TO `inventory`.`products_on_hand_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))') AS __cdc_tuple
 SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `product_id`,
     assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `quantity`,
+    if(((isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2))) * (__cdc_row.op = 'd' = 0)) = 0, CAST(map(), 'Map(String, Nullable(String))'), CAST(mapFromArrays(arrayFilter((n, f) -> f != 0, ['product_id', 'quantity'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 2))]), arrayMap(n -> JSONExtract(__cdc_row.image, n, 'Nullable(String)'), arrayFilter((n, f) -> f != 0, ['product_id', 'quantity'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 2))]))), 'Map(String, Nullable(String))')) AS _exact,
     if(__cdc_row.op = 'r', 1, __cdc_row.version) AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`products_on_hand_queue_rows` AS __cdc_row
-WHERE __cdc_row.route = 'inventory\x1Fproducts_on_hand' AND ((__cdc_row.op = 'd') * (isNull(tupleElement(__cdc_tuple, 1))) + (__cdc_row.op != 'd') * (isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2)))) = 0
-COMMENT 'cdc materialized-view eddf43fdfada4950';
+WHERE __cdc_row.route = 'inventory\x1Fproducts_on_hand'
+COMMENT 'cdc materialized-view 18f30014de54cd3f';
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_truncate_mv` TO `cdc`.`truncates` AS
-SELECT
-    splitByChar('\x1F', route)[1] AS schema_name,
-    splitByChar('\x1F', route)[2] AS table_name,
-    version,
-    committed_at
+CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_exceptions_mv` TO `cdc`.`exceptions` AS
+SELECT route, op, image, message_key, version, committed_at, topic, partition, offset, problem, raw
 FROM `inventory`.`products_on_hand_queue_rows`
-WHERE op = 't'
-COMMENT 'cdc materialized-view 1c8a6fed89cb9dec';
+WHERE op = 't' OR (route NOT IN ('inventory\x1Fproducts_on_hand') AND NOT startsWith(route, '\x1F'))
+COMMENT 'cdc materialized-view 3288863c43039abd';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue`
 (
@@ -861,111 +711,31 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_queue_mv` T
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
+        '') AS the_problem,
     concat(source.schema, '\x1F', source.table) AS table_route,
     -- The row was gone as its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
-    -- No table's, when there is a problem.
-    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
+    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete
 SELECT
-    the_route AS route,
+    multiIf(the_problem != '', concat('\x1E', table_route), is_incomplete, concat('\x1F', table_route), table_route) AS route,
     op,
     the_image AS image,
     before,
     _key AS message_key,
     source.txId AS transaction_id,
-    row_version AS version,
+    -- Rows of a snapshot are older than any change since the slot was made.
+    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
-    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at
+    ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
+    _topic AS topic,
+    _partition AS partition,
+    _offset AS offset,
+    the_problem AS problem,
+    _raw_message AS raw
 FROM `inventory`.`products_on_hand_queue`
-WHERE the_route != ''
-COMMENT 'cdc materialized-view 8643a8cde553317e';
-
-CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_check`
-(
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
-    ts_us Int64
-)
-ENGINE = Kafka
-SETTINGS
-    kafka_broker_list = 'kafka:9092',
-    kafka_topic_list = 'postgres-server.inventory.products_on_hand',
-    kafka_group_name = 'clickhouse-group.inventory.products_on_hand.check',
-    kafka_format = 'JSONEachRow',
-    kafka_num_consumers = 1,
-    kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
-    kafka_flush_interval_ms = 750,
-    kafka_poll_timeout_ms = 1000,
-    kafka_consumer_reschedule_ms = 500,
-    kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue cadd7f3331269aa8';
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_check_mv` TO `cdc`.`dead_letters` AS
-SELECT topic, partition, offset, schema_name, table_name, op, image, raw, version,
-    [problem, '', 'no such table', 'a value does not fit its column', ''][indexOf([
-        problem != '',
-        op = 't' OR route IN ('', 'cdc\x1Fheartbeat'),
-        nth = 0,
-        lost != 0,
-        1], 1)] AS reason
-FROM
-(
-    SELECT *,
-        indexOf(['inventory\x1Fproducts_on_hand'], route) AS nth,
-        [
-            (op = 'd') * (isNull(tupleElement(__cdc_tuple_0, 1))) + (op != 'd') * (isNull(tupleElement(__cdc_tuple_0, 1)) + isNull(tupleElement(__cdc_tuple_0, 2)))][nth] AS lost
-    FROM
-    (
-        SELECT *,
-            JSONExtract(if(route = 'inventory\x1Fproducts_on_hand', image, ''), 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))') AS __cdc_tuple_0
-        FROM
-        (
-            WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
-    -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS row_version,
-    multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
-        op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
-        the_image = '' AND op != 't', 'no image of the row',
-        wal_position = 0, concat('no WAL position: ', source.sequence),
-        '') AS problem,
-    concat(source.schema, '\x1F', source.table) AS table_route,
-    -- The row was gone as its unchanged value was looked up: its delete follows.
-    op != 'd' AND position(the_image, '"__cdc_unavailable"') > 0 AS is_incomplete,
-    -- No table's, when there is a problem.
-    multiIf(problem != '', '', is_incomplete, concat('\x1F', table_route), table_route) AS the_route
-            SELECT
-                _topic AS topic,
-                _partition AS partition,
-                _offset AS offset,
-                source.schema AS schema_name,
-                source.table AS table_name,
-                op,
-                the_image AS image,
-                if(_error != '', _raw_message, '') AS raw,
-                row_version AS version,
-                problem,
-                if(is_incomplete, '', the_route) AS route
-            FROM `inventory`.`products_on_hand_check`
-        )
-    )
-)
-WHERE reason != ''
-COMMENT 'cdc materialized-view 17adf91a7a6e604b';
+COMMENT 'cdc materialized-view 7273bd5af29ee869';

@@ -19,7 +19,7 @@ describe('types of columns', () => {
     ['bpchar', 'String'],
     ['bool', 'Bool'],
     ['date', 'Date32'],
-    ['time', 'String'],
+    ['time', 'Time64(6)'],
     ['timestamp', "DateTime64(6, 'UTC')"],
     ['timestamptz', "DateTime64(6, 'UTC')"],
     ['uuid', 'UUID'],
@@ -45,11 +45,12 @@ describe('types of columns', () => {
     [10, 2, 'Decimal(10, 2)'],
     [9, 0, 'Decimal(9, 0)'],
     [76, 76, 'Decimal(76, 76)'],
-    [77, 2, 'String'],
+    [77, 2, 'Decimal(76, 2)'],
     [5, -2, 'Decimal(7, 0)'],
     [2, 5, 'Decimal(5, 5)'],
-    [70, -7, 'String'],
-    [undefined, undefined, 'String'],
+    [70, -7, 'Decimal(76, 0)'],
+    [1000, 500, 'Decimal(76, 38)'],
+    [undefined, undefined, 'Decimal(76, 38)'],
   ])('numeric(%s, %s) becomes %s', (precision, scale, target) => {
     expect(typeOf('n', 'numeric', { precision, scale, notNull: true })).toBe(target);
   });
@@ -101,10 +102,10 @@ describe('expressions of columns', () => {
           if (!plan) throw new Error(`no plan for ${type}`);
           for (const text of [
             plan.fromWire('w'),
-            plan.misfitWire('w'),
+            plan.unfitWire?.('w') ?? '',
             plan.loadSelect('c'),
             plan.fromLoad('t'),
-            plan.misfitLoad('t'),
+            plan.unfitLoad?.('t') ?? '',
             plan.canonicalSource('c'),
             plan.canonicalTarget('c'),
           ]) {
@@ -116,9 +117,15 @@ describe('expressions of columns', () => {
     );
   });
 
-  it('never hold a NULL of an array silently: its name is noted', () => {
-    expect(planColumn(column('c', 'int4', { array: true }))?.nullArray).toBe(true);
-    expect(planColumn(column('c', 'int4', { array: true, notNull: true }))?.nullArray).toBe(false);
+  it('tell of every value that may not fit, and of none that always does', () => {
+    const told = (type: string, options = {}) =>
+      planColumn(column('c', type, options))?.unfitLoad !== undefined;
+    for (const type of ['numeric', 'date', 'timestamp', 'timestamptz', 'money'])
+      expect([type, told(type)]).toEqual([type, true]);
+    for (const type of ['int4', 'text', 'uuid', 'bytea', 'jsonb', 'time', 'interval'])
+      expect([type, told(type)]).toEqual([type, false]);
+    // ClickHouse has no NULL array.
+    expect(told('int4', { array: true })).toBe(true);
   });
 
   it('join fields of both sides by one separator', () => {

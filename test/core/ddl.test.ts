@@ -27,9 +27,12 @@ describe('storage', () => {
     expect(storageObject(planTable(source, names)).create).toMatch(/ORDER BY \(`a`, `b`\)$/);
   });
 
-  it('notes which arrays are NULL, only where there can be one', () => {
-    expect(built.storage.create).toContain('_nulls Array(LowCardinality(String))');
-    expect(desiredFor([table('s', 't')]).target.tables[0]?.storage.create).not.toContain('_nulls');
+  it('has room for what no type holds, and tells keys apart by it where two could meet', () => {
+    expect(built.storage.create).toContain('_exact Map(String, Nullable(String))');
+    expect(built.storage.create).not.toContain('_exact_key');
+    const key = column('day', 'date', { notNull: true });
+    const dated = desiredFor([table('s', 'd', [key])]).target.tables[0];
+    expect(dated?.storage.create).toMatch(/ORDER BY \(`day`, _exact_key\)$/);
   });
 
   it('refuses a table without a key and a type that is not carried', () => {
@@ -45,6 +48,7 @@ describe('the view people query', () => {
   it('hides deleted rows and everything of ours', () => {
     const [columns, rest] = built.view.create.split('FROM');
     expect(columns).not.toMatch(/_version|_deleted|_committed_at/);
+    expect(columns).toContain('_exact Map(String, Nullable(String)) MATERIALIZED');
     expect(rest).toContain('FINAL');
     expect(built.view.create).toContain('WHERE _deleted = 0');
   });
@@ -70,9 +74,11 @@ describe('a lane', () => {
     expect(lane.queue.create).not.toMatch(/password/i);
   });
 
-  it('sends what no table takes to the dead letters', () => {
-    const dead = target.lanes.find((other) => other.reader.name.endsWith('_check_mv'))?.reader;
-    expect(dead?.create).toContain('TO `cdc`.`dead_letters`');
-    expect(dead?.create).toContain("'no such table'");
+  it('sends every message that is no row of its tables on to the dead letters', () => {
+    const view = lane.behind.find(({ name }) => name.endsWith('_exceptions_mv'));
+    expect(view?.create).toContain('TO `cdc`.`exceptions`');
+    expect(lane.reader.create).not.toContain('WHERE');
+    const letters = target.own.find(({ name }) => name === 'dead_letters_mv');
+    expect(letters?.create).toContain("'no such table'");
   });
 });

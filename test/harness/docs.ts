@@ -133,7 +133,7 @@ function types(): string {
     const mapping = mappingOf(declared);
     if (!plan || !mapping) throw new RangeError(`${label} is not carried`);
     const sides = `${code(plan.canonicalSource('c'))} = ${code(plan.canonicalTarget('c'))}`;
-    return `| ${label} | ${code(plan.type)} | ${mapping.sent} | ${code(plan.loadSelect('c'))} | ${sides} | ${mapping.misfits ?? ''} |`;
+    return `| ${label} | ${code(plan.type)} | ${mapping.sent} | ${code(plan.loadSelect('c'))} | ${sides} | ${mapping.fallback?.values ?? ''} |`;
   };
   const rows = CARRIED_TYPES.map((type) => row(type, column('c', type, { notNull: true })));
   const sized = (precision: number, scale: number) =>
@@ -153,20 +153,35 @@ Generated from \`cli/core/types/mapping.ts\`. A nullable column becomes \`Nullab
 
 Types that ClickHouse has no type for are \`String\` and hold exactly what PostgreSQL prints (with
 \`DateStyle\` ISO, \`IntervalStyle\` postgres, \`TimeZone\` UTC, whatever the server's settings are).
-\`numeric\` without a precision, or with more than 76 digits, is \`String\` too: only text keeps every
-digit. A domain is carried as what it is made of, and is not nullable if the domain is not.
+A domain is carried as what it is made of, and is not nullable if the domain is not.
+
+**A value that its column cannot hold** keeps its row in the copy: the column shows the nearest value that
+its type has (last column of the table below), and PostgreSQL's exact text stands beside it, in the row's
+column \`_exact\`, a map from column to text. \`SELECT *\` does not show it; it is there by its name:
+
+\`\`\`sql
+SELECT id, valid_until, _exact['valid_until'] FROM shop.prices WHERE mapContains(_exact, 'valid_until');
+\`\`\`
+
+It is empty for every other row. \`cdc verify\` compares the exact text, so such a row is equal; loads,
+snapshots, repairs, histories and \`as_of\` keep it; \`cdc up\`, \`cdc status\` and \`cdc doctor\` count such
+values by column. \`infinity\` becomes the last value of the type, so that \`now() BETWEEN valid_from AND
+valid_until\` and \`ORDER BY\` stay right; NaN becomes NULL, or 0 where the source says NOT NULL, so that sums stay
+numbers. Keys whose values do not fit stay different rows (\`_exact_key\` in storage).
 
 **Arrays** declared with one dimension become \`Array(Nullable(…))\` of their element's type. ClickHouse
-has no NULL array, so the names of a row's NULL arrays stand in its column \`_nulls\`: \`has(_nulls, 'tags')\`
-tells NULL from empty. PostgreSQL does not enforce dimensions: a value with several, or with a lower
-bound that is not 1, does not fit such a column. Declared with several dimensions (\`int[][]\`), or with
+has no NULL array: it is \`[]\`, and \`_exact\` has the column with NULL: \`mapContains(_exact, 'tags')\` tells
+it from an empty one. PostgreSQL does not enforce dimensions: a value with several, or with a lower
+bound that is not 1, is \`[]\` with its text in \`_exact\`. Declared with several dimensions (\`int[][]\`), or with
 \`text\` in cdc.yaml, an array is a \`String\` that holds any shape.
 
-**A value that its column cannot hold** (last column of the table) is never altered: its row goes to
-\`cdc.dead_letters\` with the reason, whether it was loaded or streamed, and \`cdc verify\` names it. One
-value is: an infinite \`interval\`, which Debezium's driver reads as zero; \`cdc verify\` names that row too.
-To keep such values, carry the column as text. Where Debezium reads the rows (ClickHouse cannot reach the
-source), a table with a \`refcursor\` is not loaded: JDBC would open the cursor.
+**Why these types.** \`numeric\` without a precision is \`Decimal(76, 38)\`, the widest there is: what is a
+number can be added up, and 1.50 and 1.5 are one number, to ClickHouse as to PostgreSQL. \`time\` is
+\`Time64(6)\`, which holds 24:00:00. Intervals, ranges, network addresses, bits and geometric types are text:
+ClickHouse has no type that holds all their values, or none whose order and arithmetic are PostgreSQL's.
+
+Where Debezium reads the rows (ClickHouse cannot reach the source), a table with a \`refcursor\` is not
+loaded: JDBC would open the cursor.
 
 **Columns** can be treated otherwise in cdc.yaml; \`cdc doctor\` checks the names:
 
@@ -176,7 +191,7 @@ tables:
     columns:
       password: exclude # never leaves PostgreSQL
       email: mask # only the SHA-256 of its text does; it has no salt, so few possible values can be guessed
-      born: text # as PostgreSQL prints it, such as 0044-03-15 BC or infinity
+      born: text # as PostgreSQL prints it
 \`\`\`
 
 Columns of the key can be text, but not left out or masked. Decide before the table is loaded first.
@@ -185,14 +200,13 @@ Columns of the key can be text, but not left out or masked. Decide before the ta
 for them depends on the session's search_path. A table with such a column is a finding before anything
 starts.
 
-**In the stream**, all types but those that say "number", "true or false", "ISO text", "hexadecimal" or
-"text" below are sent by \`connectors/postgres-text\`, a converter of a few hundred lines beside Debezium, whose
+**In the stream**, all types but those that say "number", "true or false", "hexadecimal" or "text" below are sent by \`connectors/postgres-text\`, a converter of a few hundred lines beside Debezium, whose
 own form of them loses information: it cuts microseconds in arrays, turns 24:00 into 00:00, arrays of
 several dimensions into the name of a Java object, and leaves out arrays of money, intervals and
 composites. A Kafka Connect that cdc does not run needs \`connectors/postgres-text/cdc-postgres-text.jar\` in
 Debezium's plug-in folder, and \`-Duser.timezone=UTC\`.
 
-| PostgreSQL | ClickHouse | sent by Debezium as | loaded by postgresql() | for verify, source = copy | does not fit |
+| PostgreSQL | ClickHouse | sent by Debezium as | loaded by postgresql() | for verify, source = copy | what does not fit, and what stands in for it |
 |---|---|---|---|---|---|
 ${rows.join('\n')}
 `;

@@ -1,10 +1,13 @@
 import type { Finding } from '../../core/findings.ts';
 import { CH_CDC } from '../../core/names.ts';
 import { plural } from '../../core/problems.ts';
+import { escapePattern } from '../../core/select.ts';
+import { yamlString } from '../../core/yaml.ts';
 import { chIdent } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
+import { keptInCopy } from './kept.ts';
 
-/** What is wrong in ClickHouse: changes that could not be stored as they came. */
+/** What is wrong in ClickHouse: messages that are no row of a copied table. */
 export async function checkTarget(clickhouse: ClickHouse): Promise<Finding[]> {
   const present = await clickhouse.rows<{ n: string }>(
     `SELECT count() AS n FROM system.tables WHERE database = {database:String} AND name = {table:String}`,
@@ -23,8 +26,20 @@ export async function checkTarget(clickhouse: ClickHouse): Promise<Finding[]> {
       id: 'dead-letters',
       severity: 'warning',
       subject: `${CH_CDC.database}.${CH_CDC.deadLetters}`,
-      message: `${plural(count, 'change')} could not be stored; the latest is of ${rows[0]?.place}: ${rows[0]?.reason}`,
+      message: `${plural(count, 'message')} of the topics ${count === 1 ? 'is' : 'are'} no row of a copied table; the latest is of ${rows[0]?.place}: ${rows[0]?.reason}`,
       fix: 'cdc dlq list   # names each with its reason; then: cdc dlq replay',
     },
   ];
+}
+
+/** Values that stand as text beside the nearest one: nothing is lost, and somebody may want another type. */
+export async function checkKept(clickhouse: ClickHouse): Promise<Finding[]> {
+  const kept = await keptInCopy(clickhouse);
+  return kept.map(({ table, column, values, example }) => ({
+    id: 'values-kept',
+    severity: 'info',
+    subject: `${table}.${column}`,
+    message: `${plural(values, 'value')}, such as ${example}, ${values === 1 ? 'is' : 'are'} beyond the column's type: the nearest is shown, the exact text is in _exact`,
+    fix: `As it is, nothing is lost. To have them as text: tables: { ${yamlString(escapePattern(table))}: { columns: { ${yamlString(column)}: text } } } in cdc.yaml (or exclude), then cdc apply.`,
+  }));
 }

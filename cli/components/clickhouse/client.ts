@@ -40,6 +40,7 @@ export class ClickHouse {
         format: 'JSONEachRow',
         query_params: params,
         clickhouse_settings: {
+          ...WIDE,
           output_format_json_quote_64bit_integers: 1,
           // Only of a session that cannot write are statements ended with their connection.
           ...(signal ? { readonly: '2', cancel_http_readonly_queries_on_client_close: 1 } : {}),
@@ -65,7 +66,7 @@ export class ClickHouse {
     return this.guard(query, async () => {
       const result = await this.client.command({
         query,
-        clickhouse_settings: { wait_end_of_query: 1, ...settings },
+        clickhouse_settings: { ...WIDE, wait_end_of_query: 1, ...settings },
         ...(signal ? { abort_signal: signal } : {}),
       });
       return Number(result.summary?.written_rows ?? 0);
@@ -104,6 +105,13 @@ export async function withClickHouse<T>(
 }
 
 export type Settings = Record<string, string | number>;
+
+/** A table of PostgreSQL has up to 1,600 columns, and statements name each of them several times. */
+const WIDE: Settings = {
+  max_query_size: 64 * 1024 * 1024,
+  max_ast_elements: 2_000_000,
+  max_expanded_ast_elements: 20_000_000,
+};
 
 const UNREACHABLE = new Set([
   'ECONNREFUSED',

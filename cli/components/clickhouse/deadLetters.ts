@@ -1,14 +1,17 @@
-import { canonicalRowTarget } from '../../core/columns.ts';
+import { canonicalRowTarget, EXACT } from '../../core/columns.ts';
 import { extraction, type TablePlan } from '../../core/ddl.ts';
 import { CH_CDC, type TableId } from '../../core/names.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
 
-/** A change that could not be stored as it came. */
+/** A message that is no row of a table of the copy. */
 export interface DeadLetter {
   /** `topic:partition:offset`; of a load, `load of schema.table:0:hash of the key`. */
   readonly id: string;
+  /** As far as the message names one. */
   readonly table: string;
+  /** The message's key as JSON: the key's columns and their values; empty when it has none. */
+  readonly key: string;
   readonly op: string;
   readonly reason: string;
   readonly version: string;
@@ -37,7 +40,7 @@ export async function deadLetters(
   limit: number,
 ): Promise<DeadLetter[]> {
   return clickhouse.rows<DeadLetter>(
-    `SELECT ${ID} AS id, concat(schema_name, '.', table_name) AS table, op, reason, toString(version) AS version,
+    `SELECT ${ID} AS id, concat(schema_name, '.', table_name) AS table, key, op, reason, toString(version) AS version,
             toString(arrived_at) AS arrived_at, image, raw
        FROM ${TABLE} FINAL${condition(ids)} ORDER BY dead_letters.arrived_at DESC, id LIMIT ${limit}`,
   );
@@ -50,16 +53,17 @@ export async function keysOfLetters(
   ids: readonly string[],
 ): Promise<Map<string, string>> {
   // Key columns become aliases below: what they are made of is named as no column is.
-  const { tuple, element, keyMisfit } = extraction(plan, '__cdc_');
+  const { tuple, element, exact } = extraction(plan, '__cdc_');
   const key = plan.key.map((c) => `${c.fromWire(element(c))} AS ${chIdent(c.name)}`);
+  const unreadable = plan.key.map((c) => `isNull(${element(c)})`).join(' + ');
   const rows = await clickhouse.rows<{ __cdc_id: string; __cdc_key: string }>(
     `SELECT __cdc_id, ${canonicalRowTarget(plan.key)} AS __cdc_key
        FROM (WITH ${tuple}
-             SELECT __cdc_id, ${key.join(', ')}
-               FROM (SELECT ${ID} AS __cdc_id, image AS __cdc_image FROM ${TABLE} FINAL
+             SELECT __cdc_id, ${key.join(', ')}, ${exact} AS ${EXACT.name}
+               FROM (SELECT ${ID} AS __cdc_id, '' AS __cdc_op, image AS __cdc_image FROM ${TABLE} FINAL
                       WHERE ${ofTable(plan)}
                         AND image != '' AND __cdc_id IN (${ids.map(chLiteral).join(', ')}))
-              WHERE (${keyMisfit}) = 0)`,
+              WHERE (${unreadable}) = 0)`,
   );
   return new Map(rows.map((row) => [row.__cdc_id, row.__cdc_key]));
 }

@@ -66,7 +66,7 @@ export async function countLetters(
 ): Promise<LetterCount[]> {
   const rows = await clickhouse.rows<Record<keyof LetterCount, string>>(
     `SELECT if(schema_name = '', '(none)', concat(schema_name, '.', table_name)) AS table,
-            multiIf(startsWith(reason, 'a value'), 'misfit', startsWith(reason, 'not JSON'), 'not_json',
+            multiIf(startsWith(reason, 'not JSON'), 'not_json',
                     startsWith(reason, 'no such table'), 'no_table', startsWith(reason, 'operation'), 'operation',
                     startsWith(reason, 'no image'), 'no_image', startsWith(reason, 'no WAL'), 'no_position',
                     'other') AS kind,

@@ -1,6 +1,7 @@
-import type { TablePlan } from '../../core/ddl.ts';
+import { type ColumnPlan, exactOf } from '../../core/columns.ts';
+import { keptColumns, keyColumns, keyTextOf, type TablePlan } from '../../core/ddl.ts';
 import { SOURCE, sourceKeyCondition, targetKeyCondition } from '../../core/keys.ts';
-import { CH_CDC, historyNames } from '../../core/names.ts';
+import { historyNames } from '../../core/names.ts';
 import { sourceFrom } from '../../core/selection.ts';
 import { chIdent, chLiteral, pgIdent, pgLiteral } from '../../lib/sql.ts';
 import type { ClickHouseEndpoint, PostgresEndpoint } from '../../runtimes/endpoints.ts';
@@ -93,63 +94,43 @@ function sourceFunction(plan: TablePlan, rows: SourceRows, source: PulledSource)
   return `postgresql(${arguments_.join(', ')})`;
 }
 
-/** Condition over `c0`, `c1`, …: some value does not fit its column. */
-function misfit(plan: TablePlan): string {
-  const found = plan.columns.map((c, i) => c.misfitLoad(`c${i}`)).filter((c) => c !== 'false');
-  return found.join(' OR ') || 'false';
-}
-
-/** Pulls rows into storage; fails as a whole when a value does not fit. */
+/** Pulls rows into storage. */
 export function loadStatement(
-  plan: TablePlan,
-  rows: SourceRows,
-  source: PulledSource,
-  options: { floor: bigint; onMisfit: 'throw' | 'leave-out' },
-): string {
-  const names = [
-    ...plan.columns.map((c) => chIdent(c.name)),
-    ...(plan.hasNullArrays ? ['_nulls'] : []),
-    '_version',
-    '_deleted',
-    '_committed_at',
-  ];
-  const nullArrays = plan.columns.flatMap((c, i) =>
-    c.nullArray ? [`if(isNull(c${i}), ${chLiteral(c.name)}, '')`] : [],
-  );
-  const values = [
-    ...plan.columns.map((c, i) => c.fromLoad(`c${i}`)),
-    ...(plan.hasNullArrays ? [`arrayFilter(n -> n != '', [${nullArrays.join(', ')}])`] : []),
-    `toUInt64(${options.floor})`,
-    '0',
-    "now64(6, 'UTC')",
-  ];
-  const condition =
-    options.onMisfit === 'throw'
-      ? `throwIf(${misfit(plan)}, ${chLiteral(MISFIT)}) = 0`
-      : `NOT (${misfit(plan)})`;
-  return `INSERT INTO ${chIdent(plan.names.database, plan.names.final)} (${names.join(', ')})
-SELECT ${values.join(', ')}
-FROM ${sourceFunction(plan, rows, source)}
-WHERE ${condition}`;
-}
-
-/** Text by which a failed statement tells that a value did not fit. */
-export const MISFIT = 'cdc: a value does not fit its column';
-
-/** Puts the rows that do not fit among the dead letters. */
-export function misfitStatement(
   plan: TablePlan,
   rows: SourceRows,
   source: PulledSource,
   floor: bigint,
 ): string {
-  const image = plan.columns.map((c, i) => `${chLiteral(c.name)}, c${i}`).join(', ');
-  const key = plan.key.map((c) => `ifNull(c${plan.columns.indexOf(c)}, '')`).join(", '|', ");
-  return `INSERT INTO ${chIdent(CH_CDC.database, CH_CDC.deadLetters)} (topic, partition, offset, schema_name, table_name, op, image, raw, version, reason)
-SELECT ${chLiteral(`load of ${plan.schema}.${plan.table}`)}, 0, cityHash64(${key}), ${chLiteral(plan.schema)}, ${chLiteral(plan.table)}, 'r',
-    toJSONString(map(${image})), '', toUInt64(${floor}), 'a value does not fit its column'
-FROM ${sourceFunction(plan, rows, source)}
-WHERE ${misfit(plan)}`;
+  const text = (column: ColumnPlan) => `c${plan.columns.indexOf(column)}`;
+  const unfit = plan.columns.flatMap((c) =>
+    c.unfitLoad ? [{ name: c.name, unfit: c.unfitLoad(text(c)) }] : [],
+  );
+  const names = unfit.map(({ name }) => chLiteral(name)).join(', ');
+  const texts = plan.columns.flatMap((c) => (c.unfitLoad ? [text(c)] : [])).join(', ');
+  const exact = exactOf(
+    unfit,
+    (found) => `arrayMap(n -> [${texts}][indexOf([${names}], n)], ${found})`,
+  );
+  const keyText = () => keyTextOf(plan, (c) => ({ text: text(c), unfit: c.unfitLoad?.(text(c)) }));
+  const kept = keptColumns(plan).map(({ name }) => name);
+  const columns = [
+    ...plan.columns.map((c) => chIdent(c.name)),
+    ...kept,
+    '_version',
+    '_deleted',
+    '_committed_at',
+  ];
+  const values = [
+    ...plan.columns.map((c) => c.fromLoad(text(c))),
+    exact,
+    ...(plan.hasKeyText ? [keyText()] : []),
+    `toUInt64(${floor})`,
+    '0',
+    "now64(6, 'UTC')",
+  ];
+  return `INSERT INTO ${chIdent(plan.names.database, plan.names.final)} (${columns.join(', ')})
+SELECT ${values.join(', ')}
+FROM ${sourceFunction(plan, rows, source)}`;
 }
 
 /** Rows of the copy with these keys, which the source does not have, end with a version. */
@@ -160,7 +141,7 @@ export function endStatement(plan: TablePlan, keys: readonly string[], version: 
 
 /** @param rows what stands after FROM: the rows of the copy that end. */
 function endRows(plan: TablePlan, version: bigint, rows: string): string {
-  const key = plan.key.map((c) => chIdent(c.name)).join(', ');
+  const key = keyColumns(plan).join(', ');
   return `INSERT INTO ${chIdent(plan.names.database, plan.names.final)} (${key}, _version, _deleted, _committed_at)
 SELECT ${key}, toUInt64(${version}), 1, now64(6, 'UTC') FROM ${rows}`;
 }

@@ -39,7 +39,7 @@ export function targetChanges(
   const stale = staleObjects(desired, observed);
   // What reads goes first, so that nothing passes through a half-changed lane.
   changes.push(...stale.map(dropChange));
-  for (const object of desired.own) changes.push(...storageChanges(object, observed));
+  changes.push(...ownChanges(desired.own, observed));
   const reshaped = reshapedTables(desired, observed);
   for (const table of desired.tables) {
     const found = reshaped.includes(table.plan) && observed.get(objectKey(table.storage));
@@ -56,6 +56,27 @@ export function targetChanges(
   );
   for (const lane of desired.lanes) changes.push(...laneChanges(lane, observed, views));
   return changes;
+}
+
+/** What keeps rows is altered; what rows only pass through is made anew, all of it: one part knows the other. */
+function ownChanges(own: readonly TargetObject[], observed: Observed): Change[] {
+  const [stored, passing] = [
+    own.filter(({ kind }) => kind === 'storage'),
+    own.filter(({ kind }) => kind !== 'storage'),
+  ];
+  const changes = stored.flatMap((object) => storageChanges(object, observed));
+  const differs = (part: TargetObject) => observed.get(objectKey(part))?.digest !== digestOf(part);
+  if (!passing.some(differs)) return changes;
+  const old = passing.filter((part) => observed.has(objectKey(part))).reverse();
+  return [
+    ...changes,
+    {
+      component: 'clickhouse',
+      action: old.length > 0 ? 'replace' : 'create',
+      object: `table ${CH_CDC.database}.${CH_CDC.exceptions}`,
+      sql: [...old.map((part) => dropStatement(part.kind, part)), ...passing.map(createStatement)],
+    },
+  ];
 }
 
 /** Tables whose storage has to change its columns or its key. */
@@ -202,9 +223,8 @@ function dropStatement(
 
 /** Queues and views of ours that nothing wants any more. Storage is kept: it holds data. */
 function staleObjects(desired: DesiredTarget, observed: Observed) {
-  const wanted = new Set(
-    desired.lanes.flatMap((lane) => [lane.queue, lane.reader, ...lane.behind]).map(objectKey),
-  );
+  const parts = desired.lanes.flatMap((lane) => [lane.queue, lane.reader, ...lane.behind]);
+  const wanted = new Set([...parts, ...desired.own].map(objectKey));
   const rank = (o: { kind: string | undefined; name: string }) =>
     o.kind === 'materialized-view'
       ? o.name.endsWith('queue_mv')

@@ -7,17 +7,8 @@ export interface Queue {
   readonly topics: readonly string[];
 }
 
-/** The queues that store what they read. */
+/** All of ours that feed the copy. */
 export async function queuesOf(clickhouse: ClickHouse): Promise<Queue[]> {
-  return (await kafkaTables(clickhouse)).filter(({ group }) => !isCheckGroup(group));
-}
-
-/** Those beside them that look for what does not fit. */
-export async function checksOf(clickhouse: ClickHouse): Promise<Queue[]> {
-  return (await kafkaTables(clickhouse)).filter(({ group }) => isCheckGroup(group));
-}
-
-async function kafkaTables(clickhouse: ClickHouse): Promise<Queue[]> {
   const rows = await clickhouse.rows<{ settings: string }>(
     "SELECT engine_full AS settings FROM system.tables WHERE engine = 'Kafka' AND comment LIKE 'cdc %'",
   );
@@ -26,6 +17,6 @@ async function kafkaTables(clickhouse: ClickHouse): Promise<Queue[]> {
   return rows.flatMap(({ settings }) => {
     const group = setting(settings, 'kafka_group_name');
     const topics = setting(settings, 'kafka_topic_list')?.split(',');
-    return group !== undefined && topics ? [{ group, topics }] : [];
+    return group !== undefined && topics && !isCheckGroup(group) ? [{ group, topics }] : [];
   });
 }
