@@ -170,6 +170,12 @@ export const PROBLEMS = {
     '{detail}',
     'cdc doctor   # prints each finding with its fix; mend them and run the same command again',
   ),
+  SOURCE_NOT_NAMED: entry(
+    EXIT.configuration,
+    'There is no source to write a script for.',
+    '{detail}',
+    'cdc init --sql --source postgres://owner@host:port/database   # whoever may read its catalog',
+  ),
   SLOT_LOST: entry(
     EXIT.refused,
     'The replication slot {slot} is lost: {detail}',

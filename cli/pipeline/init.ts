@@ -11,6 +11,7 @@ import { fileProblem, writeFileAtomic } from '../lib/files.ts';
 import { formatBytes, formatCount } from '../lib/format.ts';
 import { createLayout, layoutOf, SOURCE_PASSWORD_FILE } from '../runtimes/embedded/layout.ts';
 import { postgresEndpoint } from '../runtimes/resolve.ts';
+import { OF_RIGHTS } from './ownerSql.ts';
 import { inspectSource } from './source.ts';
 import { pipelineNames } from './stack.ts';
 
@@ -37,8 +38,6 @@ export interface InitResult {
   readonly password_file: string | undefined;
 }
 
-/** Rights are the role's and a GRANT away; a table is not left out for them. */
-const OF_RIGHTS = new Set(['table-select', 'table-owner']);
 const PASSWORD_FILE = join('.cdc', SOURCE_PASSWORD_FILE);
 
 /** Writes a commented cdc.yaml; reads the source and changes nothing in it. */

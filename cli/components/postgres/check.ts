@@ -2,12 +2,13 @@ import { ALERTS } from '../../core/alerts.ts';
 import { planColumn } from '../../core/columns.ts';
 import { OWN_COLUMNS } from '../../core/ddl.ts';
 import type { Finding } from '../../core/findings.ts';
-import { tableLabel } from '../../core/names.ts';
+import { OWN_TABLES, tableLabel } from '../../core/names.ts';
 import type { SourceColumn, SourceTable } from '../../core/source.ts';
 import { columnYaml, excludeYaml } from '../../core/yaml.ts';
 import { formatBytes } from '../../lib/format.ts';
 import { pgIdentShown as pgIdent } from '../../lib/sql.ts';
 import { isUsable, type ObservedSource, type TableRights } from './observe.ts';
+import { alterPublicationStatement } from './prepare.ts';
 
 export interface CheckInput {
   readonly observed: ObservedSource;
@@ -143,6 +144,9 @@ export function lostSlot(slot: ObservedSource['slot'], name: string): Finding[] 
       ];
 }
 
+/** What somebody else has to do, and where all of it stands. */
+const BY_OWNER = '  -- as its owner; all that cdc needs as one script: cdc init --sql';
+
 function checkRole({ observed, names }: CheckInput): Finding[] {
   const { role } = observed;
   const found: Finding[] = [];
@@ -163,15 +167,26 @@ function checkRole({ observed, names }: CheckInput): Finding[] {
         'role-create',
         role.name,
         'the role may not create the publication and the schema cdc in this database',
-        `GRANT CREATE ON DATABASE ${pgIdent(names.database)} TO ${pgIdent(role.name)};`,
+        `GRANT CREATE ON DATABASE ${pgIdent(names.database)} TO ${pgIdent(role.name)};  -- or, for a role that owns nothing: cdc init --sql   # prints one script for the owner`,
+      ),
+    );
+  }
+  const missing = OWN_TABLES.filter(
+    (id) => !observed.publication?.some((p) => p.schema === id.schema && p.table === id.table),
+  );
+  if (observed.ownsPublication === false && missing.length > 0) {
+    const statements = missing.map((id) => alterPublicationStatement(names.publication, 'ADD', id));
+    found.push(
+      error(
+        'publication-own-tables',
+        names.publication,
+        `it lacks ${missing.map(tableLabel).join(' and ')}, and role ${role.name} may not add them`,
+        `${statements.join('; ')};${BY_OWNER}`,
       ),
     );
   }
   return found;
 }
-
-/** PostgreSQL 17 has infinite intervals. */
-const INFINITE_INTERVALS = 170_000;
 
 const NEVER_OUT_OF_LINE = new Set(
   'bool int2 int4 int8 float4 float8 oid money date time timetz timestamp timestamptz interval uuid macaddr macaddr8 point line lseg box circle pg_lsn xid xid8 tid name char'.split(
@@ -291,18 +306,6 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
       ),
     );
   }
-  for (const column of table.columns) {
-    if (input.observed.version < INFINITE_INTERVALS) break;
-    if (column.type !== 'interval' || column.array) continue;
-    found.push({
-      id: 'interval-infinite',
-      severity: 'info',
-      subject: `${subject}.${column.name}`,
-      message:
-        "an infinite interval is loaded as it is, but streamed as zero: Debezium's driver does not know it; cdc verify names such a row, and --repair mends it until its next change",
-      fix: `ALTER TABLE ${sqlName} ADD CHECK (isfinite(${pgIdent(column.name)}));  -- so that there are none`,
-    });
-  }
   const rights = input.rights.get(table.oid);
   if (rights && !rights.select) {
     found.push(
@@ -317,16 +320,18 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
   const published =
     input.observed.publication?.some((p) => p.schema === table.schema && p.table === table.table) ??
     false;
-  const filter = table.where === undefined ? '' : ` WHERE (${table.where})`;
-  if (rights && !rights.owner && !published) {
+  // Who adds a table to a publication must own both.
+  const { ownsPublication } = input.observed;
+  if (rights && !published && (!rights.owner || ownsPublication === false)) {
+    const what = rights.owner ? `publication ${input.names.publication}` : 'it';
     found.push(
       error(
         'table-owner',
         subject,
-        `role ${input.observed.role.name} does not own it and so cannot add it to a publication`,
+        `role ${input.observed.role.name} does not own ${what} and so cannot add it to the publication`,
         input.observed.publication
-          ? `ALTER PUBLICATION ${pgIdent(input.names.publication)} ADD TABLE ${sqlName}${filter};  -- as its owner`
-          : `CREATE PUBLICATION ${pgIdent(input.names.publication)} FOR TABLE ${sqlName}${filter} WITH (publish_via_partition_root = true);  -- as a superuser, naming all tables`,
+          ? `${alterPublicationStatement(input.names.publication, 'ADD', table)};  -- as its owner`
+          : `cdc init --sql   # prints one script for the owner: publication, grants, schema cdc`,
       ),
     );
   }

@@ -13,6 +13,8 @@ export interface ObservedSource {
   readonly publication: readonly PublishedTable[] | undefined;
   /** Whether the publication has stored generated columns (PostgreSQL 18). */
   readonly publishesGenerated: boolean;
+  /** The role may add tables to the publication, and change it; absent while there is none. */
+  readonly ownsPublication: boolean | undefined;
   /** Our own tables are there. */
   readonly ownTables: boolean;
   readonly role: {
@@ -51,6 +53,7 @@ export async function observeSource(
            current_setting('max_replication_slots') AS slots_max,
            (SELECT count(*) FROM pg_replication_slots) AS slots_used,
            to_regclass('cdc.heartbeat') IS NOT NULL AND to_regclass('cdc.signal') IS NOT NULL AS own_tables,
+           (SELECT pg_has_role(p.pubowner, 'USAGE') FROM pg_publication p WHERE p.pubname = $1) AS owns_publication,
            (SELECT to_jsonb(p) ->> 'pubgencols' = 's' FROM pg_publication p WHERE p.pubname = $1) AS generated,
            r.rolname AS role, r.rolsuper AS superuser,
            r.rolreplication OR r.rolsuper OR EXISTS (
@@ -69,6 +72,7 @@ export async function observeSource(
     slotsMax: Number(row.slots_max),
     publication: await publicationTables(client, names.publication, Number(row.version)),
     publishesGenerated: row.generated === 't',
+    ownsPublication: row.owns_publication ? row.owns_publication === 't' : undefined,
     ownTables: row.own_tables === 't',
     role: {
       name: row.role ?? '',

@@ -1,0 +1,55 @@
+import { ownerScript } from '../components/postgres/ownerScript.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { Problem } from '../core/problems.ts';
+import { postgresEndpoint } from '../runtimes/resolve.ts';
+import { inspectSource } from './source.ts';
+import { pipelineNames } from './stack.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** What a script grants, and a publication mends: no reason to leave a table out of it. */
+export const OF_RIGHTS: ReadonlySet<string> = new Set(['table-select', 'table-owner']);
+
+/** The name of the role where neither the option nor cdc.yaml says one. */
+const ROLE = 'cdc';
+
+/**
+ * The script for the owner of the source that cdc.yaml names, for the tables that it chooses and that can be
+ * copied. Reads the catalog, as whoever is connected, and changes nothing.
+ *
+ * @param role who shall run the pipeline; by default the user of source.url in cdc.yaml.
+ */
+export async function ownerSql(
+  loaded: LoadedConfig,
+  env: Env,
+  options: { readonly role: string | undefined; readonly configured: string | undefined },
+): Promise<{ role: string; tables: number; sql: string }> {
+  const { config, directory } = loaded;
+  if (config.source.url === undefined)
+    throw new Problem('SOURCE_NOT_NAMED', { detail: 'Neither cdc.yaml nor --source names one.' });
+  const named = options.configured && decodeURIComponent(new URL(options.configured).username);
+  const role = options.role ?? (named || ROLE);
+  const postgres = postgresEndpoint({
+    config,
+    directory,
+    env,
+    ports: undefined,
+    secrets: undefined,
+  });
+  const names = pipelineNames(config);
+  const { tables, ofTable } = await inspectSource({ config, names, endpoints: { postgres } });
+  const copied = tables.filter((table) =>
+    (ofTable.get(table) ?? []).every((f) => f.severity !== 'error' || OF_RIGHTS.has(f.id)),
+  );
+  if (copied.length === 0)
+    throw new Problem('SOURCE_NOT_NAMED', { detail: 'It has no table that can be copied.' });
+  const sql = ownerScript({
+    role,
+    database: postgres.database,
+    publication: names.publication,
+    slot: names.slot,
+    tables: copied,
+    generated: copied.some((table) => table.hasGenerated),
+  });
+  return { role, tables: copied.length, sql };
+}
