@@ -47,10 +47,10 @@ test('a difference planted in the copy is found, by the oracle and by cdc verify
   await using clickhouse = target();
   const schema = await freshSchema(client, 'planted');
   try {
-    const columns = 'id int PRIMARY KEY, v text, f float8, a int[], d numeric(9,2)';
+    const columns = 'id int PRIMARY KEY, v text, f float8, a int[], d numeric(9,2), t date';
     await client.query(`CREATE TABLE ${schema.name}.t (${columns})`);
     await client.query(
-      `INSERT INTO ${schema.name}.t SELECT g, 'v' || g, g / 7.0, ARRAY[g, NULL], g / 7.0 FROM generate_series(1, 9) g`,
+      `INSERT INTO ${schema.name}.t SELECT g, 'v' || g, g / 7.0, ARRAY[g, NULL], g / 7.0, CASE WHEN g >= 8 THEN 'infinity' END::date FROM generate_series(1, 9) g`,
     );
     await cdcJson('apply');
     const look = async () =>
@@ -58,24 +58,28 @@ test('a difference planted in the copy is found, by the oracle and by cdc verify
         ({ key, how }) => `${key} ${how}`,
       );
     expect(await look()).toEqual([]);
-    // Each row is as in the source but for one value; -0 and an empty array are easily overlooked.
+    // Each row is as in the source but for one value; -0, an empty array and the text beside a value are
+    // easily overlooked.
     const rows = [
-      `2, 'V2', 2 / 7, [2, NULL], [], 0.29, 0`,
-      `3, 'v3', 3 / 7 + 1e-16, [3, NULL], [], 0.43, 0`,
-      `4, 'v4', 4 / 7, [NULL, 4], [], 0.57, 0`,
-      `5, 'v5', 5 / 7, [5, NULL], [], 0.7, 0`,
-      `6, 'v6', 6 / 7, [], ['a'], 0.86, 0`,
-      `7, '', 0, [], [], 0, 1`,
-      `10, 'v10', 0, [], [], 0, 0`,
+      `2, 'V2', 2 / 7, [2, NULL], map(), 0.29, NULL, 0`,
+      `3, 'v3', 3 / 7 + 1e-16, [3, NULL], map(), 0.43, NULL, 0`,
+      `4, 'v4', 4 / 7, [NULL, 4], map(), 0.57, NULL, 0`,
+      `5, 'v5', 5 / 7, [5, NULL], map(), 0.7, NULL, 0`,
+      `6, 'v6', 6 / 7, [], map('a', NULL), 0.86, NULL, 0`,
+      `7, '', 0, [], map(), 0, NULL, 1`,
+      `8, 'v8', 8 / 7, [8, NULL], map(), 1.14, '2299-12-31', 0`,
+      `9, 'v9', 9 / 7, [9, NULL], map('t', '2300-01-01'), 1.29, '2299-12-31', 0`,
+      `10, 'v10', 0, [], map(), 0, NULL, 0`,
     ];
     const last = '18446744073709551615';
-    await clickhouse.command(
-      `INSERT INTO ${chIdent(schema.name, 't_final')} (id, v, f, a, _nulls, d, _deleted, _version) SELECT *, ${last} FROM values('id Int32, v String, f Float64, a Array(Nullable(Int32)), n Array(String), d Decimal(9,2), x UInt8', ${rows.map((row) => `(${row})`).join(', ')})`,
-    );
-    const planted = [2, 3, 4, 5, 6].map((id) => `["${id}"] different`);
-    expect(await look()).toEqual([...planted, '["7"] missing', '["10"] extra']);
+    for (const row of rows)
+      await clickhouse.command(
+        `INSERT INTO ${chIdent(schema.name, 't_final')} (id, v, f, a, _exact, d, t, _deleted, _version) VALUES (${row}, ${last})`,
+      );
+    const planted = [2, 3, 4, 5, 6, 8, 9].map((id) => `["${id}"] different`);
+    expect((await look()).sort()).toEqual(['["10"] extra', ...planted, '["7"] missing'].sort());
     const verified = (await cdc('verify', `${schema.name}.t`, '--json')).json();
-    expect(verified.tables[0]).toMatchObject({ different: 5, missing: 1, extra: 1 });
+    expect(verified.tables[0]).toMatchObject({ different: 7, missing: 1, extra: 1 });
   } finally {
     await schema.drop();
   }

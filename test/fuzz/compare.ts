@@ -3,13 +3,13 @@ import type { ClickHouse } from '../../cli/components/clickhouse/client.ts';
 import { tableLabelKey, targetNames } from '../../cli/core/names.ts';
 import { chIdent, pgIdent } from '../../cli/lib/sql.ts';
 import {
+  type Beside,
   type Difference,
   differencesOf,
-  NO_FIT,
   type OracleColumn,
-  type OracleRow,
   ofCopy,
   ofSource,
+  rowOf,
   selectOf,
 } from './oracle.ts';
 
@@ -17,8 +17,8 @@ import {
 export interface Compared {
   readonly rows: number;
   readonly values: number;
-  /** Rows of which the copy is without by a rule of docs/types.md. */
-  readonly misfits: number;
+  /** Values that do not fit, whose texts the copy has beside them; NULL arrays are none. */
+  readonly kept: number;
   readonly differences: readonly Difference[];
 }
 
@@ -42,12 +42,12 @@ async function describe(client: pg.ClientBase, schema: string, table: string) {
   );
   return found.rows.map((row) => ({
     isKey: row.key === '1',
-    nullable: row.nullable === '1',
     column: {
       name: row.name ?? '',
       base: row.base ?? '',
       array: row.array === '1',
       asText: row.array === '1' && (Number(row.dimensions) > 1 || row.key === '1'),
+      nullable: row.nullable === '1',
       modifier: Number(row.modifier),
       delimiter: row.delimiter ?? ',',
     } satisfies OracleColumn,
@@ -79,32 +79,28 @@ export async function compareTable(
   const selected = columns.map(
     ({ column }, i) => `${selectOf(column, `t.${chIdent(column.name)}`)} AS __${i}`,
   );
-  if (columns.some(({ column, nullable }) => nullable && column.array && !column.asText))
-    selected.push('t._nulls AS __nulls');
+  // Not as a map, of which JSON would show the last of two that have one name.
+  selected.push(`CAST(t._exact, 'Array(Tuple(String, Nullable(String)))') AS __exact`);
   const copy = await clickhouse.rows<Record<string, unknown>>(
     `SELECT ${selected.join(', ')} FROM ${viewOf(schema, table)} AS t`,
     {},
     SHOWN,
   );
-  const rowOf = (values: readonly ReturnType<typeof ofSource>[]): OracleRow => ({
-    key: JSON.stringify(
-      values.filter((_, i) => columns[i]?.isKey).map((v) => (v === NO_FIT ? '?' : v)),
-    ),
-    text: values.includes(NO_FIT) ? NO_FIT : JSON.stringify(values),
-  });
-  const ours = source.rows.map((row) =>
-    rowOf(columns.map(({ column }, i) => ofSource(column, row[i] ?? null))),
-  );
+  const isKey = (nth: number) => columns[nth]?.isKey === true;
+  const held = source.rows.map((row) => columns.map((c, i) => ofSource(c.column, row[i] ?? null)));
   const theirs = copy.map((row) => {
-    const nulls = (row.__nulls ?? []) as readonly string[];
-    return rowOf(
-      columns.map(({ column }, i) => ofCopy(column, row[`__${i}`], nulls.includes(column.name))),
-    );
+    const beside = row.__exact as Beside;
+    const strangers = beside.filter(([name]) => !columns.some((c) => c.column.name === name));
+    const values = columns.map(({ column }, i) => ofCopy(column, row[`__${i}`], beside));
+    return rowOf(values, isKey, strangers);
   });
   return {
-    rows: ours.length,
-    values: ours.length * columns.length,
-    misfits: ours.filter((row) => row.text === NO_FIT).length,
-    differences: differencesOf(ours, theirs),
+    rows: held.length,
+    values: held.length * columns.length,
+    kept: held.flat().filter(({ exact }) => typeof exact === 'string').length,
+    differences: differencesOf(
+      held.map((values) => rowOf(values, isKey)),
+      theirs,
+    ),
   };
 }

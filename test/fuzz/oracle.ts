@@ -12,6 +12,7 @@ export interface OracleColumn {
   readonly array: boolean;
   /** Declared with several dimensions, or part of the key: the copy has the array's text. */
   readonly asText: boolean;
+  readonly nullable: boolean;
   /** pg_attribute.atttypmod, or the domain's. */
   readonly modifier: number;
   readonly delimiter: string;
@@ -20,24 +21,37 @@ export interface OracleColumn {
 /** A value in a form that both sides share; null is NULL. */
 export type Canonical = string | null;
 
-export const NO_FIT = Symbol('a value that the copy cannot hold');
+/** What a row of the copy has of a value. */
+export interface Held {
+  /** What its column shows: the value, or what stands in for one that does not fit. */
+  readonly shown: Canonical;
+  /** What stands in `_exact`; absent where the value fits. */
+  readonly exact?: Canonical;
+}
 
 const LONGEST_DECIMAL = 76;
+const WIDE_SCALE = 38;
 
-/** Precision and scale of a numeric that is a Decimal in the copy. */
-export function decimalOf(modifier: number): { scale: number } | undefined {
-  if (modifier < 4) return undefined;
+/** How many digits a numeric's column has in the copy, before the point and behind it. */
+export function digitsIn(modifier: number): { whole: number; scale: number } {
+  const wide = (scale: number) => ({ whole: LONGEST_DECIMAL - scale, scale });
+  if (modifier < 4) return wide(WIDE_SCALE);
   const precision = ((modifier - 4) >> 16) & 0xffff;
   // Eleven bits, with a sign.
   const low = (modifier - 4) & 0x7ff;
   const scale = low >= 1024 ? low - 2048 : low;
   const digits = Math.max(precision - Math.min(scale, 0), scale);
-  return digits > LONGEST_DECIMAL ? undefined : { scale: Math.max(scale, 0) };
+  const behind = Math.max(scale, 0);
+  return digits > LONGEST_DECIMAL
+    ? wide(Math.min(behind, WIDE_SCALE))
+    : { whole: digits - behind, scale: behind };
 }
+
+const NUMBER = /^(-?)0*(\d*)(?:\.(\d*?)0*)?$/;
 
 /** Digits of a number without what does not count: 1.50 and 01.5 are 1.5, -0 is 0. */
 function digitsOf(text: string): string {
-  const match = /^(-?)0*(\d*)(?:\.(\d*?)0*)?$/.exec(text);
+  const match = NUMBER.exec(text);
   if (!match) return `not a number: ${text}`;
   const [, sign = '', whole = '', fraction = ''] = match;
   const body = `${whole || '0'}${fraction ? `.${fraction}` : ''}`;
@@ -55,39 +69,66 @@ const INFINITE: Readonly<Record<string, number>> = {
   '-nan': Number.NaN,
 };
 
-/** A date or timestamp within the years that the copy's types have. */
-function dated(text: string, canonical: string): string | typeof NO_FIT {
-  return /^(19|20|21|22)\d\d-[^B]*$/.test(text) ? canonical : NO_FIT;
+const FIRST_DAY = '1900-01-01';
+const LAST_DAY = '2299-12-31';
+
+/** A date or timestamp: those outside of the years that the copy's types have move to their edge. */
+function dated(text: string, first: string, last: string, canonical: string): Held {
+  if (text === 'infinity') return { shown: last, exact: text };
+  if (text === '-infinity' || text.endsWith(' BC')) return { shown: first, exact: text };
+  const year = Number(/^\d+/.exec(text)?.[0]);
+  if (year < 1900) return { shown: first, exact: text };
+  return year > 2299 ? { shown: last, exact: text } : { shown: canonical };
 }
 
+/** A time with all digits of its fraction. */
 const micros = (text: string) => {
   const [whole = '', fraction = ''] = text.replace(/\+00$/, '').split('.');
   return `${whole}.${fraction.padEnd(6, '0')}`;
 };
 
-function scalarOfSource(column: OracleColumn, text: string): string | typeof NO_FIT {
+function numericOf(column: OracleColumn, text: string): Held {
+  // ClickHouse has no NaN and no infinity in a Decimal.
+  const none = column.nullable || column.array ? null : '0';
+  const match = NUMBER.exec(text);
+  if (!match) return { shown: none, exact: text };
+  const [, sign = '', whole = '', fraction = ''] = match;
+  const { whole: before, scale } = digitsIn(column.modifier);
+  const exact = digitsOf(text);
+  if (whole.length > before) return { shown: none, exact };
+  if (fraction.length <= scale) return { shown: exact };
+  return { shown: digitsOf(`${sign}${whole}.${fraction.slice(0, scale)}`), exact };
+}
+
+function scalarOfSource(column: OracleColumn, text: string): Held {
   switch (column.base) {
     case 'float4':
-      return floatOf(Math.fround(Number(text)));
+      return { shown: floatOf(Math.fround(Number(text))) };
     case 'float8':
-      return floatOf(Number(text));
+      return { shown: floatOf(Number(text)) };
     case 'bool':
-      return text === 't' ? 'true' : 'false';
+      return { shown: text === 't' ? 'true' : 'false' };
     case 'bytea':
-      return text.slice(2);
+      return { shown: text.slice(2) };
     case 'numeric':
-      if (!decimalOf(column.modifier)) return text;
-      return text === 'NaN' ? NO_FIT : digitsOf(text);
+      return numericOf(column, text);
     case 'money':
       // In an array, money stays the text that it is.
-      return column.array ? text : digitsOf(text.replace(/[$,]/g, ''));
+      return { shown: column.array ? text : digitsOf(text.replace(/[$,]/g, '')) };
     case 'date':
-      return dated(text, text);
+      return dated(text, FIRST_DAY, LAST_DAY, text);
+    case 'time':
+      return { shown: micros(text) };
     case 'timestamp':
     case 'timestamptz':
-      return dated(text, micros(text));
+      return dated(
+        text,
+        `${FIRST_DAY} 00:00:00.000000`,
+        `${LAST_DAY} 23:59:59.999999`,
+        micros(text),
+      );
     default:
-      return text;
+      return { shown: text };
   }
 }
 
@@ -118,14 +159,29 @@ export function elementsOf(text: string, delimiter: string): Canonical[] | undef
 }
 
 /** What the copy of a value has to be, from the text that PostgreSQL sends. */
-export function ofSource(column: OracleColumn, text: string | null): Canonical | typeof NO_FIT {
-  if (text === null) return null;
+export function ofSource(column: OracleColumn, text: string | null): Held {
+  const isArray = column.array && !column.asText;
+  // ClickHouse has no NULL array.
+  if (text === null) return isArray ? { shown: '[]', exact: null } : { shown: null };
   if (!column.array) return scalarOfSource(column, text);
-  if (column.asText) return text;
+  if (column.asText) return { shown: text };
+  const exact = exactOf(column, text);
   const items = elementsOf(text, column.delimiter);
-  if (!items) return NO_FIT;
-  const values = items.map((item) => (item === null ? null : scalarOfSource(column, item)));
-  return values.includes(NO_FIT) ? NO_FIT : JSON.stringify(values);
+  if (!items) return { shown: '[]', exact };
+  const held = items.map((item) =>
+    item === null ? { shown: null } : scalarOfSource(column, item),
+  );
+  const shown = JSON.stringify(held.map((item) => item.shown));
+  return held.every((item: Held) => item.exact === undefined) ? { shown } : { shown, exact };
+}
+
+/** A text in `_exact`: of numbers, zeros at the end do not count. */
+function exactOf(column: OracleColumn, text: string): string {
+  if (column.base !== 'numeric') return text;
+  const plain = (item: Canonical) => (item !== null && NUMBER.test(item) ? digitsOf(item) : item);
+  if (!column.array) return plain(text) ?? text;
+  const items = elementsOf(text, column.delimiter);
+  return items ? `{${items.map(plain)}}` : text;
 }
 
 /** How ClickHouse is asked for a value: bytes that are no text would not survive JSON. */
@@ -146,7 +202,9 @@ function scalarOfCopy(column: OracleColumn, value: unknown): Canonical {
     case 'bytea':
       return String(value).toLowerCase();
     case 'numeric':
-      return decimalOf(column.modifier) ? digitsOf(String(value)) : String(value);
+      return digitsOf(String(value));
+    case 'time':
+      return micros(String(value));
     case 'money':
       return column.array ? String(value) : digitsOf(String(value));
     default:
@@ -154,19 +212,42 @@ function scalarOfCopy(column: OracleColumn, value: unknown): Canonical {
   }
 }
 
-/** What the copy's value is, from the JSON that ClickHouse sends; `isNull` is of an array. */
-export function ofCopy(column: OracleColumn, value: unknown, isNull: boolean): Canonical {
+/** A row's `_exact`, as pairs of a column's name and a text; NULL of an array that is NULL. */
+export type Beside = readonly (readonly [column: string, text: string | null])[];
+
+/** What the copy has of a value, from the JSON that ClickHouse sends. */
+export function ofCopy(column: OracleColumn, value: unknown, beside: Beside = []): Held {
+  const shown = shownByCopy(column, value);
+  const own = beside.filter(([name]) => name === column.name);
+  if (own.length === 0) return { shown };
+  if (own.length > 1) return { shown, exact: `several: ${JSON.stringify(own)}` };
+  const text = own[0]?.[1] ?? null;
+  return { shown, exact: text === null ? null : exactOf(column, text) };
+}
+
+function shownByCopy(column: OracleColumn, value: unknown): Canonical {
   if (!column.array) return scalarOfCopy(column, value);
   if (column.asText) return value === null ? null : String(value);
-  if (isNull) return JSON.stringify(value) === '[]' ? null : `NULL, but stored ${value}`;
   if (!Array.isArray(value)) return `no array: ${value}`;
   return JSON.stringify(value.map((item) => scalarOfCopy(column, item)));
 }
 
 export interface OracleRow {
   readonly key: string;
-  /** NO_FIT: the copy may have an older form of the row, or none. */
-  readonly text: string | typeof NO_FIT;
+  readonly text: string;
+}
+
+/** Keys that show the same are different ones where their texts are. */
+export function rowOf(
+  values: readonly Held[],
+  isKey: (nth: number) => boolean,
+  strangers: Beside = [],
+): OracleRow {
+  const key = values.filter((_, i) => isKey(i));
+  return {
+    key: JSON.stringify(key.map(({ shown, exact }) => (exact === undefined ? shown : exact))),
+    text: JSON.stringify(strangers.length > 0 ? [...values, { strangers }] : values),
+  };
 }
 
 export interface Difference {
@@ -176,7 +257,7 @@ export interface Difference {
   readonly copy?: string;
 }
 
-/** Rows that differ, but for those that do not fit. */
+/** Rows that differ. */
 export function differencesOf(
   source: readonly OracleRow[],
   copy: readonly OracleRow[],
@@ -184,13 +265,12 @@ export function differencesOf(
   const found: Difference[] = [];
   const rest = new Map<string, string>();
   for (const { key, text } of copy) {
-    if (rest.has(key)) found.push({ key, how: 'twice', copy: String(text) });
-    rest.set(key, String(text));
+    if (rest.has(key)) found.push({ key, how: 'twice', copy: text });
+    rest.set(key, text);
   }
   for (const { key, text } of source) {
     const other = rest.get(key);
     rest.delete(key);
-    if (text === NO_FIT) continue;
     if (other === undefined) found.push({ key, how: 'missing', source: text });
     else if (other !== text) found.push({ key, how: 'different', source: text, copy: other });
   }

@@ -47,7 +47,7 @@ export function noTotals(): Totals {
     tables: 0,
     rows: 0,
     values: 0,
-    misfits: 0,
+    kept: 0,
     snapshots: 0,
     kills: 0,
     followed: 0,
@@ -84,10 +84,10 @@ export async function playRun(
 }
 
 export function summary(totals: Totals, failures: readonly Failure[]): string {
-  const { programs, statements, refused, tables, rows, values, misfits } = totals;
+  const { programs, statements, refused, tables, rows, values, kept } = totals;
   return [
     `${formatCount(programs)} programs, ${formatCount(statements)} statements (${formatCount(refused)} refused by PostgreSQL)`,
-    `${formatCount(tables)} tables, ${formatCount(rows)} rows, ${formatCount(values)} values, ${formatCount(misfits)} rows that do not fit and are named`,
+    `${formatCount(tables)} tables, ${formatCount(rows)} rows, ${formatCount(values)} values, ${formatCount(kept)} of them kept as text beside`,
     `${totals.snapshots} snapshots, ${totals.kills} servers killed, ${formatCount(totals.followed)} programs followed by the agent`,
     `${failures.length} failures`,
   ].join('; ');

@@ -287,10 +287,3 @@ function rekeyed(
     ],
   };
 }
-
-/** Whether a statement wrote a value of which the copy is without (see MISFITS in values.ts). */
-export function writesMisfit(sql: string): boolean {
-  return /\('NaN'\)::numeric\(|'(-?infinity|1999-01-01 BC|1899-12-31|20000-01-01)'\)::(date|timestamp)|ARRAY\[ARRAY|::text::/.test(
-    sql,
-  );
-}

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { pgIdent } from '../../cli/lib/sql.ts';
 import type { ColumnSpec, TableSpec } from './program.ts';
-import { arrayValue, type FuzzType, fuzzTypes, scalarValue } from './values.ts';
+import { arrayValue, type FuzzType, fuzzTypes, KEY_MISFIT_RARITY, scalarValue } from './values.ts';
 
 /** The type table of one schema, as its database knows it. */
 export interface Types {
@@ -89,15 +89,17 @@ export function columnValue(types: Types, column: Column, n: number): string {
   const element = types.byName.get(column.type.replace(/\[\]$/, ''));
   // A type that only a change of type could have made, such as that of an array of arrays.
   if (!element) return `NULL::${column.type}`;
-  return column.type.endsWith('[]') ? arrayValue(element, n, column.deep) : scalarValue(element, n);
+  if (column.type.endsWith('[]')) return arrayValue(element, n, column.deep);
+  return scalarValue(element, n, column.key ? KEY_MISFIT_RARITY : undefined);
 }
 
 const USUAL_KEYS = ['integer', 'bigint', 'text', 'uuid'];
 
 function keyType(types: Types, n: number): FuzzType {
   const usual = types.all.filter(({ type }) => USUAL_KEYS.includes(type));
-  const from = n % 2 === 0 ? usual : types.keys;
-  return from[(n >> 1) % from.length] as FuzzType;
+  const unfit = types.keys.filter(({ misfits }) => misfits.length > 0);
+  const from = n % 2 === 0 ? usual : n % 8 === 3 ? unfit : types.keys;
+  return from[(n >> 3) % from.length] as FuzzType;
 }
 
 /** Found by no look-up: a finding of `cdc doctor` whose fix is replica identity FULL. */

@@ -8,7 +8,7 @@ export interface FuzzType {
   /** Edge values, as the type matrix has them. */
   readonly edges: readonly string[];
   readonly random: fc.Arbitrary<string>;
-  /** Values that the copy cannot hold by a rule of docs/types.md. */
+  /** Values that their column of the copy cannot hold: their text stands in its `_exact`. */
   readonly misfits: readonly string[];
 }
 
@@ -197,14 +197,53 @@ const RANDOM: Readonly<Record<string, fc.Arbitrary<string>>> = {
   cube: quoted(fc.tuple(small, small).map((p) => `(${p})`)),
 };
 
-const ODD_TIMES = ["'infinity'", "'-infinity'", "'1999-01-01 BC'", "'1899-12-31'", "'20000-01-01'"];
+const ODD_DATES = [
+  'infinity',
+  '-infinity',
+  '1999-01-01 BC',
+  '4713-01-01 BC',
+  '0001-01-01',
+  '1899-12-31',
+  '2300-01-01',
+  '20000-01-01',
+];
+const ODD_TIMES = [
+  ...ODD_DATES,
+  '1899-12-31 23:59:59.999999',
+  '2300-01-01 00:00:00.000001',
+  '294276-12-31 23:59:59.999999',
+  '0044-03-15 12:00:00.5 BC',
+];
+const NAN = ["'NaN'"];
+/** Some of them meet in what stands in for them, as 1e60 and NaN do; 38.38 digits fit. */
+const WIDE_NUMBERS = [
+  "'NaN'",
+  "'Infinity'",
+  "'-Infinity'",
+  '1e60',
+  '-1e60',
+  `'0.${'123456789'.repeat(5)}1'`,
+  '1e-50',
+  '-1e-50',
+  `'7.${'0'.repeat(37)}15'`,
+  `'7.${'0'.repeat(37)}11'`,
+  `'0.${'9'.repeat(38)}'`,
+  `'-${'9'.repeat(38)}.${'9'.repeat(38)}'`,
+  `'1${'0'.repeat(38)}.5'`,
+];
 
+/** Values that do not fit, and some at the edge of what does. */
 const MISFITS: Readonly<Record<string, readonly string[]>> = {
-  'numeric(12,2)': ["'NaN'"],
-  'numeric(38,10)': ["'NaN'"],
-  date: ODD_TIMES,
-  timestamp: ODD_TIMES,
-  timestamptz: ODD_TIMES,
+  'numeric(12,2)': NAN,
+  'numeric(38,10)': NAN,
+  'numeric(76,20)': NAN,
+  'numeric(5,-2)': NAN,
+  'numeric(2,5)': NAN,
+  'numeric(1000,500)': WIDE_NUMBERS.filter((value) => !value.includes('Infinity')),
+  numeric: WIDE_NUMBERS,
+  date: [...ODD_DATES, '5874897-12-31'].map(pgLiteral),
+  timestamp: ODD_TIMES.map(pgLiteral),
+  timestamptz: ODD_TIMES.map(pgLiteral),
 };
 
 /** The type table as the fuzzer draws from it; a type's place in it does not depend on the schema. */
@@ -216,35 +255,54 @@ export function fuzzTypes(schema: string): FuzzType[] {
       type,
       edges,
       random: RANDOM[type] ?? fc.constantFrom(...edges),
-      misfits: MISFITS[type] ?? [],
+      // To PostgreSQL, NaN is more than any number, also in the check of a domain.
+      misfits: MISFITS[type] ?? (type.endsWith('.cents') ? NAN : []),
     };
   });
 }
 
-/** One in so many values of a type that has misfits is one. */
-const MISFIT_RARITY = 60;
+/** One in so many values of a type that has misfits is one; of keys, which have to meet, more are. */
+const MISFIT_RARITY = 12;
+export const KEY_MISFIT_RARITY = 3;
 
 /** What a number stands for among the values of a type: never NULL. */
-export function scalarValue({ type, edges, random, misfits }: FuzzType, n: number): string {
+export function scalarValue(
+  { type, edges, random, misfits }: FuzzType,
+  n: number,
+  rarity = MISFIT_RARITY,
+): string {
   const pick = <T>(list: readonly T[]) => list[Math.floor(n / 64) % list.length];
-  const misfit = n % MISFIT_RARITY === 7 ? pick(misfits) : undefined;
+  const misfit = n % rarity === 1 ? pick(misfits) : undefined;
   const edge = n % 5 === 0 ? pick(edges) : undefined;
   const [drawn = edges[0] ?? ''] =
     (misfit ?? edge) ? [] : fc.sample(random, { seed: n, numRuns: 1, unbiased: true });
   return `(${misfit ?? edge ?? drawn})::${type}`;
 }
 
-/** An array's value: of one dimension, but for the rare one that the copy cannot hold. */
+/** An array's value: mostly of one dimension from 1 on, which is what ClickHouse's have. */
 export function arrayValue(element: FuzzType, n: number, deep: boolean): string {
-  const items = (count: number, salt: number) =>
-    Array.from({ length: count }, (_, i) =>
+  const type = `${element.type}[]`;
+  const list = (count: number, salt: number) => {
+    const items = Array.from({ length: count }, (_, i) =>
       (n + i) % 4 === 1 ? 'NULL' : scalarValue(element, n + salt + 101 * i),
     );
-  const type = `${element.type}[]`;
-  if (deep && n % 3 === 0)
-    return `ARRAY[ARRAY[${items(2, 0)}]::${type}, ARRAY[${items(2, 7)}]::${type}]`;
-  if (!deep && n % MISFIT_RARITY === 11) return `ARRAY[ARRAY[${items(1, 0)}]::${type}]`;
-  return n % 9 === 0 ? `'{}'::${type}` : `ARRAY[${items(1 + (n % 3), 0)}]::${type}`;
+    return `ARRAY[${items}]::${type}`;
+  };
+  const deepOf = (count: number) => `ARRAY[${list(count, 0)}, ${list(count, 7)}]`;
+  const from = (bounds: string, array: string) =>
+    `(${pgLiteral(`${bounds}=`)} || (${array})::text)::${type}`;
+  if (deep && n % 3 === 0) return deepOf(2);
+  if (!deep && n % MISFIT_RARITY === 11) {
+    const shapes = [
+      () => `ARRAY[${list(1, 0)}]`,
+      () => from('[0:1]', list(2, 0)),
+      () => from('[-7:-7]', list(1, 0)),
+      () => deepOf(2),
+      () => from('[1:2][0:0]', deepOf(1)),
+    ];
+    return (shapes[Math.floor(n / 64) % shapes.length] as () => string)();
+  }
+  return n % 9 === 0 ? `'{}'::${type}` : list(1 + (n % 3), 0);
 }
 
 /** A value that is kept out of line, where the type can have one. */
