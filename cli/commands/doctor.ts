@@ -4,12 +4,24 @@ import { EXIT, plural } from '../core/problems.ts';
 import type { Printer } from '../kernel/printer.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { diagnose } from '../pipeline/doctor.ts';
+import { printScript } from './script.ts';
 
 export const doctor: CommandSpec = {
   usage: 'doctor',
   summary: 'everything that is wrong, each with its fix; also checks a database before up',
-  examples: ['cdc doctor', 'CDC_SOURCE_URL=postgres://me@db.example.com/shop cdc doctor'],
-  async run(session) {
+  examples: [
+    'cdc doctor',
+    'CDC_SOURCE_URL=postgres://me@db.example.com/shop cdc doctor',
+    'cdc doctor --sql | psql postgres://owner@db.example.com/shop',
+  ],
+  options: [
+    {
+      flags: '--sql',
+      description: 'print what the owner of the source has to run instead, as cdc init --sql does',
+    },
+  ],
+  async run(session, _args, options) {
+    if (options.sql === true) return printScript(session, {});
     const { context, printer } = session;
     const progress = printer.progress('looking at everything');
     const findings = await diagnose(context, () =>

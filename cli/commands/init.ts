@@ -1,12 +1,12 @@
 import { relative, resolve } from 'node:path';
-import { CONFIG_FILE, loadConfig } from '../config/load.ts';
+import { CONFIG_FILE } from '../config/load.ts';
 import { oneLine } from '../config/template.ts';
 import { plural } from '../core/problems.ts';
-import { type Printer, visible } from '../kernel/printer.ts';
-import { type CommandSpec, type Options, type Session, UsageError } from '../kernel/program.ts';
+import type { Printer } from '../kernel/printer.ts';
+import { type CommandSpec, UsageError } from '../kernel/program.ts';
 import { formatBytes, formatCount } from '../lib/format.ts';
 import { type InitResult, writeConfig } from '../pipeline/init.ts';
-import { ownerSql } from '../pipeline/ownerSql.ts';
+import { printScript } from './script.ts';
 
 export const init: CommandSpec = {
   usage: 'init',
@@ -34,7 +34,11 @@ export const init: CommandSpec = {
     },
   ],
   async run(session, _args, options) {
-    if (options.sql === true) return printScript(session, options);
+    if (options.sql === true)
+      return printScript(session, {
+        source: options.source as string | undefined,
+        role: options.role as string | undefined,
+      });
     if (options.role !== undefined) throw new UsageError('--role goes with --sql');
     const { context, printer } = session;
     const path = resolve(context.cwd, session.configFile ?? context.env.CDC_CONFIG ?? CONFIG_FILE);
@@ -49,23 +53,6 @@ export const init: CommandSpec = {
     return undefined;
   },
 };
-
-async function printScript(session: Session, options: Options): Promise<undefined> {
-  const { context, printer } = session;
-  const load = (flags: Record<string, unknown>) =>
-    loadConfig({ cwd: context.cwd, env: context.env, file: session.configFile, flags });
-  const source = options.source as string | undefined;
-  const loaded = load(source === undefined ? {} : { 'source.url': source });
-  const result = await ownerSql(loaded, context.env, {
-    role: options.role as string | undefined,
-    configured: load({}).config.source.url,
-  });
-  printer.note(
-    `for role ${visible(result.role)}, ${plural(result.tables, 'table')}; run it as the owner`,
-  );
-  printer.result(result, () => result.sql.trimEnd());
-  return undefined;
-}
 
 function parseSource(text: string): string {
   const isUrl =

@@ -164,6 +164,13 @@ export const PROBLEMS = {
     'Statement: {statement}',
     'cdc doctor   # checks rights and settings and prints the SQL that mends them',
   ),
+  /** The role of source.url owns neither the publication nor the table; it does not have to. */
+  SOURCE_NOT_OWNER: entry(
+    EXIT.refused,
+    'PostgreSQL lets only an owner do this: {detail}',
+    'The role of source.url may not run: {statement}',
+    '{statement};  -- as its owner; all that cdc needs as one script: cdc init --sql',
+  ),
   SOURCE_NOT_READY: entry(
     EXIT.refused,
     'The source database is not ready: {count}.',

@@ -275,7 +275,7 @@ async function prepareSource(
     const statements = changes
       .filter((c) => !c.object.startsWith('slot ') && !withdrawing.has(c))
       .flatMap((c) => c.sql);
-    for (const statement of statements) await client.query(statement);
+    for (const statement of statements) await asOwner(client, statement);
     await withdraw(client, clickhouse, plan.withdrawals);
     const { slot: present } = plan.source.observed;
     if (!isUsable(present)) {
@@ -298,6 +298,17 @@ async function prepareSource(
     await recordSlotFloor(clickhouse, slot, seen.restartLsn);
     return { floor: seen.restartLsn, renewed: false };
   });
+}
+
+/** What only somebody else may do is theirs to run: the statement itself is the fix. */
+async function asOwner(client: pg.Client, statement: string): Promise<void> {
+  try {
+    await client.query(statement);
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    if (code !== '42501') throw error;
+    throw new Problem('SOURCE_NOT_OWNER', { detail: message, statement }, { cause: error });
+  }
 }
 
 /**

@@ -1,6 +1,8 @@
 import { ownerScript } from '../components/postgres/ownerScript.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
+import type { SourceTable } from '../core/source.ts';
 import { postgresEndpoint } from '../runtimes/resolve.ts';
 import { inspectSource } from './source.ts';
 import { pipelineNames } from './stack.ts';
@@ -8,7 +10,13 @@ import { pipelineNames } from './stack.ts';
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** What a script grants, and a publication mends: no reason to leave a table out of it. */
-export const OF_RIGHTS: ReadonlySet<string> = new Set(['table-select', 'table-owner']);
+export const OF_RIGHTS: ReadonlySet<string> = new Set([
+  'table-select',
+  'table-owner',
+  'filter-owner',
+  'publication-generated',
+  'publication-partitions',
+]);
 
 /** The name of the role where neither the option nor cdc.yaml says one. */
 const ROLE = 'cdc';
@@ -37,10 +45,14 @@ export async function ownerSql(
     secrets: undefined,
   });
   const names = pipelineNames(config);
-  const { tables, ofTable } = await inspectSource({ config, names, endpoints: { postgres } });
-  const copied = tables.filter((table) =>
-    (ofTable.get(table) ?? []).every((f) => f.severity !== 'error' || OF_RIGHTS.has(f.id)),
-  );
+  const { observed, tables, ofTable } = await inspectSource({
+    config,
+    names,
+    endpoints: { postgres },
+  });
+  const obstacles = (table: SourceTable) =>
+    (ofTable.get(table) ?? []).filter((f) => f.severity === 'error' && !OF_RIGHTS.has(f.id));
+  const copied = tables.filter((table) => obstacles(table).length === 0);
   if (copied.length === 0)
     throw new Problem('SOURCE_NOT_NAMED', { detail: 'It has no table that can be copied.' });
   const sql = ownerScript({
@@ -49,6 +61,15 @@ export async function ownerSql(
     publication: names.publication,
     slot: names.slot,
     tables: copied,
+    omitted: tables
+      .filter((table) => !copied.includes(table))
+      .map((table) => ({
+        table: tableLabel(table),
+        why: obstacles(table)
+          .map(({ message }) => message)
+          .join('; '),
+      })),
+    version: observed.version,
     generated: copied.some((table) => table.hasGenerated),
   });
   return { role, tables: copied.length, sql };

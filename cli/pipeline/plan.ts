@@ -199,7 +199,7 @@ function sourceChanges(
       ]),
     );
   } else {
-    if (generated && !observed.publishesGenerated) {
+    if (generated && !observed.publishesGenerated && observed.ownsPublication !== false) {
       changes.push(
         change('update', `publication ${publication} (generated columns)`, [
           publishGeneratedStatement(publication),
@@ -223,7 +223,8 @@ function sourceChanges(
     }
     const withdrawn = new Set(withdrawals.map(({ table }) => tableLabelKey(table)));
     changes.push(
-      ...remove
+      // Of somebody else's they cannot be taken; there they are a finding.
+      ...(observed.ownsPublication === false ? [] : remove)
         .filter((id) => !withdrawn.has(tableLabelKey(id)))
         .map((id) => removalOf(publication, id)),
       ...withdrawals.map((withdrawal) => withdrawal.change),

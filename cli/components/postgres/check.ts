@@ -2,11 +2,12 @@ import { ALERTS } from '../../core/alerts.ts';
 import { planColumn } from '../../core/columns.ts';
 import { OWN_COLUMNS } from '../../core/ddl.ts';
 import type { Finding } from '../../core/findings.ts';
-import { OWN_TABLES, tableLabel } from '../../core/names.ts';
+import { tableLabel } from '../../core/names.ts';
 import type { SourceColumn, SourceTable } from '../../core/source.ts';
 import { columnYaml, excludeYaml } from '../../core/yaml.ts';
 import { formatBytes } from '../../lib/format.ts';
 import { pgIdentShown as pgIdent } from '../../lib/sql.ts';
+import { checkPublication, checkPublished } from './checkPublication.ts';
 import { isUsable, type ObservedSource, type TableRights } from './observe.ts';
 import { alterPublicationStatement } from './prepare.ts';
 
@@ -144,10 +145,8 @@ export function lostSlot(slot: ObservedSource['slot'], name: string): Finding[] 
       ];
 }
 
-/** What somebody else has to do, and where all of it stands. */
-const BY_OWNER = '  -- as its owner; all that cdc needs as one script: cdc init --sql';
-
-function checkRole({ observed, names }: CheckInput): Finding[] {
+function checkRole(input: CheckInput): Finding[] {
+  const { observed, names } = input;
   const { role } = observed;
   const found: Finding[] = [];
   if (!role.replication) {
@@ -171,20 +170,7 @@ function checkRole({ observed, names }: CheckInput): Finding[] {
       ),
     );
   }
-  const missing = OWN_TABLES.filter(
-    (id) => !observed.publication?.some((p) => p.schema === id.schema && p.table === id.table),
-  );
-  if (observed.ownsPublication === false && missing.length > 0) {
-    const statements = missing.map((id) => alterPublicationStatement(names.publication, 'ADD', id));
-    found.push(
-      error(
-        'publication-own-tables',
-        names.publication,
-        `it lacks ${missing.map(tableLabel).join(' and ')}, and role ${role.name} may not add them`,
-        `${statements.join('; ')};${BY_OWNER}`,
-      ),
-    );
-  }
+  found.push(...checkPublication(input));
   return found;
 }
 
@@ -335,5 +321,6 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
       ),
     );
   }
+  found.push(...checkPublished(table, input));
   return found;
 }

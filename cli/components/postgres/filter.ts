@@ -65,9 +65,11 @@ async function parseFilter(
     const fix = `Remove where of tables: ${shown} from cdc.yaml, or upgrade PostgreSQL.`;
     return { table, findings: [error('filter-version', found, fix)] };
   }
+  let isParsed = false;
   try {
     const published = publishedFilter(observed, table);
     const same = await isSameCondition(client, table, text, published);
+    isParsed = true;
     const parsed =
       published !== undefined && same
         ? { where: published, columns: await columnsUsed(client, names.publication, table) }
@@ -86,16 +88,28 @@ async function parseFilter(
     };
   } catch (cause) {
     if (!(cause instanceof pg.DatabaseError) || isPassing(cause)) throw cause;
+    const isRefused = cause.code === '42501';
+    // Who may not try a filter may not set it either: that is found of the table, with the statement.
+    if (isRefused && isParsed && observed.ownsPublication !== true)
+      return { table: { ...table, where: closed(text) }, findings: [] };
     // Some of them quote the statement.
     const parts = [cause.message, cause.detail, cause.hint].filter((part) => part !== undefined);
     const sentence = parts.join(': ').replaceAll(/\s+/g, ' ');
-    const fix =
-      cause.code === '42501'
-        ? `GRANT CREATE ON DATABASE ${pgIdent(names.database)} TO …;  -- the role must own the table, too: the filter belongs to the publication`
-        : `Correct where of tables: ${shown} in cdc.yaml; it may use columns of the table, operators and immutable functions of PostgreSQL itself.`;
+    const role = pgIdent(observed.role.name);
+    const refusedFix = isParsed
+      ? `GRANT CREATE ON DATABASE ${pgIdent(names.database)} TO ${role};  -- the role must own the table, too: the filter belongs to the publication`
+      : `GRANT USAGE ON SCHEMA ${pgIdent(table.schema)} TO ${role}; GRANT SELECT ON ${pgIdent(table.schema, table.table)} TO ${role};`;
+    const fix = isRefused
+      ? refusedFix
+      : `Correct where of tables: ${shown} in cdc.yaml; it may use columns of the table, operators and immutable functions of PostgreSQL itself.`;
     const finding = error('filter-invalid', `PostgreSQL refuses its filter: ${sentence}`, fix);
     return { table, findings: [finding] };
   }
+}
+
+/** A comment at its end must not swallow the parenthesis. */
+function closed(text: string): string {
+  return text.includes('--') ? `${text}\n` : text;
 }
 
 /** The server's state and not the condition: shutdown, locks, memory. */

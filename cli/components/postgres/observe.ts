@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { parseLsn } from '../../core/lsn.ts';
+import { CDC_SCHEMA, HEARTBEAT, SIGNAL } from '../../core/names.ts';
 import type { PublishedTable } from '../../core/source.ts';
 import { publishedTables } from './filter.ts';
 
@@ -15,8 +16,14 @@ export interface ObservedSource {
   readonly publishesGenerated: boolean;
   /** The role may add tables to the publication, and change it; absent while there is none. */
   readonly ownsPublication: boolean | undefined;
+  /** Every kind of change is published; true while there is no publication. */
+  readonly publishesAll: boolean;
+  /** Changes of partitions are published as those of their table; true while there is no publication. */
+  readonly publishesRoots: boolean;
   /** Our own tables are there. */
   readonly ownTables: boolean;
+  /** The role may read and write them; false while they are not there. */
+  readonly ownTablesWritable: boolean;
   readonly role: {
     readonly name: string;
     readonly superuser: boolean;
@@ -52,16 +59,26 @@ export async function observeSource(
     SELECT current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level,
            current_setting('max_replication_slots') AS slots_max,
            (SELECT count(*) FROM pg_replication_slots) AS slots_used,
-           to_regclass('cdc.heartbeat') IS NOT NULL AND to_regclass('cdc.signal') IS NOT NULL AS own_tables,
+           own.present AS own_tables, own.writable AS own_writable,
            (SELECT pg_has_role(p.pubowner, 'USAGE') FROM pg_publication p WHERE p.pubname = $1) AS owns_publication,
+           (SELECT p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate FROM pg_publication p WHERE p.pubname = $1) AS publishes_all,
+           (SELECT p.pubviaroot FROM pg_publication p WHERE p.pubname = $1) AS publishes_roots,
            (SELECT to_jsonb(p) ->> 'pubgencols' = 's' FROM pg_publication p WHERE p.pubname = $1) AS generated,
            r.rolname AS role, r.rolsuper AS superuser,
            r.rolreplication OR r.rolsuper OR EXISTS (
              SELECT 1 FROM pg_roles g WHERE g.rolname IN ('rds_replication', 'rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin')
                AND pg_has_role(r.oid, g.oid, 'member')) AS replication,
            has_database_privilege(current_database(), 'CREATE') AS "create"
-      FROM pg_roles r WHERE r.rolname = current_user`,
-    [names.publication],
+      FROM pg_roles r,
+           -- to_regclass() is refused where the role may not use the schema.
+           (SELECT count(*) = 2 AS present,
+                   bool_and(has_schema_privilege(n.oid, 'USAGE')
+                            AND has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+                            AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')) AS writable
+              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = $2 AND c.relname IN ($3, $4)) AS own
+     WHERE r.rolname = current_user`,
+    [names.publication, CDC_SCHEMA, HEARTBEAT.table, SIGNAL.table],
   );
   const row = settings.rows[0] ?? {};
   return {
@@ -73,7 +90,10 @@ export async function observeSource(
     publication: await publicationTables(client, names.publication, Number(row.version)),
     publishesGenerated: row.generated === 't',
     ownsPublication: row.owns_publication ? row.owns_publication === 't' : undefined,
+    publishesAll: row.publishes_all !== 'f',
+    publishesRoots: row.publishes_roots !== 'f',
     ownTables: row.own_tables === 't',
+    ownTablesWritable: row.own_writable === 't',
     role: {
       name: row.role ?? '',
       superuser: row.superuser === 't',

@@ -1,10 +1,14 @@
 import { CDC_SCHEMA, OWN_TABLES, type TableId } from '../../core/names.ts';
 import type { PublishedTable } from '../../core/source.ts';
-import { pgIdent, pgLiteral } from '../../lib/sql.ts';
+import { pgIdent, pgIdentShown, pgLiteral } from '../../lib/sql.ts';
 import {
   alterPublicationStatement,
   createPublicationStatement,
+  filterPublicationStatement,
+  ownTableGrants,
   ownTableStatements,
+  publishAllStatement,
+  publishGeneratedStatement,
 } from './prepare.ts';
 
 /** What a role that owns nothing needs in a source, so that it can run the pipeline. */
@@ -15,6 +19,10 @@ export interface OwnerScriptInput {
   readonly slot: string;
   /** Tables that are copied, with their filters. */
   readonly tables: readonly PublishedTable[];
+  /** Tables that are chosen and not in the script, each with the reason. */
+  readonly omitted: readonly { readonly table: string; readonly why: string }[];
+  /** Of the server, as PostgreSQL numbers it. */
+  readonly version: number;
   /** Some of them have stored generated columns, which PostgreSQL 18 publishes when it is told to. */
   readonly generated: boolean;
 }
@@ -37,11 +45,6 @@ export function ownerScript(input: OwnerScriptInput): string {
       .filter((id) => id.schema === schema)
       .map((id) => `GRANT SELECT ON ${pgIdent(id.schema, id.table)} TO ${name};`),
   ]);
-  const later = schemas.map(
-    (schema) =>
-      `ALTER DEFAULT PRIVILEGES IN SCHEMA ${pgIdent(schema)} GRANT SELECT ON TABLES TO ${name};`,
-  );
-  const own = OWN_TABLES.map((id) => pgIdent(id.schema, id.table)).join(', ');
   return `${[
     HEAD,
     section('The role. Give it a password: \\password in psql, or ALTER ROLE … PASSWORD'),
@@ -59,18 +62,16 @@ export function ownerScript(input: OwnerScriptInput): string {
     section('What it may read'),
     `GRANT CONNECT ON DATABASE ${pgIdent(database)} TO ${name};`,
     ...grants,
-    section(
-      'Tables to come, of whoever runs this script (for others: ALTER DEFAULT PRIVILEGES FOR ROLE …)',
-    ),
-    ...later,
+    section('Tables to come: of whoever runs this script, and of owners whom they may act for'),
+    ...schemas.map((schema) => defaultPrivileges(schema, role)),
     section('The heartbeat, by which cdc knows that changes flow, and signals to Debezium'),
     ...ownTableStatements().map((statement) => `${statement};`),
-    `GRANT USAGE ON SCHEMA ${pgIdent(CDC_SCHEMA)} TO ${name};`,
-    `GRANT SELECT, INSERT, UPDATE, DELETE ON ${own} TO ${name};`,
+    ...ownTableGrants(role).map((statement) => `${statement};`),
     section('The publication: exactly the tables that are copied'),
     publicationBlock(input),
+    ...omissions(input),
     section('To undo all of it, once cdc is stopped:'),
-    ...undo(input, schemas).map((line) => `-- ${line}`),
+    ...undo(input).map((line) => `-- ${line}`),
   ].join('\n')}\n`;
 }
 
@@ -79,40 +80,89 @@ function section(title: string): string {
 }
 
 /** Its quotes are no part of any name: a name can hold everything but NUL. */
-function block(lines: readonly string[]): string {
+function block(lines: readonly string[], declare = ''): string {
   const body = lines.map((line) => `  ${line}`).join('\n');
   let tag = '$cdc$';
   for (let n = 1; body.includes(tag); n += 1) tag = `$cdc${n}$`;
-  return `DO ${tag} BEGIN\n${body}\nEND ${tag};`;
+  return `DO ${tag} ${declare}BEGIN\n${body}\nEND ${tag};`;
 }
 
-function publicationBlock({ publication, tables, generated }: OwnerScriptInput): string {
+/** Who makes tables there later is who made those that are there; the statement takes one role at a time. */
+function defaultPrivileges(schema: string, role: string): string {
+  return block(
+    [
+      'FOR owner IN',
+      '  SELECT current_user UNION SELECT pg_get_userbyid(c.relowner) FROM pg_class c',
+      `   WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = ${pgLiteral(schema)})`,
+      "     AND c.relkind IN ('r', 'p') AND pg_has_role(c.relowner, 'USAGE')",
+      'LOOP',
+      `  EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO %I', owner, ${pgLiteral(schema)}, ${pgLiteral(role)});`,
+      'END LOOP;',
+    ],
+    'DECLARE owner name; ',
+  );
+}
+
+function omissions({ omitted }: OwnerScriptInput): string[] {
+  if (omitted.length === 0) return [];
+  const oneLine = (text: string) => text.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ');
+  return [
+    section('Not in it, since they cannot be copied as they are:'),
+    ...omitted.map(({ table, why }) => oneLine(`-- ${table}: ${why}`)),
+  ];
+}
+
+/** PostgreSQL 15 and later have them. */
+const FILTERS_SINCE = 150_000;
+
+function publicationBlock(input: OwnerScriptInput): string {
+  const { publication, tables, generated, version } = input;
   const all: readonly PublishedTable[] = [...tables, ...OWN_TABLES];
-  const has = (id: TableId) =>
-    `EXISTS (SELECT FROM pg_publication_tables WHERE pubname = ${pgLiteral(publication)} AND schemaname = ${pgLiteral(id.schema)} AND tablename = ${pgLiteral(id.table)})`;
+  const member = (id: TableId) =>
+    `EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = ${pgLiteral(publication)} AND n.nspname = ${pgLiteral(id.schema)} AND c.relname = ${pgLiteral(id.table)}`;
+  const filter = (id: PublishedTable) =>
+    `pg_get_expr(r.prqual, r.prrelid) IS DISTINCT FROM ${id.where === undefined ? 'NULL' : pgLiteral(id.where)}`;
+  const isLacking = (condition: string) =>
+    `IF EXISTS (SELECT FROM pg_publication WHERE pubname = ${pgLiteral(publication)} AND NOT (${condition})) THEN`;
+  const hasFilters = version >= FILTERS_SINCE;
   return block([
+    // A filter's constants are printed as the session says; these are the settings they were read with.
+    ...(hasFilters
+      ? ["DateStyle', 'ISO, MDY", "IntervalStyle', 'postgres", "TimeZone', 'UTC"].map(
+          (setting) => `PERFORM set_config('${setting}', true);`,
+        )
+      : []),
     `IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = ${pgLiteral(publication)}) THEN`,
     `  ${createPublicationStatement(publication, all, generated)};`,
     'END IF;',
     ...all.flatMap((id) => [
-      `IF NOT ${has(id)} THEN`,
+      `IF NOT ${member(id)}) THEN`,
       `  ${alterPublicationStatement(publication, 'ADD', id)};`,
+      ...(hasFilters
+        ? [
+            `ELSIF ${member(id)} AND ${filter(id)}) THEN`,
+            `  ${filterPublicationStatement(publication, id)};`,
+          ]
+        : []),
       'END IF;',
     ]),
+    isLacking('pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot'),
+    `  ${publishAllStatement(publication)};`,
+    'END IF;',
+    ...(generated
+      ? [isLacking("pubgencols = 's'"), `  ${publishGeneratedStatement(publication)};`, 'END IF;']
+      : []),
   ]);
 }
 
-function undo({ role, publication, slot }: OwnerScriptInput, schemas: readonly string[]): string[] {
-  const name = pgIdent(role);
+/** Comments end at a carriage return, too: names are shown without any. */
+function undo({ role, publication, slot }: OwnerScriptInput): string[] {
+  const name = pgIdentShown(role);
   return [
     `SELECT pg_drop_replication_slot(${pgLiteral(slot)});  -- a slot that nobody reads keeps WAL`,
-    `DROP PUBLICATION ${pgIdent(publication)};`,
-    `DROP SCHEMA ${pgIdent(CDC_SCHEMA)} CASCADE;`,
-    ...schemas.map(
-      (schema) =>
-        `ALTER DEFAULT PRIVILEGES IN SCHEMA ${pgIdent(schema)} REVOKE SELECT ON TABLES FROM ${name};`,
-    ),
-    `DROP OWNED BY ${name};  -- what was granted to it here`,
+    `DROP PUBLICATION ${pgIdentShown(publication)};`,
+    `DROP SCHEMA ${pgIdentShown(CDC_SCHEMA)} CASCADE;`,
+    `DROP OWNED BY ${name};  -- what was granted to it here, of tables to come, too`,
     `DROP ROLE ${name};`,
-  ].flatMap((statement) => statement.split('\n'));
+  ].flatMap((statement) => statement.split(/[\r\n]/));
 }

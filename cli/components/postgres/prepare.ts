@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { parseLsn } from '../../core/lsn.ts';
-import { CDC_SCHEMA, HEARTBEAT, SIGNAL, type TableId } from '../../core/names.ts';
+import { CDC_SCHEMA, HEARTBEAT, OWN_TABLES, SIGNAL, type TableId } from '../../core/names.ts';
 import { Problem } from '../../core/problems.ts';
 import type { PublishedTable } from '../../core/source.ts';
 import { pgIdent, pgLiteral } from '../../lib/sql.ts';
@@ -33,9 +33,16 @@ export function createPublicationStatement(
   tables: readonly PublishedTable[],
   generated: boolean,
 ): string {
-  const options = ['publish_via_partition_root = true', ...(generated ? [PUBLISH_GENERATED] : [])];
+  const options = [VIA_ROOT, ...(generated ? [PUBLISH_GENERATED] : [])];
   const list = tables.map(filtered).join(', ');
   return `CREATE PUBLICATION ${pgIdent(publication)} FOR TABLE ${list} WITH (${options.join(', ')})`;
+}
+
+const VIA_ROOT = 'publish_via_partition_root = true';
+
+/** Every kind of change, those of partitions as their table's. */
+export function publishAllStatement(publication: string): string {
+  return `ALTER PUBLICATION ${pgIdent(publication)} SET (publish = 'insert, update, delete, truncate', ${VIA_ROOT})`;
 }
 
 /** PostgreSQL 18 and later. */
@@ -52,6 +59,15 @@ export function alterPublicationStatement(
 ): string {
   const table = verb === 'ADD' ? filtered(id) : published(id);
   return `ALTER PUBLICATION ${pgIdent(publication)} ${verb} TABLE ${table}`;
+}
+
+/** What a role needs that does not own our tables. */
+export function ownTableGrants(role: string): string[] {
+  const own = OWN_TABLES.map((id) => pgIdent(id.schema, id.table)).join(', ');
+  return [
+    `GRANT USAGE ON SCHEMA ${pgIdent(CDC_SCHEMA)} TO ${pgIdent(role)}`,
+    `GRANT SELECT, INSERT, UPDATE, DELETE ON ${own} TO ${pgIdent(role)}`,
+  ];
 }
 
 /** Sent as one, the statements are one transaction: no change passes between them. */
