@@ -23,6 +23,7 @@ import { Problem } from '../core/problems.ts';
 import { WaitTimeout, waitFor } from '../lib/wait.ts';
 import { makeViews, type WaitingView } from './aggregates.ts';
 import { withApplyLock } from './applyLock.ts';
+import { asOwner } from './asOwner.ts';
 import type { ExistingEvents, ExistingLoad } from './existing.ts';
 import { forgetSlotFloor, recordSlotFloor, recordTableFloor, slotFloor } from './floor.ts';
 import { type Author, withHistory } from './history.ts';
@@ -298,17 +299,6 @@ async function prepareSource(
     await recordSlotFloor(clickhouse, slot, seen.restartLsn);
     return { floor: seen.restartLsn, renewed: false };
   });
-}
-
-/** What only somebody else may do is theirs to run: the statement itself is the fix. */
-async function asOwner(client: pg.Client, statement: string): Promise<void> {
-  try {
-    await client.query(statement);
-  } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    if (code !== '42501') throw error;
-    throw new Problem('SOURCE_NOT_OWNER', { detail: message, statement }, { cause: error });
-  }
 }
 
 /**

@@ -3,6 +3,7 @@ import { CDC_SCHEMA, OWN_TABLES, tableLabel, tableLabelKey } from '../../core/na
 import { publicationDiff } from '../../core/plan.ts';
 import type { SourceTable } from '../../core/source.ts';
 import type { CheckInput } from './check.ts';
+import { FILTERS_SINCE } from './filter.ts';
 import {
   alterPublicationStatement,
   filterPublicationStatement,
@@ -92,7 +93,8 @@ export function checkPublished(table: SourceTable, { observed, names }: CheckInp
     );
   }
   if (!member || observed.ownsPublication !== false) return found;
-  if (member.where !== table.where) {
+  // An older server has no filters to change: that is another finding.
+  if (observed.version >= FILTERS_SINCE && member.where !== table.where) {
     found.push(
       error(
         'filter-owner',

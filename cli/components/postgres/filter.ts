@@ -14,7 +14,7 @@ import type { ObservedSource } from './observe.ts';
  * cannot break out of its parentheses.
  */
 
-const OLDEST_VERSION = 150_000;
+export const FILTERS_SINCE = 150_000;
 /** CREATE PUBLICATION waits for a VACUUM of the table; a check does not wait long. */
 const LOCK_TIMEOUT = '5s';
 
@@ -60,7 +60,7 @@ async function parseFilter(
     message,
     fix,
   });
-  if (observed.version < OLDEST_VERSION) {
+  if (observed.version < FILTERS_SINCE) {
     const found = `PostgreSQL ${Math.floor(observed.version / 10_000)} has no row filters; 15 and newer have`;
     const fix = `Remove where of tables: ${shown} from cdc.yaml, or upgrade PostgreSQL.`;
     return { table, findings: [error('filter-version', found, fix)] };
@@ -172,7 +172,7 @@ async function tryFilter(client: pg.ClientBase, table: SourceTable, text: string
     await client.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`);
     const create = `CREATE PUBLICATION ${pgIdent(name)} FOR TABLE ONLY ${pgIdent(table.schema, table.table)} WHERE (${text}\n) WITH (publish_via_partition_root = true)`;
     await client.query(single(create));
-    const [found] = await publishedTables(client, name, OLDEST_VERSION);
+    const [found] = await publishedTables(client, name, FILTERS_SINCE);
     return { where: found?.where ?? 'true', columns: await columnsUsed(client, name, table) };
   });
 }
@@ -183,7 +183,7 @@ export async function publishedTables(
   publication: string,
   version: number,
 ): Promise<PublishedTable[]> {
-  const where = version < OLDEST_VERSION ? 'NULL' : 'pg_get_expr(r.prqual, r.prrelid)';
+  const where = version < FILTERS_SINCE ? 'NULL' : 'pg_get_expr(r.prqual, r.prrelid)';
   const found = await client.query<{ schema: string; table: string; where: string | null }>(
     `SELECT n.nspname AS schema, c.relname AS "table", ${where} AS "where"
        FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid

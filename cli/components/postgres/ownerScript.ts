@@ -1,6 +1,7 @@
 import { CDC_SCHEMA, OWN_TABLES, type TableId } from '../../core/names.ts';
 import type { PublishedTable } from '../../core/source.ts';
 import { pgIdent, pgIdentShown, pgLiteral } from '../../lib/sql.ts';
+import { FILTERS_SINCE } from './filter.ts';
 import {
   alterPublicationStatement,
   createPublicationStatement,
@@ -112,9 +113,6 @@ function omissions({ omitted }: OwnerScriptInput): string[] {
   ];
 }
 
-/** PostgreSQL 15 and later have them. */
-const FILTERS_SINCE = 150_000;
-
 function publicationBlock(input: OwnerScriptInput): string {
   const { publication, tables, generated, version } = input;
   const all: readonly PublishedTable[] = [...tables, ...OWN_TABLES];
@@ -162,6 +160,7 @@ function undo({ role, publication, slot }: OwnerScriptInput): string[] {
     `SELECT pg_drop_replication_slot(${pgLiteral(slot)});  -- a slot that nobody reads keeps WAL`,
     `DROP PUBLICATION ${pgIdentShown(publication)};`,
     `DROP SCHEMA ${pgIdentShown(CDC_SCHEMA)} CASCADE;`,
+    `GRANT ${name} TO CURRENT_USER;  -- only for the next line, which a superuser may run without`,
     `DROP OWNED BY ${name};  -- what was granted to it here, of tables to come, too`,
     `DROP ROLE ${name};`,
   ].flatMap((statement) => statement.split(/[\r\n]/));
