@@ -174,7 +174,7 @@ test('a deferrable key with no other is refused before anything starts, with the
   await client.query(`CREATE TABLE ${schema}.only_deferrable (id int PRIMARY KEY DEFERRABLE)`);
   try {
     expect(await findings()).toContainEqual(
-      expect.objectContaining({ id: 'key-deferrable', subject: `${schema}.only_deferrable` }),
+      expect.objectContaining({ id: 'identity-not-full', subject: `${schema}.only_deferrable` }),
     );
   } finally {
     await client.query(`DROP TABLE ${schema}.only_deferrable`);

@@ -64,7 +64,7 @@ const mine = (leftOut: readonly LeftOut[]) =>
   leftOut.filter(({ table }) => table.startsWith(`${schema}.`));
 
 test('a table without a key that a wildcard chose is left out and named; the others are copied and proven', async () => {
-  const bad = { table: `${schema}.bad`, named: false, findings: ['table-without-key'] };
+  const bad = { table: `${schema}.bad`, named: false, findings: ['identity-not-full'] };
   expect((await cdcJson('plan')).left_out).toMatchObject([bad]);
   const applied = await cdcJson('apply');
   expect(applied.left_out).toMatchObject([bad]);
@@ -73,7 +73,7 @@ test('a table without a key that a wildcard chose is left out and named; the oth
   );
   const again = await cdc('apply');
   expect(again.exit).toBe(0);
-  expect(again.stdout).toContain(`${schema}.bad: left out: it has no primary key`);
+  expect(again.stdout).toContain(`${schema}.bad: left out: it has no key`);
   expect(again.stdout).toMatch(/^unchanged/);
 
   const all = await cdc('verify', '--json');
@@ -102,16 +102,14 @@ test('status and doctor name it, and doctor says what to write into cdc.yaml to 
   const status = (await cdc('status', '--json')).json();
   expect(status).toMatchObject({ healthy: true });
   expect(mine(status.left_out)).toMatchObject([{ table: `${schema}.bad` }]);
-  expect((await cdc('status')).stdout).toContain(
-    `${schema}.bad is left out: it has no primary key`,
-  );
+  expect((await cdc('status')).stdout).toContain(`${schema}.bad is left out: it has no key`);
   const { findings } = (await cdc('doctor', '--json')).json();
   expect(findings).toContainEqual(
     expect.objectContaining({
-      id: 'table-without-key',
+      id: 'identity-not-full',
       severity: 'warning',
       subject: `${schema}.bad`,
-      fix: expect.stringContaining(`ALTER TABLE "${schema}"."bad" ADD PRIMARY KEY`),
+      fix: expect.stringContaining(`ALTER TABLE "${schema}"."bad" REPLICA IDENTITY FULL`),
     }),
   );
   const all = findings.find((found: { id: string }) => found.id === 'tables-left-out');

@@ -69,7 +69,7 @@ test('doctor names everything that is wrong with a database at once, each with t
       'wal-level',
       'role-replication',
       'role-create',
-      'table-without-key',
+      'identity-not-full',
       'table-unlogged',
       'type-not-carried',
       'key-not-looked-up',
@@ -84,7 +84,9 @@ test('doctor names everything that is wrong with a database at once, each with t
   expect(fixOf('type-not-carried')).toContain('"public.shapes": { columns: { "p": exclude } }');
   expect(fixOf('override-table')).toContain('public.shapes');
   expect(fixOf('role-replication')).toContain('ALTER ROLE "limited" REPLICATION');
-  expect(fixOf('table-without-key')).toContain('ALTER TABLE "public"."no_key" ADD PRIMARY KEY');
+  expect(fixOf('identity-not-full')).toContain(
+    'ALTER TABLE "public"."no_key" REPLICA IDENTITY FULL',
+  );
   // It only looked.
   const made = await admin.query(
     "SELECT (SELECT count(*) FROM pg_publication) + (SELECT count(*) FROM pg_replication_slots) + (SELECT count(*) FROM pg_namespace WHERE nspname = 'cdc') AS n",

@@ -253,6 +253,7 @@ export interface SumRow {
 
 export interface HashRow {
   readonly __cdc_key: string;
+  /** Of a table without a key: how many such rows there are. */
   readonly __cdc_hash: string;
 }
 
@@ -307,11 +308,15 @@ export function targetRowsByKey(plan: TablePlan, keys: readonly string[]): strin
 }
 
 function sourceKeysAndHashes(plan: TablePlan, where: readonly string[]): string {
+  if (plan.multiset)
+    return `SELECT ${sourceKey(plan)} AS __cdc_key, count(*) AS __cdc_hash ${sourceFrom(plan, where)} GROUP BY 1`;
   const row = sourceHash(canonicalRowSource(plan.columns, SOURCE));
   return `SELECT ${sourceKey(plan)} AS __cdc_key, ${row} AS __cdc_hash ${sourceFrom(plan, where)}`;
 }
 
 function targetKeysAndHashes(plan: TablePlan, where: readonly string[]): string {
+  if (plan.multiset)
+    return `SELECT ${targetKey(plan)} AS __cdc_key, count() AS __cdc_hash ${targetFrom(plan, where)} GROUP BY __cdc_key`;
   const row = targetHash(canonicalRowTarget(plan.columns));
   return `SELECT ${targetKey(plan)} AS __cdc_key, ${row} AS __cdc_hash ${targetFrom(plan, where)}`;
 }

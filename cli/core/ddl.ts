@@ -2,7 +2,7 @@ import { chIdent, chLiteral } from '../lib/sql.ts';
 import { type ColumnPlan, EXACT, exactOf, planColumn } from './columns.ts';
 import type { Lane } from './lanes.ts';
 import { CH_CDC, snapshotNames, type TableId, type TargetNames } from './names.ts';
-import type { SourceTable } from './source.ts';
+import { isMultiset, type SourceTable } from './source.ts';
 
 /** A source table together with everything its copy needs. */
 export interface TablePlan extends TableId {
@@ -13,6 +13,8 @@ export interface TablePlan extends TableId {
   readonly key: readonly ColumnPlan[];
   /** Whether some value that its key can have does not fit: rows are then told apart by its text, too. */
   readonly hasKeyText: boolean;
+  /** It has no key: its rows are counted, not told apart (core/multiset-ddl.ts). */
+  readonly multiset: boolean;
   /** Whether its changes and all versions of its rows are kept. */
   readonly history: boolean;
 }
@@ -31,7 +33,8 @@ export function planTable(source: SourceTable, names: TargetNames): TablePlan {
     if (!column) throw new RangeError(`key column ${name} is missing`);
     return column;
   });
-  if (key.length === 0) throw new RangeError('no key');
+  const multiset = isMultiset(source);
+  if (multiset && source.replicaIdentity !== 'f') throw new RangeError('no key');
   return {
     schema: source.schema,
     table: source.table,
@@ -40,7 +43,8 @@ export function planTable(source: SourceTable, names: TargetNames): TablePlan {
     columns,
     key,
     hasKeyText: key.some((c) => c.keyText),
-    history: source.history === true,
+    multiset,
+    history: source.history === true && !multiset,
   };
 }
 
@@ -157,8 +161,15 @@ function viewColumns(plan: TablePlan): string {
 const ROW = '__cdc_row';
 const TUPLE = '__cdc_tuple';
 
-/** How a table's columns are read from an image. `row` qualifies the lane's columns. */
-export function extraction(plan: TablePlan, row: string) {
+/**
+ * How a table's columns are read from an image. `row` qualifies the lane's columns.
+ * @param partial what is not 0 where the image has the key only; absent where it never is.
+ */
+export function extraction(
+  plan: TablePlan,
+  row: string,
+  partial: string | undefined = `${row}op = 'd'`,
+) {
   const image = `${row}image`;
   const wire = plan.columns.map((c) => `${chIdent(c.name)} ${c.wire}`).join(', ');
   const tuple = `JSONExtract(${image}, ${chLiteral(`Tuple(${wire})`)})`;
@@ -176,7 +187,7 @@ export function extraction(plan: TablePlan, row: string) {
     element,
     belongs: `${row}route = ${chLiteral(routeOf(plan))}`,
     // A delete carries the key only, unless the replica identity is full.
-    exact: exactOf(unfit, textOf, `${row}op = 'd'`),
+    exact: exactOf(unfit, textOf, partial),
     keyText: keyTextOf(plan, (c) => ({ text: element(c), unfit: c.unfitWire?.(element(c)) })),
   };
 }
@@ -293,9 +304,26 @@ ORDER BY (schema_name, table_name, floor, chunk)`,
     schema_name String,
     table_name String,
     version UInt64,
-    committed_at DateTime64(6, 'UTC')
+    committed_at DateTime64(6, 'UTC'),
+    transaction_id UInt64
 )
 ENGINE = ReplacingMergeTree(version)
+ORDER BY (schema_name, table_name)`,
+    ),
+    // Of tables without a key: the load whose rows count, and which transactions it has seen.
+    object(
+      CH_CDC.generations,
+      `(
+    schema_name String,
+    table_name String,
+    generation UInt64,
+    seen UInt64,
+    after UInt64,
+    xmax UInt64,
+    xips Array(UInt64),
+    at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree(generation)
 ORDER BY (schema_name, table_name)`,
     ),
     object(

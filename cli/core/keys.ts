@@ -13,10 +13,13 @@ import type { TablePlan } from './ddl.ts';
 export const SOURCE = 's';
 
 export function sourceKey(plan: TablePlan): string {
+  // Without a key a row is known by all that it has; how often it is there is what differs.
+  if (plan.multiset) return `md5(${canonicalRowSource(plan.columns, SOURCE)})`;
   return canonicalRowSource(plan.key, SOURCE);
 }
 
 export function targetKey(plan: TablePlan): string {
+  if (plan.multiset) return `lower(hex(MD5(${canonicalRowTarget(plan.columns)})))`;
   return canonicalRowTarget(plan.key);
 }
 

@@ -75,6 +75,7 @@ export function fanoutObject(lane: Lane): TargetObject {
     message_key String,
     transaction_id Nullable(UInt64),
     version UInt64,
+    ordinal UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
     queued_at DateTime64(6, 'UTC'),
@@ -102,7 +103,8 @@ export function laneView(lane: Lane, toastPlaceholder: string): TargetObject {
     create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(database, mv)} TO ${chIdent(database, fanout)} AS
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    splitByChar('"', source.sequence) AS sequence_parts,
+    toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
@@ -121,6 +123,8 @@ SELECT
     source.txId AS transaction_id,
     -- Rows of a snapshot are older than any change since the slot was made.
     if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
+    -- Of rows that one statement wrote at one position; it is left out where it is 0.
+    toUInt64OrZero(trim(BOTH ',]' FROM sequence_parts[-1])) AS ordinal,
     ${micros('source.ts_us')} AS committed_at,
     ${micros('ts_us')} AS captured_at,
     ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), ${micros('ts_us')}) AS queued_at,
@@ -159,6 +163,7 @@ const EXCEPTION_COLUMNS = [
   { name: 'image', type: 'String' },
   { name: 'message_key', type: 'String' },
   { name: 'version', type: 'UInt64' },
+  { name: 'transaction_id', type: 'Nullable(UInt64)' },
   { name: 'committed_at', type: "DateTime64(6, 'UTC')" },
   { name: 'topic', type: 'LowCardinality(String)' },
   { name: 'partition', type: 'UInt64' },
@@ -196,7 +201,8 @@ ENGINE = Null`,
     splitByChar('\\x1F', route)[1] AS schema_name,
     splitByChar('\\x1F', route)[2] AS table_name,
     version,
-    committed_at
+    committed_at,
+    ifNull(transaction_id, 0) AS transaction_id
 FROM ${table}
 WHERE op = 't' AND problem = ''`,
     ),

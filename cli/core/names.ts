@@ -67,6 +67,7 @@ export const CH_CDC = {
   loads: 'loads',
   heartbeats: 'heartbeats',
   truncates: 'truncates',
+  generations: 'generations',
   history: 'history',
   verifications: 'verifications',
 } as const;

@@ -45,6 +45,8 @@ export interface SourceTable extends TableId {
   readonly keyIsPrimary: boolean;
   /** There is a primary key, but a deferrable one. */
   readonly keyIsDeferrable: boolean;
+  /** Of a partitioned table: its partitions whose replica identity is not full, quoted for SQL. */
+  readonly notFull?: readonly string[];
   /** `d` default, `f` full, `i` index, `n` nothing. */
   readonly replicaIdentity: 'd' | 'f' | 'i' | 'n';
   /** From the planner's statistics; an estimate. */
@@ -60,6 +62,11 @@ export interface SourceTable extends TableId {
   readonly where?: string;
   /** Digests, to tell whether values may have changed without a change of rows. */
   readonly shape: TableShape;
+}
+
+/** Without a key rows cannot be told apart: the copy has each as often as the source does. */
+export function isMultiset({ key }: Pick<SourceTable, 'key'>): boolean {
+  return key.length === 0;
 }
 
 export interface TableShape {

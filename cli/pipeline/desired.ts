@@ -18,6 +18,7 @@ import {
   queueObject,
 } from '../core/lane-ddl.ts';
 import { type Lane, planLanes } from '../core/lanes.ts';
+import { multisetRowView, multisetStorage, multisetView } from '../core/multiset-ddl.ts';
 import {
   CDC_SCHEMA,
   CH_CDC,
@@ -33,7 +34,7 @@ import {
 } from '../core/names.ts';
 import type { DesiredLane, DesiredTarget } from '../core/plan.ts';
 import { sharedProfile } from '../core/profiles.ts';
-import type { SourceColumn, SourceTable } from '../core/source.ts';
+import { isMultiset, type SourceColumn, type SourceTable } from '../core/source.ts';
 import type { PostgresEndpoint } from '../runtimes/endpoints.ts';
 import type { Stack } from './stack.ts';
 
@@ -79,7 +80,9 @@ export function desiredOf(
       publication: stack.names.publication,
       tables: [
         ...tables.map(({ schema, table, source }) =>
-          source.keyIsPrimary ? { schema, table } : { schema, table, messageKey: source.key },
+          source.keyIsPrimary || isMultiset(source)
+            ? { schema, table }
+            : { schema, table, messageKey: source.key },
         ),
       ],
       include: stack.config.source.include,
@@ -140,7 +143,7 @@ function desiredTarget(
     queue: queueObject(lane, queueOptions),
     behind: [
       fanoutObject(lane),
-      ...own(lane).map((plan) => tableView(plan, lane)),
+      ...own(lane).map((plan) => (plan.multiset ? multisetRowView : tableView)(plan, lane)),
       ...own(lane)
         .filter((plan) => plan.history)
         .flatMap((plan) => historyViews(plan, lane, stack.secrets.toastPlaceholder)),
@@ -162,8 +165,8 @@ function desiredTarget(
     own: [...ownTables(), ...exceptionObjects()],
     tables: tables.map((plan) => ({
       plan,
-      storage: storageObject(plan),
-      view: viewObject(plan),
+      storage: (plan.multiset ? multisetStorage : storageObject)(plan),
+      view: (plan.multiset ? multisetView : viewObject)(plan),
       history: plan.history ? historyObjects(plan) : undefined,
     })),
     lanes: lanes.map(laneOf),

@@ -7,6 +7,7 @@ import type { TablePlan } from '../core/ddl.ts';
 import { tableLabel } from '../core/names.ts';
 import { failBarrier, passBarrier } from './barrier.ts';
 import { loadByDebezium } from './debezium.ts';
+import { loadGeneration } from './generations.ts';
 import { type LoadProgress, type LoadResult, loadTable, OutOfReach } from './load.ts';
 import type { Stack } from './stack.ts';
 
@@ -45,6 +46,7 @@ export async function loadExisting(
   options: { method: Method; signal: AbortSignal; events: ExistingEvents },
 ): Promise<ExistingLoad> {
   const { signal, events } = options;
+  if (plan.multiset) return loadGeneration(stack, plan, version, options);
   try {
     const { method, ...loaded } = await read(stack, plan, version, options);
     const removed = await removeOthers(stack, plan, version, { signal, events });

@@ -1,3 +1,4 @@
+import { takeOutFuture } from '../components/clickhouse/generations.ts';
 import {
   endStatement,
   loadStatement,
@@ -10,6 +11,8 @@ import { walPosition } from '../components/postgres/observe.ts';
 import { loadVersion } from '../components/postgres/prepare.ts';
 import { type HashRow, sourceRowsByKey } from '../core/checksum.ts';
 import { keyBatches } from '../core/keys.ts';
+import { withApplyLock } from './applyLock.ts';
+import { loadGeneration } from './generations.ts';
 import type { CheckContext } from './rows.ts';
 
 /**
@@ -20,6 +23,16 @@ import type { CheckContext } from './rows.ts';
 export async function repairRows(context: CheckContext, keys: readonly string[]): Promise<void> {
   const { stack, plan, source, clickhouse, signal, events } = context;
   events.phase('waiting for transactions that have written to end');
+  if (plan.multiset) {
+    // Rows that cannot be told apart are not mended one by one: all of them are read again.
+    await withApplyLock(stack, signal, async () => {
+      await takeOutFuture(clickhouse, plan, await walPosition(source));
+      const version = await loadVersion(source, signal);
+      const silent = { step: (text: string) => events.phase(text), loading: () => {} };
+      await loadGeneration(stack, plan, version, { method: 'pull', signal, events: silent });
+    });
+    return;
+  }
   const version = await loadVersion(source, signal);
   const pulled = pulledSource(stack.endpoints.postgres, stack.endpoints.clickhouse);
   let begun = 0;

@@ -34,6 +34,7 @@ import { tableLabel } from '../core/names.ts';
 import { sample } from '../core/sample.ts';
 import { WaitTimeout } from '../lib/wait.ts';
 import { passBarrier } from './barrier.ts';
+import { countRows, describeCounted } from './counted.ts';
 import { repairRows } from './repair.ts';
 import type { CheckContext } from './rows.ts';
 import { settleRows } from './settle.ts';
@@ -130,7 +131,10 @@ export class TableCheck {
     // Rows that were late are in the copy by now.
     const kept = late > 0 ? await this.countKept(bucketing, scopes) : this.kept;
     const { missing, extra, different, unsettled, repaired } = this.counts;
-    const rows = this.found.length === 0 ? [] : await describeRows(this.c, this.found);
+    const rows =
+      this.found.length === 0
+        ? []
+        : await (plan.multiset ? describeCounted : describeRows)(this.c, this.found);
     return {
       table: tableLabel(plan),
       source_rows: this.rows,
@@ -268,7 +272,7 @@ export class TableCheck {
   private async decide(candidates: ReadonlyMap<string, RowDifference>): Promise<void> {
     if (candidates.size === 0) return;
     if (!this.flowing) {
-      this.count(candidates);
+      await this.count(candidates);
       return;
     }
     const barrier = () => this.barrier();
@@ -277,7 +281,7 @@ export class TableCheck {
     // While nothing flows, what differs may only be late.
     if (!this.options.repair || keys.length === 0 || !this.flowing) {
       this.counts.unsettled += settled.unsettled;
-      this.count(settled.confirmed);
+      await this.count(settled.confirmed);
       return;
     }
     await repairRows(this.c, keys);
@@ -285,10 +289,17 @@ export class TableCheck {
     const left = await settleRows(this.c, keys, barrier);
     this.counts.unsettled += settled.unsettled + left.unsettled;
     this.counts.repaired += keys.length - left.confirmed.size;
-    this.count(left.confirmed);
+    await this.count(left.confirmed);
   }
 
-  private count(differences: ReadonlyMap<string, RowDifference>): void {
+  private async count(differences: ReadonlyMap<string, RowDifference>): Promise<void> {
+    if (this.c.plan.multiset) {
+      for (const { key, how, rows } of await countRows(this.c, [...differences.keys()])) {
+        this.counts[how] += rows;
+        if (this.found.length < this.options.rows) this.found.push({ key, how });
+      }
+      return;
+    }
     for (const [key, how] of differences) {
       this.counts[how] += 1;
       if (this.found.length < this.options.rows) this.found.push({ key, how });

@@ -43,11 +43,27 @@ CREATE TABLE IF NOT EXISTS `cdc`.`truncates`
     schema_name String,
     table_name String,
     version UInt64,
-    committed_at DateTime64(6, 'UTC')
+    committed_at DateTime64(6, 'UTC'),
+    transaction_id UInt64
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (schema_name, table_name)
-COMMENT 'cdc storage 62051ce1a86372c2';
+COMMENT 'cdc storage 8d70bc77ebf2cebf';
+
+CREATE TABLE IF NOT EXISTS `cdc`.`generations`
+(
+    schema_name String,
+    table_name String,
+    generation UInt64,
+    seen UInt64,
+    after UInt64,
+    xmax UInt64,
+    xips Array(UInt64),
+    at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree(generation)
+ORDER BY (schema_name, table_name)
+COMMENT 'cdc storage 0138710dadcf9bf6';
 
 CREATE TABLE IF NOT EXISTS `cdc`.`history`
 (
@@ -100,6 +116,7 @@ CREATE TABLE IF NOT EXISTS `cdc`.`exceptions`
     image String,
     message_key String,
     version UInt64,
+    transaction_id Nullable(UInt64),
     committed_at DateTime64(6, 'UTC'),
     topic LowCardinality(String),
     partition UInt64,
@@ -108,17 +125,18 @@ CREATE TABLE IF NOT EXISTS `cdc`.`exceptions`
     raw String
 )
 ENGINE = Null
-COMMENT 'cdc fanout 89edef5e416c2ae3';
+COMMENT 'cdc fanout 0acdecacda9cd8a7';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`truncates_mv` TO `cdc`.`truncates` AS
 SELECT
     splitByChar('\x1F', route)[1] AS schema_name,
     splitByChar('\x1F', route)[2] AS table_name,
     version,
-    committed_at
+    committed_at,
+    ifNull(transaction_id, 0) AS transaction_id
 FROM `cdc`.`exceptions`
 WHERE op = 't' AND problem = ''
-COMMENT 'cdc materialized-view 3ee06963e7441720';
+COMMENT 'cdc materialized-view c27451c21d8134b4';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`dead_letters_mv` TO `cdc`.`dead_letters` AS
 SELECT
@@ -254,6 +272,7 @@ CREATE TABLE IF NOT EXISTS `cdc`.`heartbeat_queue_rows`
     message_key String,
     transaction_id Nullable(UInt64),
     version UInt64,
+    ordinal UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
     queued_at DateTime64(6, 'UTC'),
@@ -264,13 +283,13 @@ CREATE TABLE IF NOT EXISTS `cdc`.`heartbeat_queue_rows`
     raw String
 )
 ENGINE = Null
-COMMENT 'cdc fanout 6c5c151c7273832f';
+COMMENT 'cdc fanout b79b5d163ec6e92f';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`heartbeat_exceptions_mv` TO `cdc`.`exceptions` AS
-SELECT route, op, image, message_key, version, committed_at, topic, partition, offset, problem, raw
+SELECT route, op, image, message_key, version, transaction_id, committed_at, topic, partition, offset, problem, raw
 FROM `cdc`.`heartbeat_queue_rows`
 WHERE op = 't' OR (route NOT IN ('cdc\x1Fheartbeat') AND NOT startsWith(route, '\x1F'))
-COMMENT 'cdc materialized-view 9a74d774dc7349f4';
+COMMENT 'cdc materialized-view 0a20bc19a4af1d3f';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`heartbeat_mv` TO `cdc`.`heartbeats` AS
 SELECT JSONExtractInt(image, 'beat') AS beat, version, committed_at, captured_at, queued_at
@@ -307,7 +326,8 @@ COMMENT 'cdc queue 1bca6bc8b86ecaf9';
 CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`heartbeat_queue_mv` TO `cdc`.`heartbeat_queue_rows` AS
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    splitByChar('"', source.sequence) AS sequence_parts,
+    toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
@@ -326,6 +346,8 @@ SELECT
     source.txId AS transaction_id,
     -- Rows of a snapshot are older than any change since the slot was made.
     if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
+    -- Of rows that one statement wrote at one position; it is left out where it is 0.
+    toUInt64OrZero(trim(BOTH ',]' FROM sequence_parts[-1])) AS ordinal,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
     ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
@@ -335,7 +357,7 @@ SELECT
     the_problem AS problem,
     _raw_message AS raw
 FROM `cdc`.`heartbeat_queue`
-COMMENT 'cdc materialized-view 4fe65627fad361d6';
+COMMENT 'cdc materialized-view a0dbdce7f73a6cda';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue_rows`
 (
@@ -346,6 +368,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue_rows`
     message_key String,
     transaction_id Nullable(UInt64),
     version UInt64,
+    ordinal UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
     queued_at DateTime64(6, 'UTC'),
@@ -356,7 +379,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue_rows`
     raw String
 )
 ENGINE = Null
-COMMENT 'cdc fanout 94736e77b9e96d6c';
+COMMENT 'cdc fanout e19d9ddcf5f15393';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_mv` TO `inventory`.`customers_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `first_name` Nullable(String), `last_name` Nullable(String), `email` Nullable(String))') AS __cdc_tuple
@@ -374,10 +397,10 @@ WHERE __cdc_row.route = 'inventory\x1Fcustomers'
 COMMENT 'cdc materialized-view 60b41bd441f8a7b4';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_exceptions_mv` TO `cdc`.`exceptions` AS
-SELECT route, op, image, message_key, version, committed_at, topic, partition, offset, problem, raw
+SELECT route, op, image, message_key, version, transaction_id, committed_at, topic, partition, offset, problem, raw
 FROM `inventory`.`customers_queue_rows`
 WHERE op = 't' OR (route NOT IN ('inventory\x1Fcustomers') AND NOT startsWith(route, '\x1F'))
-COMMENT 'cdc materialized-view 3b17fbec86341c87';
+COMMENT 'cdc materialized-view 0df7af1205969c54';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue`
 (
@@ -408,7 +431,8 @@ COMMENT 'cdc queue 2e28a1cdbd647e12';
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_queue_mv` TO `inventory`.`customers_queue_rows` AS
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    splitByChar('"', source.sequence) AS sequence_parts,
+    toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
@@ -427,6 +451,8 @@ SELECT
     source.txId AS transaction_id,
     -- Rows of a snapshot are older than any change since the slot was made.
     if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
+    -- Of rows that one statement wrote at one position; it is left out where it is 0.
+    toUInt64OrZero(trim(BOTH ',]' FROM sequence_parts[-1])) AS ordinal,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
     ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
@@ -436,7 +462,7 @@ SELECT
     the_problem AS problem,
     _raw_message AS raw
 FROM `inventory`.`customers_queue`
-COMMENT 'cdc materialized-view fdac03598040fa6e';
+COMMENT 'cdc materialized-view a98147c4477bffd9';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue_rows`
 (
@@ -447,6 +473,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue_rows`
     message_key String,
     transaction_id Nullable(UInt64),
     version UInt64,
+    ordinal UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
     queued_at DateTime64(6, 'UTC'),
@@ -457,7 +484,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue_rows`
     raw String
 )
 ENGINE = Null
-COMMENT 'cdc fanout 48be7b8a0ececd7a';
+COMMENT 'cdc fanout 24664cec8b8db3fd';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_mv` TO `inventory`.`orders_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple
@@ -476,10 +503,10 @@ WHERE __cdc_row.route = 'inventory\x1Forders'
 COMMENT 'cdc materialized-view 89433ef2c59e2e86';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_exceptions_mv` TO `cdc`.`exceptions` AS
-SELECT route, op, image, message_key, version, committed_at, topic, partition, offset, problem, raw
+SELECT route, op, image, message_key, version, transaction_id, committed_at, topic, partition, offset, problem, raw
 FROM `inventory`.`orders_queue_rows`
 WHERE op = 't' OR (route NOT IN ('inventory\x1Forders') AND NOT startsWith(route, '\x1F'))
-COMMENT 'cdc materialized-view 82da87ae6be8ed9e';
+COMMENT 'cdc materialized-view 6aa5610c204dbfce';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue`
 (
@@ -510,7 +537,8 @@ COMMENT 'cdc queue 5e961b437b45ec55';
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_queue_mv` TO `inventory`.`orders_queue_rows` AS
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    splitByChar('"', source.sequence) AS sequence_parts,
+    toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
@@ -529,6 +557,8 @@ SELECT
     source.txId AS transaction_id,
     -- Rows of a snapshot are older than any change since the slot was made.
     if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
+    -- Of rows that one statement wrote at one position; it is left out where it is 0.
+    toUInt64OrZero(trim(BOTH ',]' FROM sequence_parts[-1])) AS ordinal,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
     ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
@@ -538,7 +568,7 @@ SELECT
     the_problem AS problem,
     _raw_message AS raw
 FROM `inventory`.`orders_queue`
-COMMENT 'cdc materialized-view 3a3d1831e2bfbff8';
+COMMENT 'cdc materialized-view 167ad168c4dcfef7';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_queue_rows`
 (
@@ -549,6 +579,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`products_queue_rows`
     message_key String,
     transaction_id Nullable(UInt64),
     version UInt64,
+    ordinal UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
     queued_at DateTime64(6, 'UTC'),
@@ -559,7 +590,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`products_queue_rows`
     raw String
 )
 ENGINE = Null
-COMMENT 'cdc fanout 92f95b37fe64d9fc';
+COMMENT 'cdc fanout bb3c21a05fbcda5d';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_mv` TO `inventory`.`products_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `name` Nullable(String), `description` Nullable(String), `weight` Nullable(Float64))') AS __cdc_tuple
@@ -577,10 +608,10 @@ WHERE __cdc_row.route = 'inventory\x1Fproducts'
 COMMENT 'cdc materialized-view 2407726fce88695e';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_exceptions_mv` TO `cdc`.`exceptions` AS
-SELECT route, op, image, message_key, version, committed_at, topic, partition, offset, problem, raw
+SELECT route, op, image, message_key, version, transaction_id, committed_at, topic, partition, offset, problem, raw
 FROM `inventory`.`products_queue_rows`
 WHERE op = 't' OR (route NOT IN ('inventory\x1Fproducts') AND NOT startsWith(route, '\x1F'))
-COMMENT 'cdc materialized-view 5c7b92a478423ed2';
+COMMENT 'cdc materialized-view 49e7eab6dd9d201c';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_queue`
 (
@@ -611,7 +642,8 @@ COMMENT 'cdc queue 5d5d4b3fa1e6a4b0';
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_queue_mv` TO `inventory`.`products_queue_rows` AS
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    splitByChar('"', source.sequence) AS sequence_parts,
+    toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
@@ -630,6 +662,8 @@ SELECT
     source.txId AS transaction_id,
     -- Rows of a snapshot are older than any change since the slot was made.
     if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
+    -- Of rows that one statement wrote at one position; it is left out where it is 0.
+    toUInt64OrZero(trim(BOTH ',]' FROM sequence_parts[-1])) AS ordinal,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
     ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
@@ -639,7 +673,7 @@ SELECT
     the_problem AS problem,
     _raw_message AS raw
 FROM `inventory`.`products_queue`
-COMMENT 'cdc materialized-view 453421724675180e';
+COMMENT 'cdc materialized-view efb7ea56e1e01711';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue_rows`
 (
@@ -650,6 +684,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue_rows`
     message_key String,
     transaction_id Nullable(UInt64),
     version UInt64,
+    ordinal UInt64,
     committed_at DateTime64(6, 'UTC'),
     captured_at DateTime64(6, 'UTC'),
     queued_at DateTime64(6, 'UTC'),
@@ -660,7 +695,7 @@ CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue_rows`
     raw String
 )
 ENGINE = Null
-COMMENT 'cdc fanout 5e8deb4d0a930336';
+COMMENT 'cdc fanout df5f6d94981b7682';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_mv` TO `inventory`.`products_on_hand_final` AS
 WITH JSONExtract(__cdc_row.image, 'Tuple(`product_id` Nullable(Int32), `quantity` Nullable(Int32))') AS __cdc_tuple
@@ -676,10 +711,10 @@ WHERE __cdc_row.route = 'inventory\x1Fproducts_on_hand'
 COMMENT 'cdc materialized-view 18f30014de54cd3f';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_exceptions_mv` TO `cdc`.`exceptions` AS
-SELECT route, op, image, message_key, version, committed_at, topic, partition, offset, problem, raw
+SELECT route, op, image, message_key, version, transaction_id, committed_at, topic, partition, offset, problem, raw
 FROM `inventory`.`products_on_hand_queue_rows`
 WHERE op = 't' OR (route NOT IN ('inventory\x1Fproducts_on_hand') AND NOT startsWith(route, '\x1F'))
-COMMENT 'cdc materialized-view 3288863c43039abd';
+COMMENT 'cdc materialized-view 262163a26c671a18';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue`
 (
@@ -710,7 +745,8 @@ COMMENT 'cdc queue 8802b82db035e32b';
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_queue_mv` TO `inventory`.`products_on_hand_queue_rows` AS
 WITH
     if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
-    toUInt64OrZero(splitByChar('"', source.sequence)[-2]) AS wal_position,
+    splitByChar('"', source.sequence) AS sequence_parts,
+    toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
@@ -729,6 +765,8 @@ SELECT
     source.txId AS transaction_id,
     -- Rows of a snapshot are older than any change since the slot was made.
     if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
+    -- Of rows that one statement wrote at one position; it is left out where it is 0.
+    toUInt64OrZero(trim(BOTH ',]' FROM sequence_parts[-1])) AS ordinal,
     fromUnixTimestamp64Micro(source.ts_us, 'UTC') AS committed_at,
     fromUnixTimestamp64Micro(ts_us, 'UTC') AS captured_at,
     ifNull(toDateTime64(_timestamp_ms, 6, 'UTC'), fromUnixTimestamp64Micro(ts_us, 'UTC')) AS queued_at,
@@ -738,4 +776,4 @@ SELECT
     the_problem AS problem,
     _raw_message AS raw
 FROM `inventory`.`products_on_hand_queue`
-COMMENT 'cdc materialized-view 7273bd5af29ee869';
+COMMENT 'cdc materialized-view eb9e9c2c5b1581a7';

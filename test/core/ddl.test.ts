@@ -44,6 +44,36 @@ describe('storage', () => {
   });
 });
 
+describe('a table without a key, under a full replica identity', () => {
+  const source = table('s', 'm', [column('a', 'int4'), column('b', 'text')], {
+    key: [],
+    replicaIdentity: 'f',
+  });
+  const { target: counted } = desiredFor([source]);
+  const [own] = counted.tables;
+
+  it('keeps what each change added or took away, and knows a change that comes again', () => {
+    expect(own?.storage.create).toMatch(
+      /ENGINE = ReplacingMergeTree\nORDER BY \(_row_hash, _generation, _version, _ordinal, _sign\)$/,
+    );
+    const view = counted.lanes.flatMap(({ behind }) => behind).find(({ name }) => name === 'm_mv');
+    expect(view?.create).toContain(
+      "[(toInt8(-1), ifNull(lane.before, '')), (toInt8(1), lane.image)]",
+    );
+  });
+
+  it('shows a row as often as changes add up, of the current load and what it has not seen', () => {
+    expect(own?.view.create).toContain('HAVING __cdc_count > 0');
+    expect(own?.view.create).toContain(
+      'NOT (__cdc_row._version <= tupleElement(__cdc_generation, 2)',
+    );
+  });
+
+  it('has no key of messages for Debezium to look for', () => {
+    expect(desiredFor([source]).connector).not.toHaveProperty('message.key.columns');
+  });
+});
+
 describe('the view people query', () => {
   it('hides deleted rows and everything of ours', () => {
     const [columns, rest] = built.view.create.split('FROM');

@@ -95,8 +95,9 @@ export class ClickHouse {
 export async function withClickHouse<T>(
   endpoint: ClickHouseEndpoint,
   work: (clickhouse: ClickHouse) => Promise<T>,
+  options: { requestTimeoutMs?: number } = {},
 ): Promise<T> {
-  const clickhouse = new ClickHouse(endpoint);
+  const clickhouse = new ClickHouse(endpoint, options);
   try {
     return await work(clickhouse);
   } finally {

@@ -52,6 +52,7 @@ export async function keysOfLetters(
   plan: TablePlan,
   ids: readonly string[],
 ): Promise<Map<string, string>> {
+  if (plan.multiset) return new Map(ids.map((id) => [id, '']));
   // Key columns become aliases below: what they are made of is named as no column is.
   const { tuple, element, exact } = extraction(plan, '__cdc_');
   const key = plan.key.map((c) => `${c.fromWire(element(c))} AS ${chIdent(c.name)}`);

@@ -39,7 +39,7 @@ export async function keptValues(
       some
         .map(
           ({ database, final }, n) =>
-            `SELECT ${n} AS nth FROM ${chIdent(database, final)} WHERE notEmpty(${EXACT.name}) AND ${keptAsText('')} > 0 LIMIT 1`,
+            `SELECT ${n} AS nth FROM ${chIdent(database, final)} WHERE notEmpty(${EXACT.name}) AND NOT mapContains(${EXACT.name}, '') AND ${keptAsText('')} > 0 LIMIT 1`,
         )
         .join(' UNION ALL '),
     );

@@ -40,7 +40,7 @@ export interface PageRange {
  * ClickHouse's sessions have the server's settings, on which PostgreSQL's text of times, intervals,
  * floats and bytes depends. A condition that reads no row is evaluated once, before any.
  */
-const SETTINGS = `(SELECT ${Object.entries({
+export const SETTINGS = `(SELECT ${Object.entries({
   DateStyle: 'ISO, MDY',
   IntervalStyle: 'postgres',
   TimeZone: 'UTC',
@@ -83,15 +83,30 @@ function sourceQuery(plan: TablePlan, { relation, where }: SourceRows): string {
 }
 
 function sourceFunction(plan: TablePlan, rows: SourceRows, source: PulledSource): string {
-  const { address, endpoint } = source;
+  return pulledQuery(sourceQuery(plan, rows), source);
+}
+
+/** A query that PostgreSQL runs, as a table. */
+export function pulledQuery(query: string, { address, endpoint }: PulledSource): string {
   const arguments_ = [
     chLiteral(address),
     chLiteral(endpoint.database),
-    `query(${chLiteral(sourceQuery(plan, rows))})`,
+    `query(${chLiteral(query)})`,
     chLiteral(endpoint.user),
     chLiteral(endpoint.password),
   ];
   return `postgresql(${arguments_.join(', ')})`;
+}
+
+/** `_exact` of a row that is read: its columns' texts are c0, c1 and so on. */
+export function loadedExact(plan: TablePlan): string {
+  const text = (column: ColumnPlan) => `c${plan.columns.indexOf(column)}`;
+  const unfit = plan.columns.flatMap((c) =>
+    c.unfitLoad ? [{ name: c.name, unfit: c.unfitLoad(text(c)) }] : [],
+  );
+  const names = unfit.map(({ name }) => chLiteral(name)).join(', ');
+  const texts = plan.columns.flatMap((c) => (c.unfitLoad ? [text(c)] : [])).join(', ');
+  return exactOf(unfit, (found) => `arrayMap(n -> [${texts}][indexOf([${names}], n)], ${found})`);
 }
 
 /** Pulls rows into storage. */
@@ -102,15 +117,7 @@ export function loadStatement(
   floor: bigint,
 ): string {
   const text = (column: ColumnPlan) => `c${plan.columns.indexOf(column)}`;
-  const unfit = plan.columns.flatMap((c) =>
-    c.unfitLoad ? [{ name: c.name, unfit: c.unfitLoad(text(c)) }] : [],
-  );
-  const names = unfit.map(({ name }) => chLiteral(name)).join(', ');
-  const texts = plan.columns.flatMap((c) => (c.unfitLoad ? [text(c)] : [])).join(', ');
-  const exact = exactOf(
-    unfit,
-    (found) => `arrayMap(n -> [${texts}][indexOf([${names}], n)], ${found})`,
-  );
+  const exact = loadedExact(plan);
   const keyText = () => keyTextOf(plan, (c) => ({ text: text(c), unfit: c.unfitLoad?.(text(c)) }));
   const kept = keptColumns(plan).map(({ name }) => name);
   const columns = [

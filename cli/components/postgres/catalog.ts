@@ -10,6 +10,10 @@ SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS "table", c.relkind 
        coalesce(k.columns, '[]'::json) AS key, coalesce(k.is_primary, false) AS key_is_primary,
        EXISTS (SELECT 1 FROM pg_index p
                 WHERE p.indrelid = c.oid AND p.indisprimary AND NOT p.indimmediate) AS key_is_deferrable,
+       CASE WHEN c.relkind = 'p' THEN
+         (SELECT json_agg(format('%I.%I', pn.nspname, pc.relname) ORDER BY pn.nspname, pc.relname)
+            FROM pg_partition_tree(c.oid) t JOIN pg_class pc ON pc.oid = t.relid JOIN pg_namespace pn ON pn.oid = pc.relnamespace
+           WHERE t.isleaf AND pc.relkind = 'r' AND pc.relreplident <> 'f') END AS not_full,
        s.columns AS shape_columns, s.touched AS shape_touched,
        coalesce((SELECT md5(string_agg(pg_relation_filenode(p.relid)::text, ',' ORDER BY p.relid::oid))
                    FROM pg_partition_tree(c.oid) p), pg_relation_filenode(c.oid)::text, '') AS shape_files
@@ -79,6 +83,7 @@ interface TableRow {
   key: string;
   key_is_primary: string;
   key_is_deferrable: string;
+  not_full: string | null;
   shape_columns: string | null;
   shape_touched: string | null;
   shape_files: string;
@@ -125,6 +130,7 @@ export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]>
     key: keyOf(row, unpublished.get(row.oid) ?? []),
     keyIsPrimary: row.key_is_primary === 't',
     keyIsDeferrable: row.key_is_deferrable === 't',
+    ...(row.not_full ? { notFull: JSON.parse(row.not_full) as string[] } : {}),
     replicaIdentity: row.identity,
     estimatedRows: Number(row.rows),
     bytes: Number(row.bytes),

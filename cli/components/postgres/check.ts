@@ -2,11 +2,13 @@ import { ALERTS } from '../../core/alerts.ts';
 import { planColumn } from '../../core/columns.ts';
 import { OWN_COLUMNS } from '../../core/ddl.ts';
 import type { Finding } from '../../core/findings.ts';
+import { MULTISET_COLUMN_NAMES } from '../../core/multiset-ddl.ts';
 import { tableLabel } from '../../core/names.ts';
-import type { SourceColumn, SourceTable } from '../../core/source.ts';
+import { isMultiset, type SourceColumn, type SourceTable } from '../../core/source.ts';
 import { columnYaml, excludeYaml } from '../../core/yaml.ts';
 import { formatBytes } from '../../lib/format.ts';
 import { pgIdentShown as pgIdent } from '../../lib/sql.ts';
+import { checkMultiset } from './checkMultiset.ts';
 import { checkPublication, checkPublished } from './checkPublication.ts';
 import { isUsable, type ObservedSource, type TableRights } from './observe.ts';
 import { alterPublicationStatement } from './prepare.ts';
@@ -201,7 +203,9 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
       ),
     );
   }
-  for (const column of table.columns.filter((c) => OWN_COLUMNS.has(c.name))) {
+  const isOurs = ({ name }: SourceColumn) =>
+    OWN_COLUMNS.has(name) || (isMultiset(table) && MULTISET_COLUMN_NAMES.has(name));
+  for (const column of table.columns.filter(isOurs)) {
     found.push(
       error(
         'column-reserved',
@@ -211,24 +215,8 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
       ),
     );
   }
-  if (table.key.length === 0 && table.keyIsDeferrable) {
-    found.push(
-      error(
-        'key-deferrable',
-        subject,
-        'its primary key is deferrable: two rows can have one key for a moment, and their changes cannot be told apart',
-        `Give it another key: CREATE UNIQUE INDEX … ON ${sqlName} (…);  ALTER TABLE ${sqlName} REPLICA IDENTITY USING INDEX …;  -- over NOT NULL columns; ${leaveOut}`,
-      ),
-    );
-  } else if (table.key.length === 0) {
-    found.push(
-      error(
-        'table-without-key',
-        subject,
-        'it has no primary key and no replica identity index, so a row of it cannot be told from another',
-        `ALTER TABLE ${sqlName} ADD PRIMARY KEY (…);  -- ${leaveOut}`,
-      ),
-    );
+  if (isMultiset(table)) {
+    found.push(...checkMultiset(table, leaveOut));
   } else if (table.replicaIdentity === 'n') {
     found.push(
       error(
@@ -269,7 +257,7 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
       fix: `ALTER TABLE ${sqlName} REPLICA IDENTITY FULL;`,
     });
   }
-  if (table.history && table.replicaIdentity !== 'f') {
+  if (table.history && table.replicaIdentity !== 'f' && !isMultiset(table)) {
     const late = table.columns.some(mayBeOutOfLine)
       ? '; a long value that an update leaves as it is is looked up, and may be a later one'
       : '';

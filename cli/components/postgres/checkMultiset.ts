@@ -1,0 +1,38 @@
+import type { Finding } from '../../core/findings.ts';
+import { tableLabel } from '../../core/names.ts';
+import type { SourceTable } from '../../core/source.ts';
+import { pgIdentShown as pgIdent } from '../../lib/sql.ts';
+
+/**
+ * What keeps a table without a usable key from being copied row for row: its changes have to say what
+ * the whole row was before.
+ */
+export function checkMultiset(table: SourceTable, leaveOut: string): Finding[] {
+  const subject = tableLabel(table);
+  const found: Finding[] = [];
+  const own = table.replicaIdentity === 'f' ? [] : [pgIdent(table.schema, table.table)];
+  // What counts is the identity of the partition that a row is in; new ones take their parent's.
+  const lacking = [...own, ...(table.notFull ?? [])];
+  if (lacking.length > 0) {
+    const why = table.keyIsDeferrable
+      ? 'its primary key is deferrable, so two rows can have one key for a moment'
+      : 'it has no key by which a row can be told from another';
+    found.push({
+      id: 'identity-not-full',
+      severity: 'error',
+      subject,
+      message: `${why}, and its replica identity is not full, so a change does not say which row it changes`,
+      fix: `${lacking.map((name) => `ALTER TABLE ${name} REPLICA IDENTITY FULL;`).join(' ')}  -- PostgreSQL writes the whole old row to the WAL then; ${leaveOut}`,
+    });
+  }
+  if (table.history)
+    found.push({
+      id: 'history-without-key',
+      severity: 'warning',
+      subject,
+      message:
+        'it has no key by which versions of a row belong together, so its history is not kept',
+      fix: `Take history out of its entry in cdc.yaml, or: ALTER TABLE ${pgIdent(table.schema, table.table)} ADD PRIMARY KEY (…);`,
+    });
+  return found;
+}

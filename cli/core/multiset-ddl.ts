@@ -1,0 +1,182 @@
+import { chIdent, chLiteral } from '../lib/sql.ts';
+import { canonicalRowTarget, EXACT } from './columns.ts';
+import {
+  extraction,
+  routeOf,
+  type StorageObject,
+  type TablePlan,
+  type TargetObject,
+} from './ddl.ts';
+import type { Lane } from './lanes.ts';
+import { CH_CDC, type TableId } from './names.ts';
+
+/**
+ * Tables without a key. Their rows cannot be told apart, so none is ever replaced: storage has a row
+ * for each that a change added (+1) or took away (-1), and the view shows a row as often as these add
+ * up to. A change that comes again has the same sorting key and is merged: its WAL position, and among
+ * rows of one statement its ordinal.
+ *
+ * A load cannot meet the stream by key, either. It is a generation: all rows as one snapshot sees them.
+ * Of what was streamed only the changes count that this snapshot does not see. A record in
+ * cdc.generations makes a complete one current, at once.
+ */
+
+/** Columns beside the source's, and their types. */
+const MULTISET_COLUMNS = [
+  { name: '_row_hash', type: 'FixedString(16)', codec: '' },
+  // 0 for what was streamed.
+  { name: '_generation', type: 'UInt64', codec: ' CODEC(Delta, ZSTD(1))' },
+  { name: '_version', type: 'UInt64', codec: ' CODEC(Delta, ZSTD(1))' },
+  { name: '_ordinal', type: 'UInt64', codec: ' CODEC(Delta, ZSTD(1))' },
+  { name: '_sign', type: 'Int8', codec: ' CODEC(ZSTD(1))' },
+  { name: '_txid', type: 'UInt32', codec: ' CODEC(Delta, ZSTD(1))' },
+] as const;
+
+const KEY: readonly string[] = ['_row_hash', '_generation', '_version', '_ordinal', '_sign'];
+
+/** Names that a column of such a table may not have, beside those that none may have. */
+export const MULTISET_COLUMN_NAMES: ReadonlySet<string> = new Set(
+  MULTISET_COLUMNS.map(({ name }) => name),
+);
+
+/** What tells different rows apart: the whole row's text, with the exact texts of what does not fit. */
+export function rowHash(plan: TablePlan): string {
+  return `sipHash128(${plan.columns.length === 0 ? "''" : canonicalRowTarget(plan.columns)})`;
+}
+
+export function multisetStorage(plan: TablePlan): StorageObject {
+  const { database, final } = plan.names;
+  const source = plan.columns.map(({ name, type }) => ({ name, type }));
+  const lines = [
+    ...source.map(({ name, type }) => `${chIdent(name)} ${type}`),
+    `${EXACT.name} ${EXACT.type}`,
+    ...MULTISET_COLUMNS.map(({ name, type, codec }) => `${name} ${type}${codec}`),
+    "_committed_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1))",
+    "_written_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC') CODEC(Delta, ZSTD(1))",
+  ];
+  return {
+    database,
+    name: final,
+    kind: 'storage',
+    columns: [...source, EXACT, ...MULTISET_COLUMNS.map(({ name, type }) => ({ name, type }))],
+    key: KEY,
+    create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, final)}
+(
+${lines.map((line) => `    ${line}`).join(',\n')}
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (${KEY.join(', ')})`,
+  };
+}
+
+/** Elements of the current generation, as the views read it. */
+export interface Generation {
+  readonly generation: string;
+  /** Every change up to this position is in its rows. */
+  readonly seen: string;
+  /** No change from this position on is. */
+  readonly after: string;
+  /** The first transaction that its snapshot does not see, and older ones that ran then. */
+  readonly xmax: string;
+  readonly xips: string;
+}
+
+/**
+ * Whether a generation's rows have a change. PostgreSQL sends 32 bits of a transaction's number; between
+ * the two positions there are never 2^31 transactions, so the difference says which is older.
+ */
+export function isSeen(g: Generation, version: string, txid: string): string {
+  return `(${version} <= ${g.seen} OR (${version} < ${g.after} AND toInt32(${txid} - ${g.xmax}) < 0 AND NOT has(${g.xips}, toUInt64(${txid}))))`;
+}
+
+const G = '__cdc_generation';
+const T = '__cdc_truncate';
+const ROW = '__cdc_row';
+
+/**
+ * Each row as often as it is there. (ClickHouse takes an ARRAY JOIN inside a view and one in a query on
+ * it for the same; as a function in the SELECT list it might be left out where nobody reads it.)
+ */
+export function multisetView(plan: TablePlan): TargetObject {
+  const { database, final, view } = plan.names;
+  const own = ownRows(plan);
+  const names = [...plan.columns.map((c) => chIdent(c.name)), EXACT.name];
+  const types = plan.columns.map((c) => `    ${chIdent(c.name)} ${c.type}`);
+  const element = (n: number) => `tupleElement(${G}, ${n})`;
+  const current: Generation = {
+    generation: element(1),
+    seen: element(2),
+    after: element(3),
+    xmax: element(4),
+    xips: element(5),
+  };
+  const truncated = [`tupleElement(${T}, 1)`, `tupleElement(${T}, 2)`] as const;
+  return {
+    database,
+    name: view,
+    kind: 'view',
+    create: `CREATE OR REPLACE VIEW ${chIdent(database, view)}
+(
+${[...types, `    ${EXACT.name} ${EXACT.type} MATERIALIZED map()`].join(',\n')}
+) AS
+WITH
+    (SELECT argMax(tuple(generation, seen, after, xmax, xips), generation) FROM ${chIdent(CH_CDC.database, CH_CDC.generations)} WHERE ${own}) AS ${G},
+    (SELECT argMax(tuple(version, transaction_id), version) FROM ${chIdent(CH_CDC.database, CH_CDC.truncates)} WHERE ${own}) AS ${T}
+SELECT ${names.join(', ')}
+FROM
+(
+    SELECT ${names.map((name) => `any(${ROW}.${name}) AS ${name}`).join(', ')}, sum(${ROW}._sign) AS __cdc_count
+    FROM ${chIdent(database, final)} AS ${ROW} FINAL
+    WHERE ${ROW}._sign != 0 AND if(${ROW}._generation = 0,
+        ${ROW}._version > ${truncated[0]} AND NOT ${isSeen(current, `${ROW}._version`, `${ROW}._txid`)},
+        ${ROW}._generation = ${current.generation} AND ${isSeen(current, ...truncated)})
+    GROUP BY ${ROW}._row_hash
+    HAVING __cdc_count > 0
+)
+WHERE arrayJoin(range(toUInt64(__cdc_count))) >= 0`,
+  };
+}
+
+export function ownRows(id: TableId): string {
+  return `schema_name = ${chLiteral(id.schema)} AND table_name = ${chLiteral(id.table)}`;
+}
+
+/** From the lane's rows into storage. A change is a row that it takes away, one that it adds, or both. */
+export function multisetRowView(plan: TablePlan, lane: Lane): TargetObject {
+  const { database, mv, final } = plan.names;
+  const { tuple, element, exact } = extraction(plan, `${ROW}.`, '0');
+  const columns = plan.columns.map(
+    (c) => `        ${c.fromWire(element(c))} AS ${chIdent(c.name)}`,
+  );
+  return {
+    database,
+    name: mv,
+    kind: 'materialized-view',
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(database, mv)} TO ${chIdent(database, final)} AS
+SELECT *, ${rowHash(plan)} AS _row_hash
+FROM
+(
+    WITH ${tuple}
+    SELECT
+${[...columns, `        ${exact} AS ${EXACT.name}`].join(',\n')},
+        ${ROW}.change_version AS _version,
+        ${ROW}.change_ordinal AS _ordinal,
+        ${ROW}.sign AS _sign,
+        ${ROW}.txid AS _txid,
+        ${ROW}.change_time AS _committed_at
+    FROM
+    (
+        SELECT
+            arrayJoin(multiIf(lane.op = 'u', [(toInt8(-1), ifNull(lane.before, '')), (toInt8(1), lane.image)], lane.op = 'd', [(toInt8(-1), lane.image)], [(toInt8(1), lane.image)])) AS side,
+            tupleElement(side, 1) AS sign,
+            tupleElement(side, 2) AS image,
+            lane.version AS change_version,
+            lane.ordinal AS change_ordinal,
+            toUInt32(ifNull(lane.transaction_id, 0)) AS txid,
+            lane.committed_at AS change_time
+        FROM ${chIdent(lane.names.database, lane.names.fanout)} AS lane
+        WHERE lane.route = ${chLiteral(routeOf(plan))} AND lane.op IN ('c', 'u', 'd')
+    ) AS ${ROW}
+)`,
+  };
+}
