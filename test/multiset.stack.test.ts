@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Connect } from '../cli/components/connect/client.ts';
 import { chIdent } from '../cli/lib/sql.ts';
-import { cdc, cdcJson, freshSchema, source, stack, target } from './harness/database.ts';
+import {
+  cdc,
+  cdcJson,
+  eventually,
+  freshSchema,
+  source,
+  stack,
+  target,
+} from './harness/database.ts';
+import { kill } from './harness/servers.ts';
 
 /** Tables without a key that PostgreSQL enforces at every moment: each row as often as the source has it. */
 
@@ -16,7 +25,8 @@ CREATE TABLE emptied (a int, b text);
 CREATE TABLE busy (a int, b text);
 CREATE TABLE grown (a int, b text);
 CREATE TABLE swapped (id int PRIMARY KEY DEFERRABLE, v text);
-CREATE TABLE big (a int, b text);
+CREATE TABLE big (a int);
+CREATE TABLE counted (id bigserial PRIMARY KEY, a int);
 CREATE TABLE wide (a int, b text);
 CREATE TABLE parts (a int, b text) PARTITION BY RANGE (a);
 CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (0) TO (100);
@@ -235,22 +245,50 @@ test(
   TIMEOUT_MS,
 );
 
-test(
-  'a COPY during which the connector is stopped again and again is there once',
-  async () => {
-    const copying = change(
-      "INSERT INTO big SELECT g % 10, 'same' FROM generate_series(1, 200000) g",
+/**
+ * Rows of one COPY share WAL positions, a hundred and more each. (INSERT … SELECT writes them one by one.)
+ * The connector or a server ends while they are on their way.
+ */
+async function copyWhile(disturb: () => Promise<void>): Promise<void> {
+  await using client = await source();
+  await using clickhouse = target();
+  const stored = async () => {
+    const [row] = await clickhouse.rows<{ n: string }>(
+      `SELECT count() AS n FROM ${chIdent(schema, 'counted_final')}`,
     );
-    await copying;
-    const { connector } = stack().names;
-    const connect = new Connect(stack().endpoints.connect);
-    for (let i = 0; i < 3; i += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 700));
-      await connect.stop(connector);
-      await connect.resume(connector);
-    }
-    expect(await proveEqual('big')).toBe(200_000);
-  },
+    return Number(row?.n);
+  };
+  const before = await stored();
+  await client.query(`BEGIN; COPY ${schema}.big FROM PROGRAM 'yes 1 | head -n 150000'`);
+  await client.query(`COPY ${schema}.counted (a) FROM PROGRAM 'yes 1 | head -n 150000'; COMMIT`);
+  // The second half of the transaction has begun to arrive, and has not ended.
+  await eventually('some of it', true, async () => (await stored()) > before, TIMEOUT_MS);
+  await disturb();
+  const rows = await proveEqual('big');
+  expect(await proveEqual('counted')).toBe(rows);
+}
+
+test(
+  'rows of one COPY are there once each, though the connector is restarted amid them',
+  () =>
+    copyWhile(async () => {
+      const { connector } = stack().names;
+      const connect = new Connect(stack().endpoints.connect);
+      for (let i = 0; i < 5; i += 1) {
+        await connect.stop(connector);
+        await connect.resume(connector);
+      }
+    }),
+  TIMEOUT_MS,
+);
+
+test.each(['connect', 'clickhouse', 'kafka', 'postgres'] as const)(
+  'rows of one COPY are there once each, though %s is killed amid them',
+  (name) =>
+    copyWhile(async () => {
+      const again = await kill(name);
+      await again();
+    }),
   TIMEOUT_MS,
 );
 
