@@ -1,18 +1,21 @@
+import { lackingFull } from '../components/postgres/checkMultiset.ts';
 import { ownerScript } from '../components/postgres/ownerScript.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
-import type { SourceTable } from '../core/source.ts';
+import { isMultiset, type SourceTable } from '../core/source.ts';
+import { pgIdent } from '../lib/sql.ts';
 import { postgresEndpoint } from '../runtimes/resolve.ts';
 import { inspectSource } from './source.ts';
 import { pipelineNames } from './stack.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** What a script grants, and a publication mends: no reason to leave a table out of it. */
+/** What a script grants or alters: no reason to leave a table out of it. */
 export const OF_RIGHTS: ReadonlySet<string> = new Set([
   'table-select',
   'table-owner',
+  'identity-not-full',
   'filter-owner',
   'publication-generated',
   'publication-partitions',
@@ -61,6 +64,7 @@ export async function ownerSql(
     publication: names.publication,
     slot: names.slot,
     tables: copied,
+    identities: copied.filter(isMultiset).flatMap((table) => lackingFull(table, pgIdent)),
     omitted: tables
       .filter((table) => !copied.includes(table))
       .map((table) => ({

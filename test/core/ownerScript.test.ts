@@ -10,6 +10,7 @@ const SHOP: OwnerScriptInput = {
   slot: 'cdc_cdc',
   tables: [{ schema: 'public', table: 'orders', where: '(total > 10)' }],
   omitted: [],
+  identities: [],
   version: 180_000,
   generated: false,
 };
@@ -92,4 +93,13 @@ test('whatever things are called, no name leaves its quotes, its block or its co
       );
     }),
   );
+});
+
+test('makes the replica identity of tables without a key full before they are published, and only once', () => {
+  const script = ownerScript({ ...SHOP, identities: ['"s"."no key"'] });
+  const alter = script.indexOf('ALTER TABLE "s"."no key" REPLICA IDENTITY FULL');
+  expect(alter).toBeGreaterThan(0);
+  expect(alter).toBeLessThan(script.indexOf('CREATE PUBLICATION'));
+  expect(script).toContain(`WHERE oid = '"s"."no key"'::regclass AND relreplident <> 'f'`);
+  expect(script).toContain('-- ALTER TABLE "s"."no key" REPLICA IDENTITY DEFAULT;');
 });

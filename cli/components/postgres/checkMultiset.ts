@@ -10,9 +10,7 @@ import { pgIdentShown as pgIdent } from '../../lib/sql.ts';
 export function checkMultiset(table: SourceTable, leaveOut: string): Finding[] {
   const subject = tableLabel(table);
   const found: Finding[] = [];
-  const own = table.replicaIdentity === 'f' ? [] : [pgIdent(table.schema, table.table)];
-  // What counts is the identity of the partition that a row is in; new ones take their parent's.
-  const lacking = [...own, ...(table.notFull ?? [])];
+  const lacking = lackingFull(table, pgIdent);
   if (lacking.length > 0) {
     const why = table.keyIsDeferrable
       ? 'its primary key is deferrable, so two rows can have one key for a moment'
@@ -35,4 +33,14 @@ export function checkMultiset(table: SourceTable, leaveOut: string): Finding[] {
       fix: `Take history out of its entry in cdc.yaml, or: ALTER TABLE ${pgIdent(table.schema, table.table)} ADD PRIMARY KEY (…);`,
     });
   return found;
+}
+
+/** Relations, quoted, whose replica identity has to be full for that, and is not. */
+export function lackingFull(
+  table: SourceTable,
+  quoted: (schema: string, table: string) => string,
+): string[] {
+  const own = table.replicaIdentity === 'f' ? [] : [quoted(table.schema, table.table)];
+  // What counts is the identity of the partition that a row is in; new ones take their parent's.
+  return [...own, ...(table.notFull ?? [])];
 }

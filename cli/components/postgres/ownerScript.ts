@@ -20,6 +20,8 @@ export interface OwnerScriptInput {
   readonly slot: string;
   /** Tables that are copied, with their filters. */
   readonly tables: readonly PublishedTable[];
+  /** Relations of tables without a key, quoted, whose replica identity has to be made full. */
+  readonly identities: readonly string[];
   /** Tables that are chosen and not in the script, each with the reason. */
   readonly omitted: readonly { readonly table: string; readonly why: string }[];
   /** Of the server, as PostgreSQL numbers it. */
@@ -68,6 +70,7 @@ export function ownerScript(input: OwnerScriptInput): string {
     section('The heartbeat, by which cdc knows that changes flow, and signals to Debezium'),
     ...ownTableStatements().map((statement) => `${statement};`),
     ...ownTableGrants(role).map((statement) => `${statement};`),
+    ...identities(input),
     section('The publication: exactly the tables that are copied'),
     publicationBlock(input),
     ...omissions(input),
@@ -102,6 +105,23 @@ function defaultPrivileges(schema: string, role: string): string {
     ],
     'DECLARE owner name; ',
   );
+}
+
+/** Before they are published: PostgreSQL would refuse updates of them then. */
+function identities({ identities: relations }: OwnerScriptInput): string[] {
+  if (relations.length === 0) return [];
+  return [
+    section(
+      'Tables without a key: of a change PostgreSQL has to write the whole old row to the WAL',
+    ),
+    block(
+      relations.flatMap((name) => [
+        `IF EXISTS (SELECT FROM pg_class WHERE oid = ${pgLiteral(name)}::regclass AND relreplident <> 'f') THEN`,
+        `  ALTER TABLE ${name} REPLICA IDENTITY FULL;`,
+        'END IF;',
+      ]),
+    ),
+  ];
 }
 
 function omissions({ omitted }: OwnerScriptInput): string[] {
@@ -154,12 +174,13 @@ function publicationBlock(input: OwnerScriptInput): string {
 }
 
 /** Comments end at a carriage return, too: names are shown without any. */
-function undo({ role, publication, slot }: OwnerScriptInput): string[] {
+function undo({ role, publication, slot, identities: relations }: OwnerScriptInput): string[] {
   const name = pgIdentShown(role);
   return [
     `SELECT pg_drop_replication_slot(${pgLiteral(slot)});  -- a slot that nobody reads keeps WAL`,
     `DROP PUBLICATION ${pgIdentShown(publication)};`,
     `DROP SCHEMA ${pgIdentShown(CDC_SCHEMA)} CASCADE;`,
+    ...relations.map((table) => `ALTER TABLE ${table} REPLICA IDENTITY DEFAULT;`),
     `GRANT ${name} TO CURRENT_USER;  -- only for the next line, which a superuser may run without`,
     `DROP OWNED BY ${name};  -- what was granted to it here, of tables to come, too`,
     `DROP ROLE ${name};`,
