@@ -8,6 +8,8 @@ cd "$(dirname "$0")/../.."
 
 HERE=test/compose/stand-ins
 CACHE=${CDC_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cdc}/compose
+# BuildKit of Debian's Docker 20.10 crashes now and then (it reads pages that its bolt database has
+# unmapped: "fatal error: fault" in contenthash.load), and dockerd with it.
 export DOCKER_BUILDKIT=0
 
 say() { echo "$*" >&2; }
@@ -92,7 +94,6 @@ stand_in connect "$JARS/kafka=kafka" "$JARS/plugins/debezium=debezium"
 stand_in clickhouse node_modules/@chdb/lib-linux-x64-gnu/libchdb.so=libchdb.so \
   dist/runtimes/embedded/clickhouse-host.js=clickhouse-host.js node_modules/ffi-rs=ffi-rs node_modules/@yuuang=yuuang
 for name in prometheus alertmanager node-exporter postgres-exporter kafka-exporter grafana; do stand_in "$name"; done
-unset DOCKER_BUILDKIT
 wait "$COMPOSE"
 say 'building the agent’s image…'
 COMPOSE_PROFILES=core docker compose build agent >"$CACHE/build.log" 2>&1 || {
