@@ -5,6 +5,22 @@ import { mappingOf, textOf } from './types/mapping.ts';
 import type { TypeMapping } from './types/typeMapping.ts';
 
 /**
+ * How a value is stored. What is needed more than once gets a name in the statement: ClickHouse analyses
+ * a view anew for every block, and an expression that is repeated as often as it stands there.
+ */
+export interface Reading {
+  /** What was read → the value that fits, or NULL; absent where it is not needed. */
+  readonly parse?: (read: string) => string;
+  /** What was read, and what `parse` gave → value to store: the nearest that there is where it does not fit. */
+  store(read: string, parsed: string): string;
+  /**
+   * Both → a number that is not 0 where the stored value is not the source's, whose text then stands
+   * in `_exact`. Absent where that cannot be.
+   */
+  readonly unfit?: (read: string, parsed: string) => string;
+}
+
+/**
  * A column of the copy: its ClickHouse type and the expressions that fill and compare it. Arrays
  * are made here from their element's mapping.
  */
@@ -16,17 +32,12 @@ export interface ColumnPlan {
   readonly nullable: boolean;
   /** Type of this column in the tuple that JSONExtract makes. */
   readonly wire: string;
-  /** Tuple element → value to store: the nearest that there is where the value does not fit. */
-  fromWire(wire: string): string;
-  /**
-   * Tuple element → a number that is not 0 where the stored value is not the source's, whose text
-   * then stands in `_exact`. Absent where that cannot be.
-   */
-  readonly unfitWire?: (wire: string) => string;
+  /** How a tuple's element is read. */
+  readonly wired: Reading;
   /** PostgreSQL: the column as the load query selects it (text). */
   loadSelect(column: string): string;
-  fromLoad(text: string): string;
-  readonly unfitLoad?: (text: string) => string;
+  /** How that text is read. */
+  readonly loaded: Reading;
   /**
    * Text that does not fit → what tells a key with it from others whose stored value is the same.
    * Absent where every value that a key can have fits.
@@ -61,25 +72,25 @@ export function planColumn(column: SourceColumn): ColumnPlan | undefined {
   return arrayColumn(column, mapping);
 }
 
-/** A text → the nearest value that the type has; NULL where there is none. */
-function nearest(mapping: TypeMapping, text: string): string {
-  const value = mapping.fromOutput(text);
+/** A text, and what it parses to → the nearest value that the type has; NULL where there is none. */
+function nearest(mapping: TypeMapping, text: string, parsed: string): string {
   const standIn = mapping.fallback?.standIn?.(text);
   // Not ifNull, which would look for what stands in of every row.
-  return standIn === undefined ? value : `if(isNull(${value}), ${standIn}, ${value})`;
+  return standIn === undefined ? parsed : `if(isNull(${parsed}), ${standIn}, ${parsed})`;
 }
 
 function scalarColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
   const { fallback } = mapping;
   const nullable = !column.notNull;
   const settled = (value: string) => (nullable ? value : `assumeNotNull(${value})`);
-  // What the source says is never NULL can be so only in a message of an earlier form of the table.
-  const unfit = (parse: (text: string) => string) =>
-    nullable
-      ? fallback && ((text: string) => `(isNull(${parse(text)}) > isNull(${text}))`)
-      : (text: string) => `isNull(${parse(text)})`;
-  const unfitWire = unfit(mapping.fromWire);
-  const unfitLoad = unfit(mapping.fromOutput);
+  const reading = (parse: (text: string) => string): Reading =>
+    fallback
+      ? {
+          parse,
+          store: (text, parsed) => settled(nearest(mapping, text, parsed)),
+          unfit: (text, parsed) => `(isNull(${parsed}) > isNull(${text}))`,
+        }
+      : { store: (text) => settled(parse(text)) };
   const target = (name: string) => {
     const value = nullable ? `assumeNotNull(${name})` : name;
     const body = sized(mapping, mapping.canonicalTarget(value));
@@ -91,11 +102,9 @@ function scalarColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
     type: nullable ? nullableType(mapping.target) : mapping.target,
     nullable,
     wire: mapping.wire,
-    fromWire: (wire) => settled(fallback ? nearest(mapping, wire) : mapping.fromWire(wire)),
-    ...(unfitWire ? { unfitWire } : {}),
+    wired: reading(mapping.fromWire),
     loadSelect: (name) => mapping.output(name),
-    fromLoad: (text) => settled(nearest(mapping, text)),
-    ...(unfitLoad ? { unfitLoad } : {}),
+    loaded: reading(mapping.fromOutput),
     ...(fallback ? { keyText: fallback.canonical } : {}),
     canonicalSource: (name) => canonical(mapping, name),
     canonicalTarget: (name) => {
@@ -141,14 +150,17 @@ function arrayColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
   const whole = (text: string) => `ifNull(${text}, '')`;
   const itemsOf = (text: string) =>
     elements(`if(${hasOneDimension(whole(text))}, ${whole(text)}, '')`);
-  const fromText = (text: string) => each(itemsOf(text), (item) => nearest(mapping, item));
   const nulls = (array: string) => `arrayCount(x -> isNull(x), ${array})`;
-  const unfit = (text: string) => {
-    const items = itemsOf(text);
-    const lost = each(items, (item) => mapping.fromOutput(item));
-    const shape = `(NOT ${hasOneDimension(whole(text))})`;
-    // Added and not joined by OR: an operand of OR is evaluated on a copy of all that it reads.
-    return lost === items ? shape : `(${shape} + (${nulls(lost)} != ${nulls(items)}))`;
+  const reading: Reading = {
+    store: (text) =>
+      each(itemsOf(text), (item) => nearest(mapping, item, mapping.fromOutput(item))),
+    unfit: (text) => {
+      const items = itemsOf(text);
+      const lost = each(items, (item) => mapping.fromOutput(item));
+      const shape = `(NOT ${hasOneDimension(whole(text))})`;
+      // Added and not joined by OR: an operand of OR is evaluated on a copy of all that it reads.
+      return lost === items ? shape : `(${shape} + (${nulls(lost)} != ${nulls(items)}))`;
+    },
   };
   const joined = (array: string, element: (item: string) => string) =>
     `arrayStringConcat(arrayMap(x -> if(isNull(x), '~', ${element('assumeNotNull(x)')}), ${array}), '\\x1E')`;
@@ -168,11 +180,9 @@ function arrayColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
     type: `Array(${nullableType(mapping.target)})`,
     nullable: !column.notNull,
     wire: 'Nullable(String)',
-    fromWire: fromText,
-    unfitWire: unfit,
+    wired: reading,
     loadSelect: (name) => `${name}::text`,
-    fromLoad: fromText,
-    unfitLoad: unfit,
+    loaded: reading,
     canonicalSource: (name) =>
       `CASE WHEN ${name} IS NULL THEN '~' WHEN ${oneDimension(name)} THEN coalesce((SELECT string_agg(${canonical(mapping, 'e')}, chr(30)) FROM (SELECT unnest(${name}) AS e) AS u), '') ELSE 'out of shape ' || ${name}::text END`,
     canonicalTarget: (name) =>
@@ -183,34 +193,78 @@ function arrayColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
   };
 }
 
-/** A column that says which other columns a row keeps beside, and what. */
-export interface UnfitColumn {
-  readonly name: string;
-  /** Not 0 where the column's value does not fit. */
-  readonly unfit: string;
+/** A row's columns as a statement reads them. */
+export interface ReadRow {
+  /** `expression AS name`, for the statement's WITH. */
+  readonly named: readonly string[];
+  /** What is stored, column by column. */
+  readonly values: readonly string[];
+  /** What stands in `_exact`: the texts of the columns that do not fit. */
+  readonly exact: string;
+  /** Of a column whose value can be one that does not fit: not 0 where it is. */
+  unfit(column: ColumnPlan): string | undefined;
 }
 
 /**
- * What stands in `_exact`: the texts of the columns that do not fit.
- *
+ * @param reading which reading of a column.
+ * @param read    where a column's value stands.
+ * @param partial what is not 0 where a row has the key only; absent where none has.
+ */
+export function readRow(
+  columns: readonly ColumnPlan[],
+  reading: (column: ColumnPlan) => Reading,
+  read: (column: ColumnPlan) => string,
+  partial?: string,
+): ReadRow {
+  const own = ownAlias(columns);
+  const named: string[] = [];
+  const values: string[] = [];
+  const flags = new Map<ColumnPlan, string>();
+  columns.forEach((column, i) => {
+    const { parse, store, unfit } = reading(column);
+    const text = read(column);
+    const parsed = `${own}parsed_${i}`;
+    if (parse) named.push(`${parse(text)} AS ${parsed}`);
+    values.push(store(text, parsed));
+    if (!unfit) return;
+    const flag = `${own}unfit_${i}`;
+    named.push(`${unfit(text, parsed)} AS ${flag}`);
+    flags.set(column, flag);
+  });
+  return {
+    named,
+    values,
+    exact: exactOf([...flags], read, partial),
+    unfit: (column) => flags.get(column),
+  };
+}
+
+/** What names in a statement begin with: as no column does, since an alias wins over a column. */
+export function ownAlias(columns: readonly Pick<ColumnPlan, 'name'>[]): string {
+  let own = '__cdc_';
+  while (columns.some(({ name }) => name.startsWith(own))) own = `_${own}`;
+  return own;
+}
+
+/**
  * Whether there are any is a sum, so that nothing else is evaluated for a block of rows that all fit:
  * ClickHouse evaluates a branch of `if` for the rows that need it.
- *
- * @param textOf an array of the columns' names → an array of their texts.
- * @param unless a number that is not 0 for rows which need no texts.
  */
-export function exactOf(
-  columns: readonly UnfitColumn[],
-  textOf: (names: string) => string,
-  unless?: string,
+function exactOf(
+  flags: readonly (readonly [ColumnPlan, string])[],
+  read: (column: ColumnPlan) => string,
+  partial: string | undefined,
 ): string {
   const empty = `CAST(map(), '${EXACT.type}')`;
-  if (columns.length === 0) return empty;
-  const flags = columns.map(({ unfit }) => unfit);
-  const names = `arrayFilter((n, f) -> f != 0, [${columns.map(({ name }) => chLiteral(name)).join(', ')}], [${flags.join(', ')}])`;
-  const sum = added(flags);
-  const none = unless === undefined ? `(${sum}) = 0` : `((${sum}) * (${unless} = 0)) = 0`;
-  return `if(${none}, ${empty}, CAST(mapFromArrays(${names}, ${textOf(names)}), '${EXACT.type}'))`;
+  if (flags.length === 0) return empty;
+  const sum = added(flags.map(([, flag]) => flag));
+  // Arrays alone are found to be out of shape where they are not there.
+  const isPartial = partial !== undefined && flags.some(([c]) => !c.wired.parse);
+  const none = isPartial ? `((${sum}) * (${partial} = 0)) = 0` : `(${sum}) = 0`;
+  const pairs = flags.map(
+    ([column, flag]) => `(if(${flag} != 0, ${chLiteral(column.name)}, ''), ${read(column)})`,
+  );
+  return `if(${none}, ${empty}, CAST(arrayFilter(x -> x.1 != '', [${pairs.join(', ')}]), '${EXACT.type}'))`;
 }
 
 /** Halves of halves: ClickHouse refuses a chain of a thousand operators as too deep. */

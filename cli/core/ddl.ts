@@ -1,5 +1,5 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
-import { type ColumnPlan, EXACT, exactOf, planColumn } from './columns.ts';
+import { type ColumnPlan, EXACT, ownAlias, planColumn, readRow } from './columns.ts';
 import type { Lane } from './lanes.ts';
 import { CH_CDC, snapshotNames, type TableId, type TargetNames } from './names.ts';
 import { isMultiset, type SourceTable } from './source.ts';
@@ -155,11 +155,12 @@ function viewColumns(plan: TablePlan): string {
 }
 
 /**
- * Names inside a table's view. Its columns are aliases there, and an alias wins over a column of
- * the same name: what the view reads is named as no column is.
+ * Inside a table's view its columns are aliases, and an alias wins over a column of the same name: what
+ * the view reads is named as no column is.
  */
-const ROW = '__cdc_row';
-const TUPLE = '__cdc_tuple';
+function rowName(plan: TablePlan): string {
+  return `${ownAlias(plan.columns)}row`;
+}
 
 /**
  * How a table's columns are read from an image. `row` qualifies the lane's columns.
@@ -170,39 +171,35 @@ export function extraction(
   row: string,
   partial: string | undefined = `${row}op = 'd'`,
 ) {
-  const image = `${row}image`;
+  const tuple = `${ownAlias(plan.columns)}tuple`;
   const wire = plan.columns.map((c) => `${chIdent(c.name)} ${c.wire}`).join(', ');
-  const tuple = `JSONExtract(${image}, ${chLiteral(`Tuple(${wire})`)})`;
+  const extracted = `JSONExtract(${row}image, ${chLiteral(`Tuple(${wire})`)}) AS ${tuple}`;
   // By position: names may hold any character.
   const element = (column: ColumnPlan) =>
-    `tupleElement(${TUPLE}, ${plan.columns.indexOf(column) + 1})`;
-  const unfit = plan.columns.flatMap((c) =>
-    c.unfitWire ? [{ name: c.name, unfit: c.unfitWire(element(c)) }] : [],
-  );
-  // What a type cannot hold comes as text.
-  const textOf = (names: string) =>
-    `arrayMap(n -> JSONExtract(${image}, n, 'Nullable(String)'), ${names})`;
+    `tupleElement(${tuple}, ${plan.columns.indexOf(column) + 1})`;
+  // A delete carries the key only, unless the replica identity is full.
+  const read = readRow(plan.columns, (c) => c.wired, element, partial);
   return {
-    tuple: `${tuple} AS ${TUPLE}`,
-    element,
+    named: [extracted, ...read.named].join(',\n    '),
+    values: read.values,
     belongs: `${row}route = ${chLiteral(routeOf(plan))}`,
-    // A delete carries the key only, unless the replica identity is full.
-    exact: exactOf(unfit, textOf, partial),
-    keyText: keyTextOf(plan, (c) => ({ text: element(c), unfit: c.unfitWire?.(element(c)) })),
+    exact: read.exact,
+    keyText: keyTextOf(plan, element, read.unfit),
   };
 }
 
 /** The texts of key columns that do not fit, as one; empty for nearly all rows. */
 export function keyTextOf(
   plan: TablePlan,
-  read: (column: ColumnPlan) => { text: string; unfit: string | undefined },
+  read: (column: ColumnPlan) => string,
+  unfit: (column: ColumnPlan) => string | undefined,
 ): string {
   const columns = plan.key.flatMap((c) => {
-    const { text, unfit } = read(c);
-    return c.keyText && unfit ? [{ unfit, text: c.keyText(`ifNull(${text}, '')`) }] : [];
+    const flag = unfit(c);
+    return c.keyText && flag ? [{ flag, text: c.keyText(`ifNull(${read(c)}, '')`) }] : [];
   });
-  const sum = columns.map(({ unfit }) => unfit).join(' + ');
-  const texts = columns.map(({ unfit, text }) => `if(${unfit}, ${text}, '')`);
+  const sum = columns.map(({ flag }) => flag).join(' + ');
+  const texts = columns.map(({ flag, text }) => `if(${flag}, ${text}, '')`);
   return `if((${sum}) = 0, '', arrayStringConcat([${texts.join(', ')}], '\\x1F'))`;
 }
 
@@ -215,14 +212,14 @@ export function routeOf(id: TableId): string {
 export function tableView(plan: TablePlan, lane: Lane): TargetObject {
   const { database, mv } = plan.names;
   // A row that Debezium read may be older than any change: it must outrank none.
-  const version = `if(${ROW}.op = 'r', 1, ${ROW}.version)`;
+  const version = `if(${rowName(plan)}.op = 'r', 1, ${rowName(plan)}.version)`;
   return viewInto(plan, lane, { database, name: mv }, version);
 }
 
 /** Behind a lane that exists while Debezium reads a table: what it reads, with one version. */
 export function snapshotView(plan: TablePlan, lane: Lane, version: bigint): TargetObject {
   const name = { database: lane.names.database, name: snapshotNames(plan).mv };
-  return viewInto(plan, lane, name, `toUInt64(${version})`, `${ROW}.op = 'r'`);
+  return viewInto(plan, lane, name, `toUInt64(${version})`, `${rowName(plan)}.op = 'r'`);
 }
 
 function viewInto(
@@ -233,22 +230,23 @@ function viewInto(
   condition?: string,
 ): TargetObject {
   const { database, final } = plan.names;
-  const { tuple, element, belongs, exact, keyText } = extraction(plan, `${ROW}.`);
+  const row = rowName(plan);
+  const { named, values, belongs, exact, keyText } = extraction(plan, `${row}.`);
   // What a delete does not carry becomes the type's default; nobody sees it.
-  const columns = plan.columns.map((c) => `    ${c.fromWire(element(c))} AS ${chIdent(c.name)}`);
+  const columns = plan.columns.map((c, i) => `    ${values[i]} AS ${chIdent(c.name)}`);
   columns.push(`    ${exact} AS ${EXACT.name}`);
   if (plan.hasKeyText) columns.push(`    ${keyText} AS ${KEY_TEXT.name}`);
   return {
     ...view,
     kind: 'materialized-view',
     create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(view.database, view.name)} TO ${chIdent(database, final)} AS
-WITH ${tuple}
+WITH ${named}
 SELECT
 ${columns.join(',\n')},
     ${version} AS _version,
-    ${ROW}.op = 'd' AS _deleted,
-    ${ROW}.committed_at AS _committed_at
-FROM ${chIdent(lane.names.database, lane.names.fanout)} AS ${ROW}
+    ${row}.op = 'd' AS _deleted,
+    ${row}.committed_at AS _committed_at
+FROM ${chIdent(lane.names.database, lane.names.fanout)} AS ${row}
 WHERE ${belongs}${condition ? ` AND ${condition}` : ''}`,
   };
 }

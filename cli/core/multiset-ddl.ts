@@ -1,5 +1,5 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
-import { canonicalRowTarget, EXACT } from './columns.ts';
+import { canonicalRowTarget, EXACT, ownAlias } from './columns.ts';
 import {
   extraction,
   routeOf,
@@ -89,20 +89,20 @@ export function isSeen(g: Generation, version: string, txid: string): string {
   return `(${version} <= ${g.seen} OR (${version} < ${g.after} AND toInt32(${txid} - ${g.xmax}) < 0 AND NOT has(${g.xips}, toUInt64(${txid}))))`;
 }
 
-const G = '__cdc_generation';
-const T = '__cdc_truncate';
-const ROW = '__cdc_row';
-
 /**
  * Each row as often as it is there. (ClickHouse takes an ARRAY JOIN inside a view and one in a query on
  * it for the same; as a function in the SELECT list it might be left out where nobody reads it.)
  */
 export function multisetView(plan: TablePlan): TargetObject {
   const { database, final, view } = plan.names;
-  const own = ownRows(plan);
+  const table = ownRows(plan);
+  const own = ownAlias(plan.columns);
+  const [generation, truncate, row, count] = ['generation', 'truncate', 'row', 'count'].map(
+    (name) => own + name,
+  );
   const names = [...plan.columns.map((c) => chIdent(c.name)), EXACT.name];
   const types = plan.columns.map((c) => `    ${chIdent(c.name)} ${c.type}`);
-  const element = (n: number) => `tupleElement(${G}, ${n})`;
+  const element = (n: number) => `tupleElement(${generation}, ${n})`;
   const current: Generation = {
     generation: element(1),
     seen: element(2),
@@ -110,7 +110,7 @@ export function multisetView(plan: TablePlan): TargetObject {
     xmax: element(4),
     xips: element(5),
   };
-  const truncated = [`tupleElement(${T}, 1)`, `tupleElement(${T}, 2)`] as const;
+  const truncated = [`tupleElement(${truncate}, 1)`, `tupleElement(${truncate}, 2)`] as const;
   return {
     database,
     name: view,
@@ -120,20 +120,20 @@ export function multisetView(plan: TablePlan): TargetObject {
 ${[...types, `    ${EXACT.name} ${EXACT.type} MATERIALIZED map()`].join(',\n')}
 ) AS
 WITH
-    (SELECT argMax(tuple(generation, seen, after, xmax, xips), generation) FROM ${chIdent(CH_CDC.database, CH_CDC.generations)} WHERE ${own}) AS ${G},
-    (SELECT argMax(tuple(version, transaction_id), version) FROM ${chIdent(CH_CDC.database, CH_CDC.truncates)} WHERE ${own}) AS ${T}
+    (SELECT argMax(tuple(generation, seen, after, xmax, xips), generation) FROM ${chIdent(CH_CDC.database, CH_CDC.generations)} WHERE ${table}) AS ${generation},
+    (SELECT argMax(tuple(version, transaction_id), version) FROM ${chIdent(CH_CDC.database, CH_CDC.truncates)} WHERE ${table}) AS ${truncate}
 SELECT ${names.join(', ')}
 FROM
 (
-    SELECT ${names.map((name) => `any(${ROW}.${name}) AS ${name}`).join(', ')}, sum(${ROW}._sign) AS __cdc_count
-    FROM ${chIdent(database, final)} AS ${ROW} FINAL
-    WHERE ${ROW}._sign != 0 AND if(${ROW}._generation = 0,
-        ${ROW}._version > ${truncated[0]} AND NOT ${isSeen(current, `${ROW}._version`, `${ROW}._txid`)},
-        ${ROW}._generation = ${current.generation} AND ${isSeen(current, ...truncated)})
-    GROUP BY ${ROW}._row_hash
-    HAVING __cdc_count > 0
+    SELECT ${names.map((name) => `any(${row}.${name}) AS ${name}`).join(', ')}, sum(${row}._sign) AS ${count}
+    FROM ${chIdent(database, final)} AS ${row} FINAL
+    WHERE ${row}._sign != 0 AND if(${row}._generation = 0,
+        ${row}._version > ${truncated[0]} AND NOT ${isSeen(current, `${row}._version`, `${row}._txid`)},
+        ${row}._generation = ${current.generation} AND ${isSeen(current, ...truncated)})
+    GROUP BY ${row}._row_hash
+    HAVING ${count} > 0
 )
-WHERE arrayJoin(range(toUInt64(__cdc_count))) >= 0`,
+WHERE arrayJoin(range(toUInt64(${count}))) >= 0`,
   };
 }
 
@@ -144,10 +144,9 @@ export function ownRows(id: TableId): string {
 /** From the lane's rows into storage. A change is a row that it takes away, one that it adds, or both. */
 export function multisetRowView(plan: TablePlan, lane: Lane): TargetObject {
   const { database, mv, final } = plan.names;
-  const { tuple, element, exact } = extraction(plan, `${ROW}.`, '0');
-  const columns = plan.columns.map(
-    (c) => `        ${c.fromWire(element(c))} AS ${chIdent(c.name)}`,
-  );
+  const row = `${ownAlias(plan.columns)}row`;
+  const { named, values, exact } = extraction(plan, `${row}.`, '0');
+  const columns = plan.columns.map((c, i) => `        ${values[i]} AS ${chIdent(c.name)}`);
   return {
     database,
     name: mv,
@@ -156,14 +155,14 @@ export function multisetRowView(plan: TablePlan, lane: Lane): TargetObject {
 SELECT *, ${rowHash(plan)} AS _row_hash
 FROM
 (
-    WITH ${tuple}
+    WITH ${named}
     SELECT
 ${[...columns, `        ${exact} AS ${EXACT.name}`].join(',\n')},
-        ${ROW}.change_version AS _version,
-        ${ROW}.change_ordinal AS _ordinal,
-        ${ROW}.sign AS _sign,
-        ${ROW}.txid AS _txid,
-        ${ROW}.change_time AS _committed_at
+        ${row}.change_version AS _version,
+        ${row}.change_ordinal AS _ordinal,
+        ${row}.sign AS _sign,
+        ${row}.txid AS _txid,
+        ${row}.change_time AS _committed_at
     FROM
     (
         SELECT
@@ -176,7 +175,7 @@ ${[...columns, `        ${exact} AS ${EXACT.name}`].join(',\n')},
             lane.committed_at AS change_time
         FROM ${chIdent(lane.names.database, lane.names.fanout)} AS lane
         WHERE lane.route = ${chLiteral(routeOf(plan))} AND lane.op IN ('c', 'u', 'd')
-    ) AS ${ROW}
+    ) AS ${row}
 )`,
   };
 }

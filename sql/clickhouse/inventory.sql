@@ -388,13 +388,13 @@ SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `first_name`,
     assumeNotNull(tupleElement(__cdc_tuple, 3)) AS `last_name`,
     assumeNotNull(tupleElement(__cdc_tuple, 4)) AS `email`,
-    if(((isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2)) + isNull(tupleElement(__cdc_tuple, 3)) + isNull(tupleElement(__cdc_tuple, 4))) * (__cdc_row.op = 'd' = 0)) = 0, CAST(map(), 'Map(String, Nullable(String))'), CAST(mapFromArrays(arrayFilter((n, f) -> f != 0, ['id', 'first_name', 'last_name', 'email'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 2)), isNull(tupleElement(__cdc_tuple, 3)), isNull(tupleElement(__cdc_tuple, 4))]), arrayMap(n -> JSONExtract(__cdc_row.image, n, 'Nullable(String)'), arrayFilter((n, f) -> f != 0, ['id', 'first_name', 'last_name', 'email'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 2)), isNull(tupleElement(__cdc_tuple, 3)), isNull(tupleElement(__cdc_tuple, 4))]))), 'Map(String, Nullable(String))')) AS _exact,
+    CAST(map(), 'Map(String, Nullable(String))') AS _exact,
     if(__cdc_row.op = 'r', 1, __cdc_row.version) AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`customers_queue_rows` AS __cdc_row
 WHERE __cdc_row.route = 'inventory\x1Fcustomers'
-COMMENT 'cdc materialized-view 60b41bd441f8a7b4';
+COMMENT 'cdc materialized-view 5518b2e6d09ac214';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_exceptions_mv` TO `cdc`.`exceptions` AS
 SELECT route, op, image, message_key, version, transaction_id, committed_at, topic, partition, offset, problem, raw
@@ -487,20 +487,22 @@ ENGINE = Null
 COMMENT 'cdc fanout 24664cec8b8db3fd';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_mv` TO `inventory`.`orders_final` AS
-WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple
+WITH JSONExtract(__cdc_row.image, 'Tuple(`id` Nullable(Int32), `order_date` Nullable(String), `purchaser` Nullable(Int32), `quantity` Nullable(Int32), `product_id` Nullable(Int32))') AS __cdc_tuple,
+    toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^(?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d$')) AS __cdc_parsed_1,
+    (isNull(__cdc_parsed_1) > isNull(tupleElement(__cdc_tuple, 2))) AS __cdc_unfit_1
 SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `id`,
-    assumeNotNull(if(isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^(?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d$'))), multiIf(isNull(tupleElement(__cdc_tuple, 2)), NULL, match(tupleElement(__cdc_tuple, 2), '^-|BC$|^(?:0\\d|1[0-8])\\d\\d-'), toDate32('1900-01-01'), toDate32('2299-12-31')), toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^(?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d$')))) AS `order_date`,
+    assumeNotNull(if(isNull(__cdc_parsed_1), multiIf(isNull(tupleElement(__cdc_tuple, 2)), NULL, match(tupleElement(__cdc_tuple, 2), '^-|BC$|^(?:0\\d|1[0-8])\\d\\d-'), toDate32('1900-01-01'), toDate32('2299-12-31')), __cdc_parsed_1)) AS `order_date`,
     assumeNotNull(tupleElement(__cdc_tuple, 3)) AS `purchaser`,
     assumeNotNull(tupleElement(__cdc_tuple, 4)) AS `quantity`,
     assumeNotNull(tupleElement(__cdc_tuple, 5)) AS `product_id`,
-    if((((isNull(tupleElement(__cdc_tuple, 1)) + isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^(?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d$'))) + isNull(tupleElement(__cdc_tuple, 3))) + (isNull(tupleElement(__cdc_tuple, 4)) + isNull(tupleElement(__cdc_tuple, 5)))) * (__cdc_row.op = 'd' = 0)) = 0, CAST(map(), 'Map(String, Nullable(String))'), CAST(mapFromArrays(arrayFilter((n, f) -> f != 0, ['id', 'order_date', 'purchaser', 'quantity', 'product_id'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^(?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d$'))), isNull(tupleElement(__cdc_tuple, 3)), isNull(tupleElement(__cdc_tuple, 4)), isNull(tupleElement(__cdc_tuple, 5))]), arrayMap(n -> JSONExtract(__cdc_row.image, n, 'Nullable(String)'), arrayFilter((n, f) -> f != 0, ['id', 'order_date', 'purchaser', 'quantity', 'product_id'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(toDate32OrNull(extract(tupleElement(__cdc_tuple, 2), '^(?:19|20|21|22)\\d\\d-\\d\\d-\\d\\d$'))), isNull(tupleElement(__cdc_tuple, 3)), isNull(tupleElement(__cdc_tuple, 4)), isNull(tupleElement(__cdc_tuple, 5))]))), 'Map(String, Nullable(String))')) AS _exact,
+    if((__cdc_unfit_1) = 0, CAST(map(), 'Map(String, Nullable(String))'), CAST(arrayFilter(x -> x.1 != '', [(if(__cdc_unfit_1 != 0, 'order_date', ''), tupleElement(__cdc_tuple, 2))]), 'Map(String, Nullable(String))')) AS _exact,
     if(__cdc_row.op = 'r', 1, __cdc_row.version) AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`orders_queue_rows` AS __cdc_row
 WHERE __cdc_row.route = 'inventory\x1Forders'
-COMMENT 'cdc materialized-view 89433ef2c59e2e86';
+COMMENT 'cdc materialized-view 319779d910377909';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_exceptions_mv` TO `cdc`.`exceptions` AS
 SELECT route, op, image, message_key, version, transaction_id, committed_at, topic, partition, offset, problem, raw
@@ -599,13 +601,13 @@ SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `name`,
     tupleElement(__cdc_tuple, 3) AS `description`,
     tupleElement(__cdc_tuple, 4) AS `weight`,
-    if(((isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2))) * (__cdc_row.op = 'd' = 0)) = 0, CAST(map(), 'Map(String, Nullable(String))'), CAST(mapFromArrays(arrayFilter((n, f) -> f != 0, ['id', 'name'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 2))]), arrayMap(n -> JSONExtract(__cdc_row.image, n, 'Nullable(String)'), arrayFilter((n, f) -> f != 0, ['id', 'name'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 2))]))), 'Map(String, Nullable(String))')) AS _exact,
+    CAST(map(), 'Map(String, Nullable(String))') AS _exact,
     if(__cdc_row.op = 'r', 1, __cdc_row.version) AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`products_queue_rows` AS __cdc_row
 WHERE __cdc_row.route = 'inventory\x1Fproducts'
-COMMENT 'cdc materialized-view 2407726fce88695e';
+COMMENT 'cdc materialized-view 2666f6855550f676';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_exceptions_mv` TO `cdc`.`exceptions` AS
 SELECT route, op, image, message_key, version, transaction_id, committed_at, topic, partition, offset, problem, raw
@@ -702,13 +704,13 @@ WITH JSONExtract(__cdc_row.image, 'Tuple(`product_id` Nullable(Int32), `quantity
 SELECT
     assumeNotNull(tupleElement(__cdc_tuple, 1)) AS `product_id`,
     assumeNotNull(tupleElement(__cdc_tuple, 2)) AS `quantity`,
-    if(((isNull(tupleElement(__cdc_tuple, 1)) + isNull(tupleElement(__cdc_tuple, 2))) * (__cdc_row.op = 'd' = 0)) = 0, CAST(map(), 'Map(String, Nullable(String))'), CAST(mapFromArrays(arrayFilter((n, f) -> f != 0, ['product_id', 'quantity'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 2))]), arrayMap(n -> JSONExtract(__cdc_row.image, n, 'Nullable(String)'), arrayFilter((n, f) -> f != 0, ['product_id', 'quantity'], [isNull(tupleElement(__cdc_tuple, 1)), isNull(tupleElement(__cdc_tuple, 2))]))), 'Map(String, Nullable(String))')) AS _exact,
+    CAST(map(), 'Map(String, Nullable(String))') AS _exact,
     if(__cdc_row.op = 'r', 1, __cdc_row.version) AS _version,
     __cdc_row.op = 'd' AS _deleted,
     __cdc_row.committed_at AS _committed_at
 FROM `inventory`.`products_on_hand_queue_rows` AS __cdc_row
 WHERE __cdc_row.route = 'inventory\x1Fproducts_on_hand'
-COMMENT 'cdc materialized-view 18f30014de54cd3f';
+COMMENT 'cdc materialized-view ed415308dd66521a';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_exceptions_mv` TO `cdc`.`exceptions` AS
 SELECT route, op, image, message_key, version, transaction_id, committed_at, topic, partition, offset, problem, raw

@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonicalRowSource, canonicalRowTarget, planColumn } from '../../cli/core/columns.ts';
+import {
+  canonicalRowSource,
+  canonicalRowTarget,
+  planColumn,
+  type Reading,
+} from '../../cli/core/columns.ts';
 import { CARRIED_TYPES, TYPES_NOT_CARRIED } from '../../cli/core/types/mapping.ts';
 import { identifier } from '../harness/arbitrary.ts';
 import { column } from '../harness/pipeline.ts';
@@ -88,6 +93,11 @@ describe('types of columns', () => {
 });
 
 describe('expressions of columns', () => {
+  const texts = ({ parse, store, unfit }: Reading) => [
+    parse?.('r') ?? '',
+    store('r', 'p'),
+    unfit?.('r', 'p') ?? '',
+  ];
   const everyType = fc.constantFrom(...CARRIED_TYPES);
 
   it('are made for every type that is carried, and balanced', () => {
@@ -101,11 +111,9 @@ describe('expressions of columns', () => {
           const plan = planColumn(column(name, type, { array, notNull }));
           if (!plan) throw new Error(`no plan for ${type}`);
           for (const text of [
-            plan.fromWire('w'),
-            plan.unfitWire?.('w') ?? '',
+            ...texts(plan.wired),
             plan.loadSelect('c'),
-            plan.fromLoad('t'),
-            plan.unfitLoad?.('t') ?? '',
+            ...texts(plan.loaded),
             plan.canonicalSource('c'),
             plan.canonicalTarget('c'),
           ]) {
@@ -119,7 +127,7 @@ describe('expressions of columns', () => {
 
   it('tell of every value that may not fit, and of none that always does', () => {
     const told = (type: string, options = {}) =>
-      planColumn(column('c', type, options))?.unfitLoad !== undefined;
+      planColumn(column('c', type, options))?.loaded.unfit !== undefined;
     for (const type of ['numeric', 'date', 'timestamp', 'timestamptz', 'money'])
       expect([type, told(type)]).toEqual([type, true]);
     for (const type of ['int4', 'text', 'uuid', 'bytea', 'jsonb', 'time', 'interval'])

@@ -1,4 +1,4 @@
-import { canonicalRowTarget, EXACT } from '../../core/columns.ts';
+import { canonicalRowTarget, EXACT, ownAlias } from '../../core/columns.ts';
 import { extraction, type TablePlan } from '../../core/ddl.ts';
 import { CH_CDC, type TableId } from '../../core/names.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
@@ -46,6 +46,13 @@ export async function deadLetters(
   );
 }
 
+/** A letter's image may be anything. */
+function keyIsThere(plan: TablePlan, image: string): string {
+  return plan.key
+    .map((c) => `JSONType(${image}, ${chLiteral(c.name)}) NOT IN ('Null', '')`)
+    .join(' AND ');
+}
+
 /** For each letter of a table whose image has a readable key, that key's canonical text. */
 export async function keysOfLetters(
   clickhouse: ClickHouse,
@@ -53,18 +60,18 @@ export async function keysOfLetters(
   ids: readonly string[],
 ): Promise<Map<string, string>> {
   if (plan.multiset) return new Map(ids.map((id) => [id, '']));
-  // Key columns become aliases below: what they are made of is named as no column is.
-  const { tuple, element, exact } = extraction(plan, '__cdc_');
-  const key = plan.key.map((c) => `${c.fromWire(element(c))} AS ${chIdent(c.name)}`);
-  const unreadable = plan.key.map((c) => `isNull(${element(c)})`).join(' + ');
+  // Key columns become aliases: what they are made of is named as no column is.
+  const own = ownAlias(plan.columns);
+  const { named, values, exact } = extraction(plan, own);
+  const key = plan.key.map((c) => `${values[plan.columns.indexOf(c)]} AS ${chIdent(c.name)}`);
   const rows = await clickhouse.rows<{ __cdc_id: string; __cdc_key: string }>(
-    `SELECT __cdc_id, ${canonicalRowTarget(plan.key)} AS __cdc_key
-       FROM (WITH ${tuple}
-             SELECT __cdc_id, ${key.join(', ')}, ${exact} AS ${EXACT.name}
-               FROM (SELECT ${ID} AS __cdc_id, '' AS __cdc_op, image AS __cdc_image FROM ${TABLE} FINAL
+    `SELECT ${own}id AS __cdc_id, ${canonicalRowTarget(plan.key)} AS __cdc_key
+       FROM (WITH ${named}
+             SELECT ${own}id, ${key.join(', ')}, ${exact} AS ${EXACT.name}
+               FROM (SELECT ${ID} AS ${own}id, '' AS ${own}op, image AS ${own}image FROM ${TABLE} FINAL
                       WHERE ${ofTable(plan)}
-                        AND image != '' AND __cdc_id IN (${ids.map(chLiteral).join(', ')}))
-              WHERE (${unreadable}) = 0)`,
+                        AND image != '' AND ${own}id IN (${ids.map(chLiteral).join(', ')}))
+              WHERE ${keyIsThere(plan, `${own}image`)})`,
   );
   return new Map(rows.map((row) => [row.__cdc_id, row.__cdc_key]));
 }

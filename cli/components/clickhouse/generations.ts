@@ -1,4 +1,4 @@
-import { EXACT } from '../../core/columns.ts';
+import { EXACT, ownAlias } from '../../core/columns.ts';
 import type { TablePlan } from '../../core/ddl.ts';
 import { SOURCE } from '../../core/keys.ts';
 import { isSeen, ownRows, rowHash } from '../../core/multiset-ddl.ts';
@@ -6,7 +6,14 @@ import { CH_CDC } from '../../core/names.ts';
 import { sourceFrom } from '../../core/selection.ts';
 import { chIdent, pgIdent } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
-import { loadedExact, type PulledSource, pulledQuery, SETTINGS } from './load.ts';
+import {
+  loadedRow,
+  loadedText,
+  type PulledSource,
+  pulledQuery,
+  SETTINGS,
+  withNamed,
+} from './load.ts';
 
 /** Loads of tables without a key: all rows as one snapshot sees them, and what it sees. */
 
@@ -29,20 +36,23 @@ export function generationStatement(
   generation: bigint,
   version: bigint,
 ): string {
+  const own = ownAlias(plan.columns);
   const columns = plan.columns.map(
-    (c, i) => `${c.loadSelect(`${SOURCE}.${pgIdent(c.name)}`)}::text AS c${i}`,
+    (c) => `${c.loadSelect(`${SOURCE}.${pgIdent(c.name)}`)}::text AS ${loadedText(plan, c)}`,
   );
-  const nulls = plan.columns.map((_, i) => `NULL::text AS c${i}`);
-  const query = `SELECT ${['pg_current_snapshot()::text AS s', ...nulls].join(', ')} WHERE ${SETTINGS} UNION ALL SELECT ${['NULL::text', ...columns].join(', ')} ${sourceFrom(plan, [SETTINGS])}`;
-  const own = ['_row_hash', '_generation', '_version', '_ordinal', '_sign', '_committed_at'];
+  const nulls = plan.columns.map((c) => `NULL::text AS ${loadedText(plan, c)}`);
+  const snapshot = `${own}snapshot`;
+  const query = `SELECT ${[`pg_current_snapshot()::text AS ${snapshot}`, ...nulls].join(', ')} WHERE ${SETTINGS} UNION ALL SELECT ${['NULL::text', ...columns].join(', ')} ${sourceFrom(plan, [SETTINGS])}`;
+  const ours = ['_row_hash', '_generation', '_version', '_ordinal', '_sign', '_committed_at'];
   const names = [...plan.columns.map((c) => chIdent(c.name)), EXACT.name];
-  const values = plan.columns.map((c, i) => `${c.fromLoad(`c${i}`)} AS ${chIdent(c.name)}`);
-  return `INSERT INTO ${chIdent(plan.names.database, plan.names.final)} (${[...names, ...own].join(', ')})
-SELECT ${names.join(', ')}, ${rowHash(plan)}, toUInt64(${generation}), toUInt64(${version}), __cdc_ordinal, __cdc_sign, now64(6, 'UTC')
+  const row = loadedRow(plan);
+  const values = plan.columns.map((c, i) => `${row.values[i]} AS ${chIdent(c.name)}`);
+  return `INSERT INTO ${chIdent(plan.names.database, plan.names.final)} (${[...names, ...ours].join(', ')})
+SELECT ${names.join(', ')}, ${rowHash(plan)}, toUInt64(${generation}), toUInt64(${version}), ${own}ordinal, ${own}sign, now64(6, 'UTC')
 FROM
 (
-    SELECT ${[...values, `if(isNull(s), ${loadedExact(plan)}, CAST(map('', s), '${EXACT.type}')) AS ${EXACT.name}`].join(', ')},
-        rowNumberInAllBlocks() AS __cdc_ordinal, toInt8(isNull(s)) AS __cdc_sign
+    ${withNamed(row)}SELECT ${[...values, `if(isNull(${snapshot}), ${row.exact}, CAST(map('', ${snapshot}), '${EXACT.type}')) AS ${EXACT.name}`].join(', ')},
+        rowNumberInAllBlocks() AS ${own}ordinal, toInt8(isNull(${snapshot})) AS ${own}sign
     FROM ${pulledQuery(query, source)}
 )`;
 }

@@ -1,4 +1,4 @@
-import { type ColumnPlan, exactOf } from '../../core/columns.ts';
+import { type ColumnPlan, ownAlias, type ReadRow, readRow } from '../../core/columns.ts';
 import { keptColumns, keyColumns, keyTextOf, type TablePlan } from '../../core/ddl.ts';
 import { SOURCE, sourceKeyCondition, targetKeyCondition } from '../../core/keys.ts';
 import { historyNames } from '../../core/names.ts';
@@ -77,7 +77,7 @@ export function rowsOfKeys(plan: TablePlan, keys: readonly string[]): SourceRows
  */
 function sourceQuery(plan: TablePlan, { relation, where }: SourceRows): string {
   const columns = plan.columns.map(
-    (c, i) => `${c.loadSelect(`${SOURCE}.${pgIdent(c.name)}`)} AS c${i}`,
+    (c) => `${c.loadSelect(`${SOURCE}.${pgIdent(c.name)}`)} AS ${loadedText(plan, c)}`,
   );
   return `SELECT ${columns.join(', ')} ${sourceFrom(plan, [SETTINGS, where], relation)}`;
 }
@@ -98,15 +98,23 @@ export function pulledQuery(query: string, { address, endpoint }: PulledSource):
   return `postgresql(${arguments_.join(', ')})`;
 }
 
-/** `_exact` of a row that is read: its columns' texts are c0, c1 and so on. */
-export function loadedExact(plan: TablePlan): string {
-  const text = (column: ColumnPlan) => `c${plan.columns.indexOf(column)}`;
-  const unfit = plan.columns.flatMap((c) =>
-    c.unfitLoad ? [{ name: c.name, unfit: c.unfitLoad(text(c)) }] : [],
+/** A table's columns as a load reads them. */
+export function loadedRow(plan: TablePlan): ReadRow {
+  return readRow(
+    plan.columns,
+    (c) => c.loaded,
+    (c) => loadedText(plan, c),
   );
-  const names = unfit.map(({ name }) => chLiteral(name)).join(', ');
-  const texts = plan.columns.flatMap((c) => (c.unfitLoad ? [text(c)] : [])).join(', ');
-  return exactOf(unfit, (found) => `arrayMap(n -> [${texts}][indexOf([${names}], n)], ${found})`);
+}
+
+/** What a column's text is called in a load: as no column is, for columns become aliases beside it. */
+export function loadedText(plan: TablePlan, column: ColumnPlan): string {
+  return `${ownAlias(plan.columns)}text_${plan.columns.indexOf(column)}`;
+}
+
+/** For the WITH of a statement; empty where a row has nothing to name. */
+export function withNamed({ named }: ReadRow): string {
+  return named.length === 0 ? '' : `WITH ${named.join(',\n    ')}\n`;
 }
 
 /** Pulls rows into storage. */
@@ -116,9 +124,8 @@ export function loadStatement(
   source: PulledSource,
   floor: bigint,
 ): string {
-  const text = (column: ColumnPlan) => `c${plan.columns.indexOf(column)}`;
-  const exact = loadedExact(plan);
-  const keyText = () => keyTextOf(plan, (c) => ({ text: text(c), unfit: c.unfitLoad?.(text(c)) }));
+  const row = loadedRow(plan);
+  const keyText = () => keyTextOf(plan, (c) => loadedText(plan, c), row.unfit);
   const kept = keptColumns(plan).map(({ name }) => name);
   const columns = [
     ...plan.columns.map((c) => chIdent(c.name)),
@@ -128,15 +135,15 @@ export function loadStatement(
     '_committed_at',
   ];
   const values = [
-    ...plan.columns.map((c) => c.fromLoad(text(c))),
-    exact,
+    ...row.values,
+    row.exact,
     ...(plan.hasKeyText ? [keyText()] : []),
     `toUInt64(${floor})`,
     '0',
     "now64(6, 'UTC')",
   ];
   return `INSERT INTO ${chIdent(plan.names.database, plan.names.final)} (${columns.join(', ')})
-SELECT ${values.join(', ')}
+${withNamed(row)}SELECT ${values.join(', ')}
 FROM ${sourceFunction(plan, rows, source)}`;
 }
 

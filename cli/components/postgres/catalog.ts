@@ -42,7 +42,8 @@ SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS "table", c.relkind 
 
 /**
  * Domains are resolved to what they are made of, arrays to their element and a mark; the element
- * may be a domain again. An array of arrays (by way of a domain) stays what it is called.
+ * may be a domain again. What a domain says of NULL is not asked: a column of it can be NULL (the row of
+ * an outer join that was inserted, a composite's field). An array of arrays (by way of a domain) stays what it is called.
  */
 const COLUMNS = `
 WITH RECURSIVE resolved AS (
@@ -52,7 +53,7 @@ WITH RECURSIVE resolved AS (
     FROM pg_attribute a
    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = ANY ($1::oid[])
   UNION ALL
-  SELECT r.attrelid, r.attnum, r.attname, r.required OR (t.typnotnull AND NOT r.array),
+  SELECT r.attrelid, r.attnum, r.attname, r.required,
          CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE r.typmod END,
          CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END, r.display,
          greatest(r.dimensions, t.typndims), r.array OR t.typtype <> 'd', r.generated, r.step + 1
