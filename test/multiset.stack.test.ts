@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { Connect } from '../cli/components/connect/client.ts';
 import { chIdent } from '../cli/lib/sql.ts';
 import {
@@ -302,4 +304,32 @@ test('without a full replica identity it is left out, with the statement that me
       fix: expect.stringContaining('REPLICA IDENTITY FULL;'),
     }),
   );
+});
+
+test('only ever appended to, it is copied without one, and PostgreSQL refuses other changes', async () => {
+  await change(
+    'CREATE TABLE appended (c0 text, s int, __cdc_row int)',
+    "INSERT INTO appended VALUES ('x', 1, 2), ('x', 1, 2)",
+  );
+  const file = join(inject('stackDirectory'), 'cdc.yaml');
+  const before = readFileSync(file, 'utf8');
+  writeFileSync(file, `${before}tables:\n  ${schema}.appended: { mode: append }\n`);
+  try {
+    const { findings } = (await cdc('doctor', '--json')).json();
+    expect(findings).toContainEqual(
+      expect.objectContaining({ id: 'append-only', subject: `${schema}.appended` }),
+    );
+    await cdcJson('apply');
+    await change("INSERT INTO appended VALUES ('x', 1, 2), ('y', NULL, 3)");
+    expect(await proveEqual('appended')).toBe(4);
+    await expect(change('UPDATE appended SET s = 5')).rejects.toThrow('replica identity');
+    await change('TRUNCATE appended', "INSERT INTO appended VALUES ('z', 7, 8)");
+    expect(await proveEqual('appended')).toBe(1);
+    await cdcJson('snapshot', `${schema}.appended`);
+    expect(await proveEqual('appended')).toBe(1);
+    await change('DROP TABLE appended');
+  } finally {
+    writeFileSync(file, before);
+    await cdcJson('apply');
+  }
 });

@@ -34,7 +34,8 @@ export function planTable(source: SourceTable, names: TargetNames): TablePlan {
     return column;
   });
   const multiset = isMultiset(source);
-  if (multiset && source.replicaIdentity !== 'f') throw new RangeError('no key');
+  if (multiset && source.replicaIdentity !== 'f' && source.mode !== 'append')
+    throw new RangeError('no key');
   return {
     schema: source.schema,
     table: source.table,

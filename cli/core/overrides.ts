@@ -15,6 +15,8 @@ interface TableRule {
   readonly history?: boolean | undefined;
   /** Condition in SQL: only rows that meet it are copied. */
   readonly where?: string | undefined;
+  /** Of a table without a key: rows are only ever added. */
+  readonly mode?: 'append' | undefined;
 }
 
 /** Not copied at all; as the text that PostgreSQL prints; only the SHA-256 of that text. */
@@ -36,11 +38,12 @@ export function applyOverrides(
   };
 }
 
-function applyRule(table: SourceTable, { columns, history, where }: TableRule): SourceTable {
+function applyRule(table: SourceTable, { columns, history, where, mode }: TableRule): SourceTable {
   return {
     ...applyRules(table, columns),
     ...(history === undefined ? {} : { history }),
     ...(where === undefined ? {} : { where }),
+    ...(mode === undefined ? {} : { mode }),
   };
 }
 

@@ -60,6 +60,8 @@ export interface SourceTable extends TableId {
    * PostgreSQL prints it (components/postgres/filter.ts).
    */
   readonly where?: string;
+  /** From cdc.yaml: rows are only ever added. It is asked only of a table without a key. */
+  readonly mode?: 'append';
   /** Digests, to tell whether values may have changed without a change of rows. */
   readonly shape: TableShape;
 }

@@ -64,7 +64,9 @@ export async function ownerSql(
     publication: names.publication,
     slot: names.slot,
     tables: copied,
-    identities: copied.filter(isMultiset).flatMap((table) => lackingFull(table, pgIdent)),
+    identities: copied
+      .filter((table) => isMultiset(table) && table.mode !== 'append')
+      .flatMap((table) => lackingFull(table, pgIdent)),
     omitted: tables
       .filter((table) => !copied.includes(table))
       .map((table) => ({

@@ -11,7 +11,16 @@ export function checkMultiset(table: SourceTable, leaveOut: string): Finding[] {
   const subject = tableLabel(table);
   const found: Finding[] = [];
   const lacking = lackingFull(table, pgIdent);
-  if (lacking.length > 0) {
+  if (lacking.length > 0 && table.mode === 'append') {
+    found.push({
+      id: 'append-only',
+      severity: 'warning',
+      subject,
+      message:
+        'mode: append copies what is inserted, and PostgreSQL refuses every UPDATE and DELETE of it while it is published: it has no replica identity',
+      fix: `${fullStatements(lacking)}  -- if rows of it are ever changed; mode: append has no effect then`,
+    });
+  } else if (lacking.length > 0) {
     const why = table.keyIsDeferrable
       ? 'its primary key is deferrable, so two rows can have one key for a moment'
       : 'it has no key by which a row can be told from another';
@@ -20,7 +29,7 @@ export function checkMultiset(table: SourceTable, leaveOut: string): Finding[] {
       severity: 'error',
       subject,
       message: `${why}, and its replica identity is not full, so a change does not say which row it changes`,
-      fix: `${lacking.map((name) => `ALTER TABLE ${name} REPLICA IDENTITY FULL;`).join(' ')}  -- PostgreSQL writes the whole old row to the WAL then; ${leaveOut}`,
+      fix: `${fullStatements(lacking)}  -- PostgreSQL writes the whole old row to the WAL then; if rows are only ever added, mode: append in its entry of tables: does without; ${leaveOut}`,
     });
   }
   if (table.history)
@@ -33,6 +42,10 @@ export function checkMultiset(table: SourceTable, leaveOut: string): Finding[] {
       fix: `Take history out of its entry in cdc.yaml, or: ALTER TABLE ${pgIdent(table.schema, table.table)} ADD PRIMARY KEY (…);`,
     });
   return found;
+}
+
+function fullStatements(relations: readonly string[]): string {
+  return relations.map((name) => `ALTER TABLE ${name} REPLICA IDENTITY FULL;`).join(' ');
 }
 
 /** Relations, quoted, whose replica identity has to be full for that, and is not. */
