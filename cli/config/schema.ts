@@ -113,7 +113,10 @@ const clickhouse = z.strictObject({
     .describe('Prefix of the consumer groups.'),
 });
 
-const columnRule = z.enum(['exclude', 'text', 'mask']);
+const columnRule = z.union([
+  z.enum(['exclude', 'text', 'mask']),
+  z.strictObject({ type: z.string().trim().min(1) }),
+]);
 
 const table = z.strictObject({
   columns: z.record(z.string(), columnRule).default({}),
@@ -204,7 +207,7 @@ export const configSchema = z.strictObject({
     .record(pattern, table)
     .default({})
     .describe(
-      'What to do otherwise for single tables: { "shop.users": { columns: { password: exclude, email: mask, born: text } } }. exclude: the column never leaves PostgreSQL. mask: only the SHA-256 of its text does. text: as PostgreSQL prints it, whatever its type. { where: "status <> \'draft\'" } copies only rows that meet a condition (PostgreSQL 15). { history: true } keeps every change and every version of a row (docs/history.md). { mode: append } copies a table without a key whose rows are only ever added, without REPLICA IDENTITY FULL (docs/tables-without-keys.md). Names of tables may have the wildcards * and ?; the last entry that fits counts.',
+      'What to do otherwise for single tables: { "shop.users": { columns: { password: exclude, email: mask, born: text } } }. exclude: the column never leaves PostgreSQL. mask: only the SHA-256 of its text does. text: as PostgreSQL prints it, whatever its type. { type: Float64 }: as that type of ClickHouse (docs/types.md). { where: "status <> \'draft\'" } copies only rows that meet a condition (PostgreSQL 15). { history: true } keeps every change and every version of a row (docs/history.md). { mode: append } copies a table without a key whose rows are only ever added, without REPLICA IDENTITY FULL (docs/tables-without-keys.md). Names of tables may have the wildcards * and ?; the last entry that fits counts.',
     ),
   agent: agent.prefault({}).describe('The process that cdc up leaves running.'),
   observability: z

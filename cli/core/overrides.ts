@@ -2,7 +2,9 @@ import { nearest } from '../lib/nearest.ts';
 import type { Finding } from './findings.ts';
 import { tableLabel } from './names.ts';
 import { matchesPattern } from './select.ts';
-import type { SourceTable } from './source.ts';
+import type { SourceColumn, SourceTable } from './source.ts';
+import { choicesOf } from './types/chosen.ts';
+import { canBe } from './types/mapping.ts';
 import { excludeYaml } from './yaml.ts';
 
 /** `tables` of cdc.yaml: by table (wildcards as in source.include), then by column. */
@@ -19,8 +21,8 @@ interface TableRule {
   readonly mode?: 'append' | undefined;
 }
 
-/** Not copied at all; as the text that PostgreSQL prints; only the SHA-256 of that text. */
-export type ColumnRule = 'exclude' | 'text' | 'mask';
+/** Not copied at all; as the text that PostgreSQL prints; only the SHA-256 of that text; as a type of ClickHouse. */
+export type ColumnRule = 'exclude' | 'text' | 'mask' | { readonly type: string };
 
 /** The tables as they are to be copied, and what in the overrides cannot be done. */
 export function applyOverrides(
@@ -57,10 +59,16 @@ function applyRules(table: SourceTable, rules: Readonly<Record<string, ColumnRul
       .filter((column) => !isExcluded(column.name))
       .map((column) => {
         const rule = ruleOf(column.name);
+        if (typeof rule === 'object') return { ...column, chosenType: rule.type };
         return rule === 'text' || rule === 'mask' ? { ...column, carry: rule } : column;
       }),
     excluded: [...table.excluded, ...table.columns.map((column) => column.name).filter(isExcluded)],
   };
+}
+
+function typeFix(column: SourceColumn): string {
+  const choices = column.array || column.typeKind !== 'b' ? undefined : choicesOf(column.type);
+  return choices ? `One of: ${choices}` : 'Remove the entry, or write: text';
 }
 
 function checkEntry(
@@ -93,15 +101,39 @@ function checkEntry(
       return [error('override-column', at, 'no such column', fix)];
     }
     if (rule === 'text') return [];
-    return matching
-      .filter((table) => table.key.includes(name))
-      .map((table) =>
-        error(
-          'override-key',
-          at,
-          `it is part of the key of ${tableLabel(table)}, without which rows cannot be told apart`,
-          `Remove it from cdc.yaml, or exclude the table: ${excludeYaml([table])}`,
-        ),
+    const ofKey = matching.filter((table) => table.key.includes(name));
+    if (typeof rule === 'object') {
+      const columns = matching.flatMap((table) =>
+        table.columns.filter((column) => column.name === name),
       );
+      return [
+        ...columns
+          .filter((column) => !canBe(column, rule.type))
+          .map((column) =>
+            error(
+              'override-type',
+              at,
+              `${column.displayType} cannot be ${rule.type} without a way to tell what would be lost`,
+              typeFix(column),
+            ),
+          ),
+        ...ofKey.map((table) =>
+          error(
+            'override-type',
+            at,
+            `it is part of the key of ${tableLabel(table)}, whose values have to stay different`,
+            'Leave the type of a key column to cdc: remove the entry from cdc.yaml.',
+          ),
+        ),
+      ];
+    }
+    return ofKey.map((table) =>
+      error(
+        'override-key',
+        at,
+        `it is part of the key of ${tableLabel(table)}, without which rows cannot be told apart`,
+        `Remove it from cdc.yaml, or exclude the table: ${excludeYaml([table])}`,
+      ),
+    );
   });
 }

@@ -22,6 +22,8 @@ export interface SourceColumn {
   readonly notNull: boolean;
   /** From cdc.yaml: as PostgreSQL's text, or only a digest of it. */
   readonly carry?: 'text' | 'mask';
+  /** From cdc.yaml: the ClickHouse type, without Nullable. */
+  readonly chosenType?: string;
 }
 
 export interface SourceTable extends TableId {

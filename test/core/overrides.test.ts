@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { applyOverrides, type ColumnRule } from '../../cli/core/overrides.ts';
+import { canBe } from '../../cli/core/types/mapping.ts';
 import { identifier } from '../harness/arbitrary.ts';
 import { column, table } from '../harness/pipeline.ts';
 
@@ -41,6 +42,36 @@ describe('applyOverrides', () => {
     const { tables, findings } = apply('shop.users', { id: rule });
     expect(findings).toMatchObject([{ id: 'override-key', severity: 'error' }]);
     expect(tables[0]?.columns.map((c) => c.name)).toContain('id');
+  });
+
+  it.each([
+    ['born', 'Date', undefined],
+    ['born', 'DateTime', 'One of: Date'],
+    ['password', 'LowCardinality(String)', undefined],
+    ['password', 'String) ENGINE = Null; DROP TABLE x; --', 'One of: LowCardinality(String)'],
+    ['id', 'Int64', 'key column'],
+  ])('%s as %s is taken, or refused with what can be', (name, type, fix) => {
+    const { tables, findings } = apply('shop.users', { [name]: { type } });
+    expect(tables[0]?.columns.find((c) => c.name === name)?.chosenType).toBe(type);
+    expect(findings.map((f) => [f.id, f.severity])).toEqual(
+      fix === undefined ? [] : [['override-type', 'error']],
+    );
+    if (fix !== undefined) expect(findings[0]?.fix).toContain(fix);
+  });
+
+  it.each([
+    ['numeric', 'Decimal(77, 2)'],
+    ['numeric', 'Decimal(5, 6)'],
+    ['numeric', 'Nullable(Int8)'],
+    // ClickHouse throws where a scale overflows, and an exception stops every table of the queue.
+    ['timestamptz', "DateTime64(9, 'UTC')"],
+    ['timestamptz', "DateTime64(3, 'Nowhere/Here')"],
+    ['timestamptz', "DateTime64(3, 'UTC') DEFAULT throwIf(1)"],
+    ['jsonb', 'JSON'],
+    ['float8', 'Decimal(10, 2)'],
+    ['constructor', 'Int8'],
+  ])('%s cannot be %s', (type, chosen) => {
+    expect(canBe(column('c', type), chosen)).toBe(false);
   });
 
   it('keeps the history of tables that the last fitting entry says to', () => {

@@ -153,7 +153,7 @@ Generated from \`cli/core/types/mapping.ts\`. A nullable column becomes \`Nullab
 
 Types that ClickHouse has no type for are \`String\` and hold exactly what PostgreSQL prints (with
 \`DateStyle\` ISO, \`IntervalStyle\` postgres, \`TimeZone\` UTC, whatever the server's settings are).
-A domain is carried as what it is made of, and is not nullable if the domain is not.
+A domain is carried as what it is made of; a column of it is nullable unless the column itself is NOT NULL.
 
 **A value that its column cannot hold** keeps its row in the copy: the column shows the nearest value that
 its type has (last column of the table below), and PostgreSQL's exact text stands beside it, in the row's
@@ -193,6 +193,20 @@ tables:
       email: mask # only the SHA-256 of its text does; it has no salt, so few possible values can be guessed
       born: text # as PostgreSQL prints it
 \`\`\`
+
+**A type of your choice** is written as \`balance: { type: "Decimal(38, 9)" }\`. The rule is the same: where what
+is stored does not give back the value, the exact text stands in \`_exact\`. \`doctor\` and \`plan\` refuse what cannot be:
+
+| PostgreSQL | can be |
+|---|---|
+| smallint, integer, bigint, numeric | \`Decimal(P, S)\`, \`Float32\`, \`Float64\` (fits if it prints the same number), \`Int8\` … \`Int256\`, \`UInt8\` … \`UInt256\` |
+| timestamp, timestamptz | \`DateTime64(0 … 6, 'Zone')\`, \`DateTime('Zone')\`, \`Date32\`, \`Date\` |
+| date | \`Date\` |
+| text, varchar, citext | \`LowCardinality(String)\` |
+
+Not columns of the key, whose values have to stay different, nor \`JSON\`: ClickHouse throws at an object that has
+a path twice, and an exception in a view would stop all tables of its queue. Changed on a live table, the rows
+are loaded again; until they are, the column is empty.
 
 Columns of the key can be text, but not left out or masked. Decide before the table is loaded first.
 

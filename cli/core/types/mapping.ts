@@ -1,4 +1,5 @@
 import type { SourceColumn } from '../source.ts';
+import { chosenMapping } from './chosen.ts';
 import { float, integer, money, numeric } from './numbers.ts';
 import { DATE, dateTime, TIME } from './times.ts';
 import { asText, same, type TypeMapping, text } from './typeMapping.ts';
@@ -172,7 +173,8 @@ const NOT_CARRIED: ReadonlySet<string> = new Set(
 );
 
 /**
- * The mapping of a column's type, or of its elements' type; undefined when the type is not carried.
+ * The mapping of a column's type, or of its elements' type; undefined when the type is not carried. A type
+ * that was chosen and cannot be is a finding (core/overrides.ts).
  * Composites, ranges that a user made and types of other extensions are the text that they print.
  */
 export function mappingOf(column: SourceColumn): TypeMapping | undefined {
@@ -181,7 +183,9 @@ export function mappingOf(column: SourceColumn): TypeMapping | undefined {
   if (column.typeKind === 'e') return ENUM;
   if (NOT_CARRIED.has(column.type)) return undefined;
   const found = Object.hasOwn(TYPES, column.type) ? TYPES[column.type] : PRINTED;
-  return typeof found === 'function' ? found(column) : found;
+  const own = typeof found === 'function' ? found(column) : found;
+  if (!own || column.chosenType === undefined) return own;
+  return chosenMapping(own, column.type, column.chosenType) ?? own;
 }
 
 /** Any column as the text that PostgreSQL prints. */
@@ -196,6 +200,14 @@ function maskOf(column: SourceColumn): TypeMapping {
     free: false,
     output: (name) => `encode(sha256(convert_to(${output(name)}, 'UTF8')), 'hex')`,
   });
+}
+
+/** Whether cdc.yaml may choose this type for a column. */
+export function canBe(column: SourceColumn, type: string): boolean {
+  if (column.array || column.typeKind !== 'b') return false;
+  const { chosenType: _, ...bare } = column;
+  const own = mappingOf(bare);
+  return own !== undefined && chosenMapping(own, column.type, type) !== undefined;
 }
 
 export const CARRIED_TYPES: readonly string[] = Object.keys(TYPES);
