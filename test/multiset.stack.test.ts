@@ -261,11 +261,22 @@ async function copyWhile(disturb: () => Promise<void>): Promise<void> {
     return Number(row?.n);
   };
   const before = await stored();
+  const { rows: counts } = await client.query<{ n: string }>(
+    `SELECT count(*) AS n FROM ${schema}.counted`,
+  );
   await client.query(`BEGIN; COPY ${schema}.big FROM PROGRAM 'yes 1 | head -n 150000'`);
   await client.query(`COPY ${schema}.counted (a) FROM PROGRAM 'yes 1 | head -n 150000'; COMMIT`);
   // The second half of the transaction has begun to arrive, and has not ended.
   await eventually('some of it', true, async () => (await stored()) > before, TIMEOUT_MS);
   await disturb();
+  // Connect takes its time to try again: no proof can be asked of what does not flow yet.
+  const whole = async () => {
+    const [row] = await clickhouse.rows<{ n: string }>(
+      `SELECT count() AS n FROM ${chIdent(schema, 'counted')}`,
+    );
+    return Number(row?.n);
+  };
+  await eventually('all of it', Number(counts[0]?.n) + 150_000, whole, TIMEOUT_MS);
   const rows = await proveEqual('big');
   expect(await proveEqual('counted')).toBe(rows);
 }
