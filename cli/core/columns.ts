@@ -259,7 +259,7 @@ function exactOf(
   if (flags.length === 0) return empty;
   const sum = added(flags.map(([, flag]) => flag));
   // Arrays alone are found to be out of shape where they are not there.
-  const isPartial = partial !== undefined && flags.some(([c]) => !c.wired.parse);
+  const isPartial = partial !== undefined && flags.some(([c]) => c.source.array);
   const none = isPartial ? `((${sum}) * (${partial} = 0)) = 0` : `(${sum}) = 0`;
   const pairs = flags.map(
     ([column, flag]) => `(if(${flag} != 0, ${chLiteral(column.name)}, ''), ${read(column)})`,

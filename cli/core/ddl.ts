@@ -64,14 +64,18 @@ export interface StorageObject extends TargetObject {
   readonly key: readonly string[];
 }
 
-/** Columns that every storage table has beside the source's. */
+/** When the change was committed in PostgreSQL and when it was written here, UTC. */
+export const TIME_COLUMNS = [
+  "_committed_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1))",
+  "_written_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC') CODEC(Delta, ZSTD(1))",
+] as const;
+
+/** Columns that storage has beside the source's, where rows are told apart by a key. */
 const SYSTEM_COLUMNS = [
   // The change's WAL position: a later change of a row always has a higher one.
   '_version UInt64 CODEC(Delta, ZSTD(1))',
   '_deleted UInt8 CODEC(ZSTD(1))',
-  // When the change was committed in PostgreSQL and when it was written here, UTC.
-  "_committed_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1))",
-  "_written_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC') CODEC(Delta, ZSTD(1))",
+  ...TIME_COLUMNS,
 ] as const;
 
 /**
@@ -120,9 +124,14 @@ ORDER BY (${keyColumns(plan).join(', ')})`,
   };
 }
 
+/** Condition: rows that a table of our own has of one table. */
+export function ownRows(id: TableId): string {
+  return `schema_name = ${chLiteral(id.schema)} AND table_name = ${chLiteral(id.table)}`;
+}
+
 /** The WAL position of a table's last TRUNCATE; 0 when there was none. */
 function truncatePosition(id: TableId): string {
-  return `(SELECT max(version) FROM ${chIdent(CH_CDC.database, CH_CDC.truncates)} WHERE schema_name = ${chLiteral(id.schema)} AND table_name = ${chLiteral(id.table)})`;
+  return `(SELECT max(version) FROM ${chIdent(CH_CDC.database, CH_CDC.truncates)} WHERE ${ownRows(id)})`;
 }
 
 /** What people query: the latest version of every row that still exists. */
@@ -145,7 +154,7 @@ WHERE _deleted = 0 AND _version > ${truncatePosition(plan)}`,
 }
 
 /** A column that is MATERIALIZED is not in `SELECT *`; of a view it is read like any other. */
-function viewColumns(plan: TablePlan): string {
+export function viewColumns(plan: TablePlan): string {
   return [
     ...plan.columns.map((c) => `    ${chIdent(c.name)} ${c.type}`),
     ...keptColumns(plan).map(

@@ -2,6 +2,7 @@ import { chIdent, chLiteral } from '../lib/sql.ts';
 import {
   KEY_TEXT,
   keyColumns,
+  ownRows,
   routeOf,
   type StorageObject,
   storageObject,
@@ -218,7 +219,7 @@ function asOfView(plan: TablePlan): TargetObject {
     .map(({ name }) => name)
     .join(', ');
   const latest = ['_deleted', ...others.map(({ name }) => name)].join(', ');
-  const own = `schema_name = ${chLiteral(plan.schema)} AND table_name = ${chLiteral(plan.table)} AND floor = 0`;
+  const own = `${ownRows(plan)} AND floor = 0`;
   const begin = `chunk = ${chLiteral(HISTORY_BEGIN)}`;
   const { done, ended } = HISTORY_STATES;
   const inRange = `countIf(${begin} AND startsWith(state, ${chLiteral(done)}) AND at <= ${at}) > countIf(chunk = ${chLiteral(HISTORY_END)} AND state = ${chLiteral(ended)} AND at < ${at})`;

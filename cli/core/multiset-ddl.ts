@@ -2,13 +2,16 @@ import { chIdent, chLiteral } from '../lib/sql.ts';
 import { canonicalRowTarget, EXACT, ownAlias } from './columns.ts';
 import {
   extraction,
+  ownRows,
   routeOf,
   type StorageObject,
   type TablePlan,
   type TargetObject,
+  TIME_COLUMNS,
+  viewColumns,
 } from './ddl.ts';
 import type { Lane } from './lanes.ts';
-import { CH_CDC, type TableId } from './names.ts';
+import { CH_CDC } from './names.ts';
 
 /**
  * Tables without a key. Their rows cannot be told apart, so none is ever replaced: storage has a row
@@ -51,8 +54,7 @@ export function multisetStorage(plan: TablePlan): StorageObject {
     ...source.map(({ name, type }) => `${chIdent(name)} ${type}`),
     `${EXACT.name} ${EXACT.type}`,
     ...MULTISET_COLUMNS.map(({ name, type, codec }) => `${name} ${type}${codec}`),
-    "_committed_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1))",
-    "_written_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC') CODEC(Delta, ZSTD(1))",
+    ...TIME_COLUMNS,
   ];
   return {
     database,
@@ -101,7 +103,6 @@ export function multisetView(plan: TablePlan): TargetObject {
     (name) => own + name,
   );
   const names = [...plan.columns.map((c) => chIdent(c.name)), EXACT.name];
-  const types = plan.columns.map((c) => `    ${chIdent(c.name)} ${c.type}`);
   const element = (n: number) => `tupleElement(${generation}, ${n})`;
   const current: Generation = {
     generation: element(1),
@@ -117,7 +118,7 @@ export function multisetView(plan: TablePlan): TargetObject {
     kind: 'view',
     create: `CREATE OR REPLACE VIEW ${chIdent(database, view)}
 (
-${[...types, `    ${EXACT.name} ${EXACT.type} MATERIALIZED map()`].join(',\n')}
+${viewColumns(plan)}
 ) AS
 WITH
     (SELECT argMax(tuple(generation, seen, after, xmax, xips), generation) FROM ${chIdent(CH_CDC.database, CH_CDC.generations)} WHERE ${table}) AS ${generation},
@@ -135,10 +136,6 @@ FROM
 )
 WHERE arrayJoin(range(toUInt64(${count}))) >= 0`,
   };
-}
-
-export function ownRows(id: TableId): string {
-  return `schema_name = ${chLiteral(id.schema)} AND table_name = ${chLiteral(id.table)}`;
 }
 
 /** From the lane's rows into storage. A change is a row that it takes away, one that it adds, or both. */

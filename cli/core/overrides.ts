@@ -67,7 +67,7 @@ function applyRules(table: SourceTable, rules: Readonly<Record<string, ColumnRul
 }
 
 function typeFix(column: SourceColumn): string {
-  const choices = column.array || column.typeKind !== 'b' ? undefined : choicesOf(column.type);
+  const choices = choicesOf(column);
   return choices ? `One of: ${choices}` : 'Remove the entry, or write: text';
 }
 

@@ -6,7 +6,7 @@ import {
   makeCurrent,
   snapshotOf,
 } from '../components/clickhouse/generations.ts';
-import { isOutOfReach, pulledSource } from '../components/clickhouse/load.ts';
+import { LOAD_SETTINGS, pulledSource } from '../components/clickhouse/load.ts';
 import { recordLoad } from '../components/clickhouse/observe.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { walPosition } from '../components/postgres/observe.ts';
@@ -15,6 +15,7 @@ import type { TablePlan } from '../core/ddl.ts';
 import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
 import type { ExistingEvents, ExistingLoad, Method } from './existing.ts';
+import { loadError, OutOfReach } from './load.ts';
 import type { Stack } from './stack.ts';
 
 /** TRUNCATE gives a table another file, too; then it is read once more. */
@@ -90,19 +91,12 @@ async function readGeneration(stack: Stack, plan: TablePlan, version: bigint, si
         generation,
         version,
       );
-      const settings = {
-        max_threads: 1,
-        max_insert_threads: 1,
-        short_circuit_function_evaluation: 'enable',
-      };
-      let written: number;
-      try {
-        written = await clickhouse.command(statement, settings, signal);
-      } catch (error) {
-        if (!(error instanceof Problem) || error.code !== 'CLICKHOUSE_REFUSED') throw error;
-        if (isOutOfReach(error.message)) throw unreachable(label, error.message);
-        throw new Problem('LOAD_FAILED', { table: label, detail: error.message }, { cause: error });
-      }
+      const written = await clickhouse
+        .command(statement, LOAD_SETTINGS, signal)
+        .catch((error: unknown) => {
+          const ended = loadError(label, error);
+          throw ended instanceof OutOfReach ? unreachable(label, ended.message) : ended;
+        });
       const snapshot = await snapshotOf(clickhouse, plan, generation);
       if (!snapshot)
         throw new Problem('LOAD_FAILED', { table: label, detail: 'its snapshot was not stored' });

@@ -2,6 +2,7 @@ import pLimit from 'p-limit';
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import {
   isOutOfReach,
+  LOAD_SETTINGS,
   loadStatement,
   type PageRange,
   type PulledSource,
@@ -108,14 +109,17 @@ export async function loadTable(
       resumedChunks: chunks.length - open.length,
     };
   } catch (error) {
-    if (error instanceof Problem && error.code === 'CLICKHOUSE_REFUSED') {
-      if (isOutOfReach(error.message)) throw new OutOfReach(error.message);
-      throw new Problem('LOAD_FAILED', { table: label, detail: error.message }, { cause: error });
-    }
-    throw error;
+    throw loadError(label, error);
   } finally {
     await clickhouse.close();
   }
+}
+
+/** What a load ends with, of what ClickHouse said. */
+export function loadError(table: string, error: unknown): unknown {
+  if (!(error instanceof Problem) || error.code !== 'CLICKHOUSE_REFUSED') return error;
+  if (isOutOfReach(error.message)) return new OutOfReach(error.message);
+  return new Problem('LOAD_FAILED', { table, detail: error.message }, { cause: error });
 }
 
 interface Chunk extends PageRange {
@@ -162,12 +166,7 @@ async function loadChunk(
 ): Promise<number> {
   const source: PulledSource = pulledSource(stack.endpoints.postgres, stack.endpoints.clickhouse);
   const rows = rowsOfPages(chunk);
-  const settings = {
-    max_threads: 1,
-    max_insert_threads: 1,
-    short_circuit_function_evaluation: 'enable',
-  };
-  return clickhouse.command(loadStatement(plan, rows, source, floor), settings, signal);
+  return clickhouse.command(loadStatement(plan, rows, source, floor), LOAD_SETTINGS, signal);
 }
 
 /** A table rewritten during its load (VACUUM FULL, CLUSTER) has moved rows between ranges. */

@@ -1,6 +1,6 @@
 import { canonicalRowTarget, EXACT, ownAlias } from '../../core/columns.ts';
-import { extraction, type TablePlan } from '../../core/ddl.ts';
-import { CH_CDC, type TableId } from '../../core/names.ts';
+import { extraction, ownRows, type TablePlan } from '../../core/ddl.ts';
+import { CH_CDC } from '../../core/names.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
 
@@ -27,10 +27,6 @@ const ID = `concat(topic, ':', toString(partition), ':', toString(offset))`;
 
 function condition(ids: readonly string[]): string {
   return ids.length === 0 ? '' : ` WHERE ${ID} IN (${ids.map(chLiteral).join(', ')})`;
-}
-
-function ofTable({ schema, table }: TableId): string {
-  return `schema_name = ${chLiteral(schema)} AND table_name = ${chLiteral(table)}`;
 }
 
 /** The latest first. */
@@ -69,7 +65,7 @@ export async function keysOfLetters(
        FROM (WITH ${named}
              SELECT ${own}id, ${key.join(', ')}, ${exact} AS ${EXACT.name}
                FROM (SELECT ${ID} AS ${own}id, '' AS ${own}op, image AS ${own}image FROM ${TABLE} FINAL
-                      WHERE ${ofTable(plan)}
+                      WHERE ${ownRows(plan)}
                         AND image != '' AND ${own}id IN (${ids.map(chLiteral).join(', ')}))
               WHERE ${keyIsThere(plan, `${own}image`)})`,
   );
@@ -87,5 +83,5 @@ export async function forgetOvertakenLetters(
   plan: TablePlan,
   version: bigint,
 ): Promise<void> {
-  await clickhouse.command(`DELETE FROM ${TABLE} WHERE ${ofTable(plan)} AND version < ${version}`);
+  await clickhouse.command(`DELETE FROM ${TABLE} WHERE ${ownRows(plan)} AND version < ${version}`);
 }

@@ -1,7 +1,7 @@
 import { EXACT, ownAlias } from '../../core/columns.ts';
-import type { TablePlan } from '../../core/ddl.ts';
+import { ownRows, type TablePlan } from '../../core/ddl.ts';
 import { SOURCE } from '../../core/keys.ts';
-import { isSeen, ownRows, rowHash } from '../../core/multiset-ddl.ts';
+import { isSeen, rowHash } from '../../core/multiset-ddl.ts';
 import { CH_CDC } from '../../core/names.ts';
 import { sourceFrom } from '../../core/selection.ts';
 import { chIdent, pgIdent } from '../../lib/sql.ts';

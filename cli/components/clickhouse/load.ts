@@ -82,10 +82,6 @@ function sourceQuery(plan: TablePlan, { relation, where }: SourceRows): string {
   return `SELECT ${columns.join(', ')} ${sourceFrom(plan, [SETTINGS, where], relation)}`;
 }
 
-function sourceFunction(plan: TablePlan, rows: SourceRows, source: PulledSource): string {
-  return pulledQuery(sourceQuery(plan, rows), source);
-}
-
 /** A query that PostgreSQL runs, as a table. */
 export function pulledQuery(query: string, { address, endpoint }: PulledSource): string {
   const arguments_ = [
@@ -117,6 +113,13 @@ export function withNamed({ named }: ReadRow): string {
   return named.length === 0 ? '' : `WITH ${named.join(',\n    ')}\n`;
 }
 
+/** Of a statement that loads: one connection to the source, and texts only of rows that keep some. */
+export const LOAD_SETTINGS = {
+  max_threads: 1,
+  max_insert_threads: 1,
+  short_circuit_function_evaluation: 'enable',
+} as const;
+
 /** Pulls rows into storage. */
 export function loadStatement(
   plan: TablePlan,
@@ -144,7 +147,7 @@ export function loadStatement(
   ];
   return `INSERT INTO ${chIdent(plan.names.database, plan.names.final)} (${columns.join(', ')})
 ${withNamed(row)}SELECT ${values.join(', ')}
-FROM ${sourceFunction(plan, rows, source)}`;
+FROM ${pulledQuery(sourceQuery(plan, rows), source)}`;
 }
 
 /** Rows of the copy with these keys, which the source does not have, end with a version. */

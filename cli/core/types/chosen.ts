@@ -1,4 +1,6 @@
 import { chLiteral } from '../../lib/sql.ts';
+import type { SourceColumn } from '../source.ts';
+import { DECIMAL_MAX, decimalFrom } from './numbers.ts';
 import type { TypeMapping } from './typeMapping.ts';
 
 /**
@@ -59,10 +61,8 @@ function targetOf(type: string): Target | undefined {
   const decimal = /^Decimal\((\d+), ?(\d+)\)$/.exec(type);
   if (decimal) {
     const [precision, scale] = [Number(decimal[1]), Number(decimal[2])];
-    if (precision < 1 || precision > 76 || scale > precision) return undefined;
-    const bits = precision <= 9 ? 32 : precision <= 18 ? 64 : precision <= 38 ? 128 : 256;
-    const make = (text: string) => `toDecimal${bits}OrNull(${text}, ${scale})`;
-    return { of: ['number'], make, back: toText };
+    if (precision < 1 || precision > DECIMAL_MAX || scale > precision) return undefined;
+    return { of: ['number'], make: decimalFrom(precision, scale), back: toText };
   }
   if (type === 'LowCardinality(String)')
     return { of: ['text'], make: (text) => text, back: (value) => value };
@@ -98,9 +98,13 @@ function isTimeZone(name: string): boolean {
 }
 
 /** What a column of this type can be made, in words; undefined where that is nothing. */
-export function choicesOf(type: string): string | undefined {
-  const source = Object.hasOwn(SOURCES, type) ? SOURCES[type] : undefined;
+export function choicesOf(column: SourceColumn): string | undefined {
+  const source = sourceOf(column);
   return source && CHOICES[source];
+}
+
+function sourceOf({ type, typeKind, array }: SourceColumn): Source | undefined {
+  return !array && typeKind === 'b' && Object.hasOwn(SOURCES, type) ? SOURCES[type] : undefined;
 }
 
 const CHOICES: Readonly<Record<Source, string>> = {
@@ -113,10 +117,10 @@ const CHOICES: Readonly<Record<Source, string>> = {
 /** Undefined where a column of this type cannot be made the type that was chosen. */
 export function chosenMapping(
   own: TypeMapping,
-  type: string,
+  column: SourceColumn,
   chosen: string,
 ): TypeMapping | undefined {
-  const source = Object.hasOwn(SOURCES, type) ? SOURCES[type] : undefined;
+  const source = sourceOf(column);
   const target = targetOf(chosen);
   if (!source || !target?.of.includes(source)) return undefined;
   if (source === 'text') return { ...own, target: chosen };

@@ -185,7 +185,7 @@ export function mappingOf(column: SourceColumn): TypeMapping | undefined {
   const found = Object.hasOwn(TYPES, column.type) ? TYPES[column.type] : PRINTED;
   const own = typeof found === 'function' ? found(column) : found;
   if (!own || column.chosenType === undefined) return own;
-  return chosenMapping(own, column.type, column.chosenType) ?? own;
+  return chosenMapping(own, column, column.chosenType) ?? own;
 }
 
 /** Any column as the text that PostgreSQL prints. */
@@ -204,10 +204,9 @@ function maskOf(column: SourceColumn): TypeMapping {
 
 /** Whether cdc.yaml may choose this type for a column. */
 export function canBe(column: SourceColumn, type: string): boolean {
-  if (column.array || column.typeKind !== 'b') return false;
   const { chosenType: _, ...bare } = column;
   const own = mappingOf(bare);
-  return own !== undefined && chosenMapping(own, column.type, type) !== undefined;
+  return own !== undefined && chosenMapping(own, column, type) !== undefined;
 }
 
 export const CARRIED_TYPES: readonly string[] = Object.keys(TYPES);

@@ -38,7 +38,7 @@ export function float(bits: 32 | 64): TypeMapping {
 }
 
 /** The largest precision a ClickHouse Decimal has. */
-const DECIMAL_MAX = 76;
+export const DECIMAL_MAX = 76;
 /** Digits behind the point of a number whose precision is not declared, or too large. */
 const WIDE_SCALE = 38;
 
@@ -54,9 +54,14 @@ export function numeric(column: SourceColumn): TypeMapping {
   return wideDecimal(isDeclared ? Math.max(scale, 0) : WIDE_SCALE);
 }
 
-function decimal(digits: number, scale: number): TypeMapping {
+/** Text → Nullable(Decimal(digits, scale)). */
+export function decimalFrom(digits: number, scale: number): (text: string) => string {
   const bits = digits <= 9 ? 32 : digits <= 18 ? 64 : digits <= 38 ? 128 : 256;
-  const parse = (value: string) => `toDecimal${bits}OrNull(${value}, ${scale})`;
+  return (text) => `toDecimal${bits}OrNull(${text}, ${scale})`;
+}
+
+function decimal(digits: number, scale: number): TypeMapping {
+  const parse = decimalFrom(digits, scale);
   return {
     target: `Decimal(${digits}, ${scale})`,
     wire: 'Nullable(String)',
