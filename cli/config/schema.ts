@@ -72,6 +72,13 @@ const connect = z.strictObject({
     .describe('First part of every topic name.'),
 });
 
+const targetName = z.string().min(1);
+
+const targetDatabase = targetName.refine(
+  (name) => !RESERVED_DATABASES.includes(name),
+  'is a database of ClickHouse or of cdc itself',
+);
+
 const clickhouse = z.strictObject({
   url: z
     .string()
@@ -83,13 +90,7 @@ const clickhouse = z.strictObject({
     .string()
     .optional()
     .describe('File that holds that password, or CDC_CLICKHOUSE_PASSWORD.'),
-  database: z
-    .string()
-    .min(1)
-    .refine(
-      (name) => !RESERVED_DATABASES.includes(name),
-      'is a database of ClickHouse or of cdc itself',
-    )
+  database: targetDatabase
     .optional()
     .describe('One database for every table. Default: a database per schema, of the same name.'),
   source_address: z
@@ -113,16 +114,42 @@ const clickhouse = z.strictObject({
     .describe('Prefix of the consumer groups.'),
 });
 
+const expression = z.string().trim().min(1);
+
+/** One or several of ClickHouse's codecs: `Delta, ZSTD(3)`. */
+const codec = z
+  .string()
+  .trim()
+  .regex(
+    /^[A-Za-z]\w*(\([\w', ]*\))?(\s*,\s*[A-Za-z]\w*(\([\w', ]*\))?)*$/,
+    'must be codecs of ClickHouse, such as ZSTD(3), or Delta, LZ4',
+  );
+
 const columnRule = z.union([
   z.enum(['exclude', 'text', 'mask']),
-  z.strictObject({ type: z.string().trim().min(1) }),
+  z
+    .strictObject({ type: expression.optional(), codec: codec.optional() })
+    .refine((rule) => Object.keys(rule).length > 0, 'must have type or codec'),
 ]);
 
 const table = z.strictObject({
   columns: z.record(z.string(), columnRule).default({}),
   history: z.boolean().optional(),
-  where: z.string().trim().min(1).optional(),
+  where: expression.optional(),
   mode: z.enum(['append']).optional(),
+  order_by: z.array(z.string().min(1)).min(1).optional(),
+  partition_by: expression.optional(),
+  ttl: expression.optional(),
+  settings: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9_]*$/, 'must be the name of a setting of MergeTree'),
+      z.union([z.string(), z.number(), z.boolean()]),
+    )
+    .optional(),
+  target: z
+    .strictObject({ database: targetDatabase.optional(), table: targetName.optional() })
+    .refine((target) => Object.keys(target).length > 0, 'must have database or table')
+    .optional(),
 });
 
 const agent = z.strictObject({
@@ -207,7 +234,7 @@ export const configSchema = z.strictObject({
     .record(pattern, table)
     .default({})
     .describe(
-      'What to do otherwise for single tables: { "shop.users": { columns: { password: exclude, email: mask, born: text } } }. exclude: the column never leaves PostgreSQL. mask: only the SHA-256 of its text does. text: as PostgreSQL prints it, whatever its type. { type: Float64 }: as that type of ClickHouse (docs/types.md). { where: "status <> \'draft\'" } copies only rows that meet a condition (PostgreSQL 15). { history: true } keeps every change and every version of a row (docs/history.md). { mode: append } copies a table without a key whose rows are only ever added, without REPLICA IDENTITY FULL (docs/tables-without-keys.md). Names of tables may have the wildcards * and ?; the last entry that fits counts.',
+      'What to do otherwise for single tables: { "shop.users": { columns: { password: exclude, email: mask, born: text } } }. exclude: the column never leaves PostgreSQL. mask: only the SHA-256 of its text does. text: as PostgreSQL prints it, whatever its type. { type: Float64 }: as that type of ClickHouse (docs/types.md). { where: "status <> \'draft\'" } copies only rows that meet a condition (PostgreSQL 15). { history: true } keeps every change and every version of a row (docs/history.md). { mode: append } copies a table without a key whose rows are only ever added, without REPLICA IDENTITY FULL (docs/tables-without-keys.md). order_by, partition_by, ttl, settings, and codec of a column, say how the copy is stored (docs/storage.md). Names of tables may have the wildcards * and ?; the last entry that fits counts.',
     ),
   agent: agent.prefault({}).describe('The process that cdc up leaves running.'),
   observability: z

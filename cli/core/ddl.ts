@@ -3,6 +3,7 @@ import { type ColumnPlan, EXACT, ownAlias, planColumn, readRow } from './columns
 import type { Lane } from './lanes.ts';
 import { CH_CDC, snapshotNames, type TableId, type TargetNames } from './names.ts';
 import { isMultiset, type SourceTable } from './source.ts';
+import { type StorageMarks, type StorageOptions, storageClauses, targetAlive } from './storage.ts';
 
 /** A source table together with everything its copy needs. */
 export interface TablePlan extends TableId {
@@ -60,8 +61,33 @@ export interface TargetObject {
 /** A table's storage: what it is compared by with the one that stands there. */
 export interface StorageObject extends TargetObject {
   /** The source's columns, and what is kept beside them; those of ours never change. */
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly columns: readonly StorageColumn[];
   readonly key: readonly string[];
+  /** What follows the name in the statement. */
+  readonly body: string;
+  readonly marks: StorageMarks;
+  readonly ttl?: string;
+  readonly settings?: StorageOptions['settings'];
+}
+
+export interface StorageColumn {
+  readonly name: string;
+  readonly type: string;
+  /** From cdc.yaml. */
+  readonly codec?: string | undefined;
+}
+
+/** Columns of the source and what is kept beside them, as a statement defines them. */
+export function columnDefinition({ name, type, codec }: StorageColumn): string {
+  return `${chIdent(name)} ${type}${codec === undefined ? '' : ` CODEC(${codec})`}`;
+}
+
+export function storageColumns(columns: readonly ColumnPlan[]): StorageColumn[] {
+  return columns.map(({ name, type, source: { codec } }) => ({
+    name,
+    type,
+    ...(codec === undefined ? {} : { codec }),
+  }));
 }
 
 /** When the change was committed in PostgreSQL and when it was written here, UTC. */
@@ -102,25 +128,51 @@ export function keyColumns(plan: TablePlan): string[] {
 }
 
 export function storageObject(plan: TablePlan): StorageObject {
-  const { database, final } = plan.names;
   const kept = keptColumns(plan);
-  const columns = [
-    ...plan.columns.map((c) => `${chIdent(c.name)} ${c.type}`),
-    ...kept.map(({ name, type }) => `${name} ${type}`),
-    ...SYSTEM_COLUMNS,
-  ];
+  const columns = storageColumns(plan.columns);
+  return storageFrom(plan, {
+    columns: [...columns, ...kept],
+    lines: [
+      ...columns.map(columnDefinition),
+      ...kept.map(({ name, type }) => `${name} ${type}`),
+      ...SYSTEM_COLUMNS,
+    ],
+    engine: 'ReplacingMergeTree(_version)',
+    key: [...plan.key.map((c) => c.name), ...(plan.hasKeyText ? [KEY_TEXT.name] : [])],
+    order: keyColumns(plan),
+  });
+}
+
+/** A storage of a table of the source, with what cdc.yaml says of how it is stored. */
+export function storageFrom(
+  plan: TablePlan,
+  own: {
+    readonly columns: readonly StorageColumn[];
+    readonly lines: readonly string[];
+    readonly engine: string;
+    readonly key: readonly string[];
+    /** The sorting key, quoted. */
+    readonly order: readonly string[];
+  },
+): StorageObject {
+  const { database, final } = plan.names;
+  const { columns, key } = own;
+  const { clauses, ttl, settings, marks } = storageClauses(plan, own);
+  const body = `(
+${own.lines.map((line) => `    ${line}`).join(',\n')}
+)
+${clauses}`;
   return {
     database,
     name: final,
     kind: 'storage',
-    columns: [...plan.columns.map(({ name, type }) => ({ name, type })), ...kept],
-    key: [...plan.key.map((c) => c.name), ...(plan.hasKeyText ? [KEY_TEXT.name] : [])],
-    create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, final)}
-(
-${columns.map((c) => `    ${c}`).join(',\n')}
-)
-ENGINE = ReplacingMergeTree(_version)
-ORDER BY (${keyColumns(plan).join(', ')})`,
+    columns,
+    key,
+    body,
+    marks,
+    ...(ttl === undefined ? {} : { ttl }),
+    ...(settings === undefined ? {} : { settings }),
+    create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, final)}\n${body}`,
   };
 }
 
@@ -149,8 +201,12 @@ ${viewColumns(plan)}
 ) AS
 SELECT ${columns.join(', ')}
 FROM ${chIdent(database, final)} FINAL
-WHERE _deleted = 0 AND _version > ${truncatePosition(plan)}`,
+WHERE _deleted = 0 AND _version > ${truncatePosition(plan)}${and(targetAlive(plan.source))}`,
   };
+}
+
+function and(condition: string | undefined): string {
+  return condition === undefined ? '' : ` AND ${condition}`;
 }
 
 /** A column that is MATERIALIZED is not in `SELECT *`; of a view it is read like any other. */
@@ -241,11 +297,15 @@ function viewInto(
 ): TargetObject {
   const { database, final } = plan.names;
   const row = rowName(plan);
-  const { named, values, belongs, exact, keyText } = extraction(plan, `${row}.`);
+  const { widenedBy } = plan.source;
+  const { named, values, belongs, exact, keyText } = widenedBy
+    ? extraction(plan, `${row}.`, '0')
+    : extraction(plan, `${row}.`);
   // What a delete does not carry becomes the type's default; nobody sees it.
   const columns = plan.columns.map((c, i) => `    ${values[i]} AS ${chIdent(c.name)}`);
   columns.push(`    ${exact} AS ${EXACT.name}`);
   if (plan.hasKeyText) columns.push(`    ${keyText} AS ${KEY_TEXT.name}`);
+  const rows = chIdent(lane.names.database, lane.names.fanout);
   return {
     ...view,
     kind: 'materialized-view',
@@ -256,127 +316,30 @@ ${columns.join(',\n')},
     ${version} AS _version,
     ${row}.op = 'd' AS _deleted,
     ${row}.committed_at AS _committed_at
-FROM ${chIdent(lane.names.database, lane.names.fanout)} AS ${row}
+FROM ${widenedBy ? movedRows(rows, routeOf(plan), widenedBy) : rows} AS ${row}
 WHERE ${belongs}${condition ? ` AND ${condition}` : ''}`,
   };
 }
 
 /**
- * Tables of our own: dead letters, progress of loads, last truncates, history, comparisons, and
- * heartbeats that arrived.
+ * A lane's rows, and before an update that changes a column of the sorting key which is not of the source's
+ * key the end of the old row: to Debezium such an update is like any other.
  */
-export function ownTables(): TargetObject[] {
-  const object = (name: string, body: string): TargetObject => ({
-    database: CH_CDC.database,
-    name,
-    kind: 'storage',
-    create: `CREATE TABLE IF NOT EXISTS ${chIdent(CH_CDC.database, name)}\n${body}`,
+function movedRows(rows: string, route: string, columns: readonly string[]): string {
+  const of = (image: string, name: string) => `JSONExtractRaw(${image}, ${chLiteral(name)})`;
+  const differs = columns.map((name) => {
+    const before = of("ifNull(lane.before, '')", name);
+    return `(${before} NOT IN ('', ${of('lane.image', name)}))`;
   });
-  return [
-    object(
-      CH_CDC.deadLetters,
-      `(
-    topic LowCardinality(String),
-    partition UInt64,
-    offset UInt64,
-    schema_name String,
-    table_name String,
-    op LowCardinality(String),
-    key String,
-    image String,
-    raw String,
-    version UInt64,
-    reason String,
-    arrived_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
-)
-ENGINE = ReplacingMergeTree
-ORDER BY (topic, partition, offset)`,
-    ),
-    object(
-      CH_CDC.loads,
-      `(
-    schema_name String,
-    table_name String,
-    floor UInt64,
-    chunk String,
-    state LowCardinality(String),
-    rows UInt64,
-    at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
-)
-ENGINE = ReplacingMergeTree(at)
-ORDER BY (schema_name, table_name, floor, chunk)`,
-    ),
-    object(
-      CH_CDC.truncates,
-      `(
-    schema_name String,
-    table_name String,
-    version UInt64,
-    committed_at DateTime64(6, 'UTC'),
-    transaction_id UInt64
-)
-ENGINE = ReplacingMergeTree(version)
-ORDER BY (schema_name, table_name)`,
-    ),
-    // Of tables without a key: the load whose rows count, and which transactions it has seen.
-    object(
-      CH_CDC.generations,
-      `(
-    schema_name String,
-    table_name String,
-    generation UInt64,
-    seen UInt64,
-    after UInt64,
-    xmax UInt64,
-    xips Array(UInt64),
-    at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
-)
-ENGINE = ReplacingMergeTree(generation)
-ORDER BY (schema_name, table_name)`,
-    ),
-    object(
-      CH_CDC.history,
-      `(
-    at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
-    by LowCardinality(String),
-    changes Array(String),
-    statements Array(String),
-    seconds Float64,
-    result String
-)
-ENGINE = MergeTree
-ORDER BY at`,
-    ),
-    object(
-      CH_CDC.verifications,
-      `(
-    at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
-    ok Bool,
-    flowing Bool,
-    tables Array(String),
-    captured UInt32,
-    differing Array(String),
-    rows UInt64,
-    sampled Float64,
-    seconds Float64
-)
-ENGINE = MergeTree
-ORDER BY at
-TTL toDateTime(at) + INTERVAL 1 YEAR`,
-    ),
-    object(
-      CH_CDC.heartbeats,
-      `(
-    beat Int64,
-    version UInt64,
-    committed_at DateTime64(6, 'UTC'),
-    captured_at DateTime64(6, 'UTC'),
-    queued_at DateTime64(6, 'UTC'),
-    written_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')
-)
-ENGINE = MergeTree
-ORDER BY committed_at
-TTL toDateTime(committed_at) + INTERVAL 1 DAY`,
-    ),
-  ];
+  return `(
+    SELECT
+        arrayJoin(if(lane.op = 'u' AND (${differs.join(' OR ')}), [('d', ifNull(lane.before, '')), (lane.op, lane.image)], [(lane.op, lane.image)])) AS side,
+        tupleElement(side, 1) AS op,
+        tupleElement(side, 2) AS image,
+        lane.route AS route,
+        lane.version AS version,
+        lane.committed_at AS committed_at
+    FROM ${rows} AS lane
+    WHERE lane.route = ${chLiteral(route)}
+)`;
 }

@@ -11,6 +11,7 @@ import {
 } from './ddl.ts';
 import type { Lane } from './lanes.ts';
 import { CH_CDC, historyNames } from './names.ts';
+import { codecMark } from './storage.ts';
 
 /**
  * The history of a table, where cdc.yaml asks for it. Two storages, each right for one question:
@@ -154,17 +155,21 @@ function versionsObject(plan: TablePlan): StorageObject {
   const { versions } = historyNames(plan.names);
   const storage = storageObject(plan);
   const names = VERSION_COLUMNS.map((column) => column.name);
-  const body = storage.create.slice(storage.create.indexOf('\n('), storage.create.indexOf('\n)'));
+  const lines = storage.body.slice(0, storage.body.indexOf('\n)'));
+  const body = `${lines}
+)
+ENGINE = ReplacingMergeTree(_written_at)
+ORDER BY (${[...keyColumns(plan), ...names].join(', ')})`;
+  // A TTL or settings of the copy are not the history's.
   return {
     database,
     name: versions,
     kind: 'storage',
     columns: [...storage.columns, ...VERSION_COLUMNS],
     key: [...storage.key, ...names],
-    create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, versions)}${body}
-)
-ENGINE = ReplacingMergeTree(_written_at)
-ORDER BY (${[...keyColumns(plan), ...names].join(', ')})`,
+    body,
+    marks: { layout: '', options: codecMark(storage.columns) },
+    create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, versions)}\n${body}`,
   };
 }
 

@@ -1,10 +1,13 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
 import { canonicalRowTarget, EXACT, ownAlias } from './columns.ts';
 import {
+  columnDefinition,
   extraction,
   ownRows,
   routeOf,
   type StorageObject,
+  storageColumns,
+  storageFrom,
   type TablePlan,
   type TargetObject,
   TIME_COLUMNS,
@@ -12,6 +15,7 @@ import {
 } from './ddl.ts';
 import type { Lane } from './lanes.ts';
 import { CH_CDC } from './names.ts';
+import { targetAlive } from './storage.ts';
 
 /**
  * Tables without a key. Their rows cannot be told apart, so none is ever replaced: storage has a row
@@ -24,9 +28,11 @@ import { CH_CDC } from './names.ts';
  * cdc.generations makes a complete one current, at once.
  */
 
+export const ROW_HASH = '_row_hash';
+
 /** Columns beside the source's, and their types. */
 const MULTISET_COLUMNS = [
-  { name: '_row_hash', type: 'FixedString(16)', codec: '' },
+  { name: ROW_HASH, type: 'FixedString(16)', codec: '' },
   // 0 for what was streamed.
   { name: '_generation', type: 'UInt64', codec: ' CODEC(Delta, ZSTD(1))' },
   { name: '_version', type: 'UInt64', codec: ' CODEC(Delta, ZSTD(1))' },
@@ -35,7 +41,7 @@ const MULTISET_COLUMNS = [
   { name: '_txid', type: 'UInt32', codec: ' CODEC(Delta, ZSTD(1))' },
 ] as const;
 
-const KEY: readonly string[] = ['_row_hash', '_generation', '_version', '_ordinal', '_sign'];
+const KEY: readonly string[] = [ROW_HASH, '_generation', '_version', '_ordinal', '_sign'];
 
 /** Names that a column of such a table may not have, beside those that none may have. */
 export const MULTISET_COLUMN_NAMES: ReadonlySet<string> = new Set(
@@ -48,27 +54,19 @@ export function rowHash(plan: TablePlan): string {
 }
 
 export function multisetStorage(plan: TablePlan): StorageObject {
-  const { database, final } = plan.names;
-  const source = plan.columns.map(({ name, type }) => ({ name, type }));
-  const lines = [
-    ...source.map(({ name, type }) => `${chIdent(name)} ${type}`),
-    `${EXACT.name} ${EXACT.type}`,
-    ...MULTISET_COLUMNS.map(({ name, type, codec }) => `${name} ${type}${codec}`),
-    ...TIME_COLUMNS,
-  ];
-  return {
-    database,
-    name: final,
-    kind: 'storage',
+  const source = storageColumns(plan.columns);
+  return storageFrom(plan, {
     columns: [...source, EXACT, ...MULTISET_COLUMNS.map(({ name, type }) => ({ name, type }))],
+    lines: [
+      ...source.map(columnDefinition),
+      `${EXACT.name} ${EXACT.type}`,
+      ...MULTISET_COLUMNS.map(({ name, type, codec }) => `${name} ${type}${codec}`),
+      ...TIME_COLUMNS,
+    ],
+    engine: 'ReplacingMergeTree',
     key: KEY,
-    create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, final)}
-(
-${lines.map((line) => `    ${line}`).join(',\n')}
-)
-ENGINE = ReplacingMergeTree
-ORDER BY (${KEY.join(', ')})`,
-  };
+    order: KEY,
+  });
 }
 
 /** Elements of the current generation, as the views read it. */
@@ -103,6 +101,7 @@ export function multisetView(plan: TablePlan): TargetObject {
     (name) => own + name,
   );
   const names = [...plan.columns.map((c) => chIdent(c.name)), EXACT.name];
+  const alive = targetAlive(plan.source, `${row}.`);
   const element = (n: number) => `tupleElement(${generation}, ${n})`;
   const current: Generation = {
     generation: element(1),
@@ -128,7 +127,7 @@ FROM
 (
     SELECT ${names.map((name) => `any(${row}.${name}) AS ${name}`).join(', ')}, sum(${row}._sign) AS ${count}
     FROM ${chIdent(database, final)} AS ${row} FINAL
-    WHERE ${row}._sign != 0 AND if(${row}._generation = 0,
+    WHERE ${row}._sign != 0${alive === undefined ? '' : ` AND ${alive}`} AND if(${row}._generation = 0,
         ${row}._version > ${truncated[0]} AND NOT ${isSeen(current, `${row}._version`, `${row}._txid`)},
         ${row}._generation = ${current.generation} AND ${isSeen(current, ...truncated)})
     GROUP BY ${row}._row_hash

@@ -2,7 +2,9 @@ import { nearest } from '../lib/nearest.ts';
 import type { Finding } from './findings.ts';
 import { tableLabel } from './names.ts';
 import { matchesPattern } from './select.ts';
-import type { SourceColumn, SourceTable } from './source.ts';
+import type { SourceColumn, SourceTable, Target } from './source.ts';
+import type { StorageOptions } from './storage.ts';
+import { applyStorage, checkStorage, checkTtls } from './storageRules.ts';
 import { choicesOf } from './types/chosen.ts';
 import { canBe } from './types/mapping.ts';
 import { excludeYaml } from './yaml.ts';
@@ -19,10 +21,19 @@ interface TableRule {
   readonly where?: string | undefined;
   /** Of a table without a key: rows are only ever added. */
   readonly mode?: 'append' | undefined;
+  readonly order_by?: readonly string[] | undefined;
+  readonly partition_by?: string | undefined;
+  readonly ttl?: string | undefined;
+  readonly settings?: StorageOptions['settings'] | undefined;
+  readonly target?: Target | undefined;
 }
 
 /** Not copied at all; as the text that PostgreSQL prints; only the SHA-256 of that text; as a type of ClickHouse. */
-export type ColumnRule = 'exclude' | 'text' | 'mask' | { readonly type: string };
+export type ColumnRule =
+  | 'exclude'
+  | 'text'
+  | 'mask'
+  | { readonly type?: string | undefined; readonly codec?: string | undefined };
 
 /** The tables as they are to be copied, and what in the overrides cannot be done. */
 export function applyOverrides(
@@ -30,19 +41,29 @@ export function applyOverrides(
   overrides: Overrides,
 ): { tables: SourceTable[]; findings: Finding[] } {
   const entries = Object.entries(overrides);
+  const rulesOf = (table: SourceTable) =>
+    entries.filter(([pattern]) => matchesPattern(table, pattern)).map(([, rule]) => rule);
+  const columned = tables.map((table) =>
+    rulesOf(table).reduce((under, { columns }) => applyRules(under, columns), table),
+  );
+  const changed = columned.map((table) => rulesOf(table).reduce(applyRule, table));
   return {
-    tables: tables.map((table) =>
-      entries
-        .filter(([pattern]) => matchesPattern(table, pattern))
-        .reduce((changed, [, rule]) => applyRule(changed, rule), table),
-    ),
-    findings: entries.flatMap(([pattern, { columns }]) => checkEntry(tables, pattern, columns)),
+    tables: changed,
+    findings: [
+      ...entries.flatMap(([pattern, { columns }]) => checkEntry(tables, pattern, columns)),
+      ...entries.flatMap(([pattern, rule]) => {
+        const matching = columned.filter((table) => matchesPattern(table, pattern));
+        return checkStorage(`tables."${pattern}"`, rule, matching);
+      }),
+      ...checkTtls(changed),
+    ],
   };
 }
 
-function applyRule(table: SourceTable, { columns, history, where, mode }: TableRule): SourceTable {
+function applyRule(table: SourceTable, rule: TableRule): SourceTable {
+  const { history, where, mode } = rule;
   return {
-    ...applyRules(table, columns),
+    ...applyStorage(table, rule),
     ...(history === undefined ? {} : { history }),
     ...(where === undefined ? {} : { where }),
     ...(mode === undefined ? {} : { mode }),
@@ -59,7 +80,14 @@ function applyRules(table: SourceTable, rules: Readonly<Record<string, ColumnRul
       .filter((column) => !isExcluded(column.name))
       .map((column) => {
         const rule = ruleOf(column.name);
-        if (typeof rule === 'object') return { ...column, chosenType: rule.type };
+        if (typeof rule === 'object') {
+          const { type, codec } = rule;
+          return {
+            ...column,
+            ...(type === undefined ? {} : { chosenType: type }),
+            ...(codec === undefined ? {} : { codec }),
+          };
+        }
         return rule === 'text' || rule === 'mask' ? { ...column, carry: rule } : column;
       }),
     excluded: [...table.excluded, ...table.columns.map((column) => column.name).filter(isExcluded)],
@@ -103,17 +131,19 @@ function checkEntry(
     if (rule === 'text') return [];
     const ofKey = matching.filter((table) => table.key.includes(name));
     if (typeof rule === 'object') {
+      const { type } = rule;
+      if (type === undefined) return [];
       const columns = matching.flatMap((table) =>
         table.columns.filter((column) => column.name === name),
       );
       return [
         ...columns
-          .filter((column) => !canBe(column, rule.type))
+          .filter((column) => !canBe(column, type))
           .map((column) =>
             error(
               'override-type',
               at,
-              `${column.displayType} cannot be ${rule.type} without a way to tell what would be lost`,
+              `${column.displayType} cannot be ${type} without a way to tell what would be lost`,
               typeFix(column),
             ),
           ),

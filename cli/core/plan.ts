@@ -3,6 +3,7 @@ import type { StorageObject, TablePlan, TargetObject } from './ddl.ts';
 import type { HistoryObjects } from './history-ddl.ts';
 import { OWN_TABLES, type TableId, tableLabel, tableLabelKey } from './names.ts';
 import type { PublishedTable } from './source.ts';
+import type { StorageMarks } from './storage.ts';
 
 /** One thing that `apply` does; `plan` prints them. */
 export interface Change {
@@ -21,6 +22,10 @@ export interface ObservedObject {
   readonly engine: string;
   /** Digest of the statement that made it; absent when cdc did not make it. */
   readonly digest: string | undefined;
+  /** How it is stored, where cdc.yaml says something of that. */
+  readonly marks: StorageMarks;
+  /** What follows the columns in its statement, as ClickHouse writes it. */
+  readonly engineFull: string;
   readonly columns: readonly ObservedColumn[];
 }
 
@@ -30,6 +35,7 @@ export interface ObservedColumn {
   readonly isKey: boolean;
   /** Computed from others (MATERIALIZED, ALIAS): somebody else's. */
   readonly isComputed: boolean;
+  readonly hasCodec: boolean;
 }
 
 /** All objects of the target, ordered so that what a statement names exists by then. */
@@ -65,16 +71,24 @@ export function digestOf(object: TargetObject): string {
 
 const COMMENT_PREFIX = 'cdc ';
 
-export function commentOf(object: TargetObject): string {
-  return `${COMMENT_PREFIX}${object.kind} ${digestOf(object)}`;
+export function commentOf(object: TargetObject & { readonly marks?: StorageMarks }): string {
+  const { layout = '', options = '' } = object.marks ?? {};
+  const marks = layout || options ? ` ${layout || '-'} ${options || '-'}` : '';
+  return `${COMMENT_PREFIX}${object.kind} ${digestOf(object)}${marks}`;
 }
 
-/** `{kind, digest}` from a comment of ours. */
-export function parseComment(comment: string): { kind: string; digest: string } | undefined {
-  const match = /^cdc (queue|fanout|storage|view|materialized-view|aggregate) ([0-9a-f]{16})$/.exec(
-    comment,
-  );
-  return match?.[1] && match[2] ? { kind: match[1], digest: match[2] } : undefined;
+/** What a comment of ours says. */
+export function parseComment(
+  comment: string,
+): { kind: string; digest: string; marks: StorageMarks } | undefined {
+  const match =
+    /^cdc (queue|fanout|storage|view|materialized-view|aggregate) ([0-9a-f]{16})(?: ([0-9a-f]{8}|-) ([0-9a-f]{8}|-))?$/.exec(
+      comment,
+    );
+  const [, kind, digest, layout = '-', options = '-'] = match ?? [];
+  if (!kind || !digest) return undefined;
+  const mark = (text: string) => (text === '-' ? '' : text);
+  return { kind, digest, marks: { layout: mark(layout), options: mark(options) } };
 }
 
 /** The statement with its comment. */

@@ -1,3 +1,4 @@
+import { CLICKHOUSE_PROBLEMS } from './clickhouseProblems.ts';
 import { CONTAINER_PROBLEMS } from './containerProblems.ts';
 import { EXIT, type ExitCode, entry, type ProblemEntry } from './problemEntry.ts';
 
@@ -238,37 +239,7 @@ export const PROBLEMS = {
     '{detail}',
     'cdc connector restart   # then: cdc logs connect',
   ),
-  // --- clickhouse
-  CLICKHOUSE_UNREACHABLE: entry(
-    EXIT.unreachable,
-    'ClickHouse at {endpoint} cannot be reached.',
-    '{detail}',
-    'cdc status && cdc logs clickhouse',
-  ),
-  CLICKHOUSE_AUTH: entry(
-    EXIT.refused,
-    'ClickHouse at {endpoint} refused user {user}.',
-    '{detail}',
-    'Put the right password into the environment (CDC_CLICKHOUSE_PASSWORD) or into clickhouse.password_file.',
-  ),
-  CLICKHOUSE_REFUSED: entry(
-    EXIT.refused,
-    'ClickHouse refused a statement: {detail}',
-    'Statement: {statement}',
-    'cdc logs clickhouse',
-  ),
-  VIEW_INVALID: entry(
-    EXIT.configuration,
-    '{file} declares no view that cdc can keep: {detail}.',
-    'Files in clickhouse.views hold CREATE VIEW and CREATE MATERIALIZED VIEW … REFRESH EVERY … AS SELECT.',
-    'Edit {file}, then run the same command again; docs/aggregates.md has examples.',
-  ),
-  VIEW_REFUSED: entry(
-    EXIT.refused,
-    'ClickHouse refused {view} of {file}: {detail}',
-    'Everything else is applied.',
-    'Edit {file}, then: cdc apply',
-  ),
+  ...CLICKHOUSE_PROBLEMS,
   // --- the pipeline
   HEARTBEAT_TIMEOUT: entry(
     EXIT.unreachable,

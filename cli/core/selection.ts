@@ -1,6 +1,7 @@
 import { chIdent, pgIdent } from '../lib/sql.ts';
 import type { TablePlan } from './ddl.ts';
 import { SOURCE } from './keys.ts';
+import { sourceAlive } from './storage.ts';
 
 /**
  * Which rows are the table's: FROM and WHERE of every statement that loads, compares or mends rows.
@@ -21,7 +22,7 @@ export function sourceFrom(
   conditions: readonly string[] = [],
   relation: string = sourceRelation(plan),
 ): string {
-  return `FROM ${relation} ${SOURCE}${where([plan.source.where ?? '', ...conditions])}`;
+  return `FROM ${relation} ${SOURCE}${where([plan.source.where ?? '', sourceAlive(plan.source, SOURCE) ?? '', ...conditions])}`;
 }
 
 /** Current rows: what the view shows, without what the view hides of the storage. */

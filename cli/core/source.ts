@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { TableId } from './names.ts';
+import type { StorageOptions } from './storage.ts';
 
 /** A column as PostgreSQL's catalog describes it. */
 export interface SourceColumn {
@@ -24,6 +25,8 @@ export interface SourceColumn {
   readonly carry?: 'text' | 'mask';
   /** From cdc.yaml: the ClickHouse type, without Nullable. */
   readonly chosenType?: string;
+  /** From cdc.yaml: how ClickHouse compresses it, as within CODEC(…). */
+  readonly codec?: string;
 }
 
 export interface SourceTable extends TableId {
@@ -64,8 +67,22 @@ export interface SourceTable extends TableId {
   readonly where?: string;
   /** From cdc.yaml: rows are only ever added. It is asked only of a table without a key. */
   readonly mode?: 'append';
+  /** From cdc.yaml: the sorting key of the copy, where it is not the key; `key` is the same then. */
+  readonly orderBy?: readonly string[];
+  /** Columns of `orderBy` that are not of the source's key. */
+  readonly widenedBy?: readonly string[];
+  /** From cdc.yaml: how the copy is stored. */
+  readonly storage?: StorageOptions;
+  /** From cdc.yaml: where the copy is, beside what follows from the table's own name. */
+  readonly target?: Target;
   /** Digests, to tell whether values may have changed without a change of rows. */
   readonly shape: TableShape;
+}
+
+/** In ClickHouse. */
+export interface Target {
+  readonly database?: string | undefined;
+  readonly table?: string | undefined;
 }
 
 /** Without a key rows cannot be told apart: the copy has each as often as the source does. */
@@ -82,14 +99,19 @@ export interface TableShape {
   readonly files: string;
 }
 
-type Form = Pick<SourceTable, 'shape' | 'where'>;
+type Form = Pick<SourceTable, 'shape' | 'where' | 'storage'>;
 
-export function shapeText({ shape: { columns, touched, files }, where }: Form): string {
-  return [columns, touched, files, filterDigest(where)].join(' ');
+export function shapeText(table: Form): string {
+  const { columns, touched, files } = table.shape;
+  return [columns, touched, files, filterDigest(table)].join(' ');
 }
 
-function filterDigest(where: string | undefined): string {
-  return where === undefined ? '' : createHash('md5').update(where).digest('hex');
+/** Of what decides which rows are copied: a longer TTL brings back some that are not there any more. */
+function filterDigest({ where, storage }: Form): string {
+  const ttl = storage?.ttl;
+  if (where === undefined && ttl === undefined) return '';
+  const text = `${where ?? ''}${ttl ? JSON.stringify([ttl.column, ttl.count, ttl.unit]) : ''}`;
+  return createHash('md5').update(text).digest('hex');
 }
 
 /**
@@ -97,11 +119,12 @@ function filterDigest(where: string | undefined): string {
  * change: columns were added or renamed, changed their type, or a rewrite gave them other values; or
  * whether the copy was loaded by another filter.
  */
-export function mayDiffer({ shape, where }: Form, loaded: string): boolean {
+export function mayDiffer(table: Form, loaded: string): boolean {
+  const { shape } = table;
   const [columns, touched, files, filter = ''] = loaded.split(' ');
   return (
     columns !== shape.columns ||
-    filter !== filterDigest(where) ||
+    filter !== filterDigest(table) ||
     (touched !== shape.touched && files !== shape.files)
   );
 }

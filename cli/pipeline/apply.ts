@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { ClickHouse } from '../components/clickhouse/client.ts';
+import { ClickHouse, withClickHouse } from '../components/clickhouse/client.ts';
 import { type CopiedTable, type KeptValues, keptValues } from '../components/clickhouse/kept.ts';
 import { readLoadStates } from '../components/clickhouse/observe.ts';
 import { runStatements } from '../components/clickhouse/prepare.ts';
@@ -166,7 +166,8 @@ async function changeServers(
   );
   const [reading, others] = partition(ofTarget, (c) => c.object.startsWith('queue '));
   const reshaped = plan.desired.tables.filter((t) => plan.reshaped.includes(tableLabel(t)));
-  const objects = reshaped.flatMap(({ names }) => {
+  const rebuilt = plan.desired.tables.filter((t) => plan.rebuilt.includes(tableLabel(t)));
+  const objects = [...reshaped, ...rebuilt].flatMap(({ names }) => {
     const { database, final, view } = names;
     const { versions, asOf } = historyNames(names);
     const tables = [final, versions].map((name) => `table ${database}.${name}`);
@@ -191,7 +192,7 @@ async function changeServers(
   events.step('creating ClickHouse queues and views');
   for (const { source } of reshaped) await requireReload(clickhouse, source);
   await changeHistories(clickhouse, plan);
-  await changeLanes(stack, clickhouse, plan, reading, reshaping);
+  await changeLanes(stack, clickhouse, plan, reading, reshaping, events);
   if (renewed) await readToEnd(stack, plan, signal);
   signal.throwIfAborted();
   events.step('registering the connector');
@@ -228,10 +229,18 @@ async function changeLanes(
   plan: Plan,
   reading: readonly Change[],
   reshaping: readonly Change[],
+  events: ApplyEvents,
 ): Promise<void> {
   const isDrop = (statement: string) => statement.startsWith('DROP ');
   for (const change of reading) await runStatements(clickhouse, change.sql.filter(isDrop));
-  for (const change of reshaping) await runStatements(clickhouse, change.sql);
+  for (const change of reshaping) {
+    if (change.action === 'replace') events.step(`writing ${change.object} anew`);
+    await withClickHouse(
+      stack.endpoints.clickhouse,
+      (patient) => runStatements(patient, change.sql, IN_PROGRESS),
+      { requestTimeoutMs: REBUILD_MS },
+    );
+  }
   const changed = new Set(reading.map((c) => c.object));
   const moved = plan.desired.lanes.filter(({ names: { database, queue } }) =>
     changed.has(`queue ${database}.${queue}`),
@@ -255,6 +264,14 @@ async function changeLanes(
       change.sql.filter((s) => !isDrop(s)),
     );
 }
+
+/** Copying the rows of a table within ClickHouse takes as long as it takes. */
+const REBUILD_MS = 24 * 3_600_000;
+/** Headers that keep a connection open on which nothing else is sent meanwhile. */
+const IN_PROGRESS = {
+  send_progress_in_http_headers: 1,
+  http_headers_progress_interval_ms: '20000',
+};
 
 function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
   return [items.filter(test), items.filter((item) => !test(item))];

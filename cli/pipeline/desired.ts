@@ -1,13 +1,6 @@
 import { MAX_MESSAGE_BYTES } from '../components/kafka/topics.ts';
 import { connectorConfig } from '../core/connector.ts';
-import {
-  ownTables,
-  planTable,
-  storageObject,
-  type TablePlan,
-  tableView,
-  viewObject,
-} from '../core/ddl.ts';
+import { planTable, storageObject, type TablePlan, tableView, viewObject } from '../core/ddl.ts';
 import { historyObjects, historyViews } from '../core/history-ddl.ts';
 import {
   exceptionObjects,
@@ -32,6 +25,7 @@ import {
   targetNames,
   topicName,
 } from '../core/names.ts';
+import { ownTables } from '../core/own-tables.ts';
 import type { DesiredLane, DesiredTarget } from '../core/plan.ts';
 import { sharedProfile } from '../core/profiles.ts';
 import { isMultiset, type SourceColumn, type SourceTable } from '../core/source.ts';
@@ -82,7 +76,7 @@ export function desiredOf(
         ...tables.map(({ schema, table, source }) =>
           source.keyIsPrimary || isMultiset(source)
             ? { schema, table }
-            : { schema, table, messageKey: source.key },
+            : { schema, table, messageKey: ownKey(source) },
         ),
       ],
       include: stack.config.source.include,
@@ -97,6 +91,11 @@ export function desiredOf(
       },
     }),
   };
+}
+
+/** The source's key, without what order_by adds to it. */
+function ownKey({ key, widenedBy = [] }: SourceTable): string[] {
+  return key.filter((name) => !widenedBy.includes(name));
 }
 
 function carried(tables: readonly SourceTable[], how: SourceColumn['carry']): string[] {

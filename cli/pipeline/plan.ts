@@ -1,6 +1,12 @@
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import { observeTarget, readLoadStates } from '../components/clickhouse/observe.ts';
-import { databasesOf, reshapedTables, targetChanges } from '../components/clickhouse/prepare.ts';
+import {
+  databasesOf,
+  rebuiltTables,
+  reshapedTables,
+  targetChanges,
+} from '../components/clickhouse/prepare.ts';
+import { tryStorages } from '../components/clickhouse/trial.ts';
 import { Connect } from '../components/connect/client.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { isUsable } from '../components/postgres/observe.ts';
@@ -41,6 +47,8 @@ export interface Plan {
   readonly toLoad: readonly string[];
   /** Tables whose storage has to change its columns or its key. */
   readonly reshaped: readonly string[];
+  /** Tables whose storage is written anew, from the rows that are there; some of them are reshaped, too. */
+  readonly rebuilt: readonly string[];
   /** Tables whose rows are to be loaded again, since their form has changed. */
   readonly toReload: readonly string[];
   /** Tables that are in the publication with another filter. */
@@ -81,9 +89,11 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
   const desired = desiredOf(stack, source.tables, source.chosen);
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
   try {
+    await tryStorages(clickhouse, desired.target);
     const databases = await databasesOf(clickhouse);
     const observed = await observeTarget(clickhouse, desired.target.databases);
     const reshaped = reshapedTables(desired.target, observed).map(tableLabel);
+    const rebuilt = rebuiltTables(desired.target, observed).map(tableLabel);
     const refiltered = publicationDiff(source.observed.publication ?? [], source.tables).filter.map(
       tableLabel,
     );
@@ -152,6 +162,7 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
       changes,
       toLoad,
       reshaped,
+      rebuilt,
       toReload,
       refiltered,
       unknownShape,

@@ -1,6 +1,6 @@
 import type { ClickHouse } from '../components/clickhouse/client.ts';
-import { ownTables } from '../core/ddl.ts';
 import { CH_CDC } from '../core/names.ts';
+import { ownTables } from '../core/own-tables.ts';
 import { createStatement } from '../core/plan.ts';
 import { chIdent } from '../lib/sql.ts';
 

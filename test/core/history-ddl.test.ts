@@ -55,15 +55,18 @@ describe('a table’s history', () => {
       name: 't_versions',
       engine: 'ReplacingMergeTree',
       digest: '0123456789abcdef',
+      marks: { layout: '', options: '' },
+      engineFull: '',
       columns: versions.columns.map(({ name, type }) => ({
         name,
         type: name === 'id' ? 'Int64' : type,
         isKey: versions.key.includes(name),
         isComputed: false,
+        hasCodec: false,
       })),
     };
     expect(hasOtherKey(versions, found)).toBe(true);
-    const [first] = reshapeStatements(versions, found, true);
+    const [first] = reshapeStatements(versions, found, true).first;
     expect(first).toBe('RENAME TABLE `s`.`t_versions` TO `s`.`t_versions_0123456789abcdef`');
     const same = {
       ...found,

@@ -25,9 +25,23 @@ describe('comments', () => {
       expect(parseComment(commentOf(object))).toEqual({
         kind: object.kind,
         digest: digestOf(object),
+        marks: { layout: '', options: '' },
       });
       expect(createStatement(object)).toContain(commentOf(object));
     }
+  });
+
+  it('say of a storage how it is stored, where cdc.yaml says something of that', () => {
+    const [stored] = desiredFor([
+      {
+        ...table('s', 't'),
+        storage: { partitionBy: 'id % 7', settings: { min_rows_for_wide_part: 1 } },
+      },
+    ]).target.tables;
+    const marks = parseComment(commentOf(stored!.storage))?.marks;
+    expect(marks).toEqual(stored!.storage.marks);
+    expect(marks?.layout).toMatch(/^[0-9a-f]{8}$/);
+    expect(marks?.options).not.toBe(marks?.layout);
   });
 
   it('change with the statement, and only with it', () => {

@@ -21,21 +21,35 @@ function standing(columns: readonly SourceColumn[], key = ['id']): ObservedObjec
     name: 't_final',
     engine: 'ReplacingMergeTree',
     digest: digestOf(storage),
+    marks: storage.marks,
+    engineFull: '',
     columns: [
       ...storage.columns.map(({ name, type }) => ({
         name,
         type: type.replaceAll(',', ', ').replaceAll(',  ', ', '),
         isKey: key.includes(name),
         isComputed: false,
+        hasCodec: false,
       })),
-      ...own.map((name) => ({ name, type: 'UInt64', isKey: false, isComputed: false })),
-      { name: 'by_somebody', type: 'UInt8', isKey: false, isComputed: true },
+      ...own.map((name) => ({
+        name,
+        type: 'UInt64',
+        isKey: false,
+        isComputed: false,
+        hasCodec: false,
+      })),
+      { name: 'by_somebody', type: 'UInt8', isKey: false, isComputed: true, hasCodec: false },
     ],
   };
 }
 
+const statements = (...asked: Parameters<typeof reshapeStatements>) => {
+  const { first, last } = reshapeStatements(...asked);
+  return [...first, ...last];
+};
+
 const changes = (from: readonly SourceColumn[], to: readonly SourceColumn[]) =>
-  reshapeStatements(storageOf(to), standing(from))
+  statements(storageOf(to), standing(from))
     .slice(0, -1)
     .map((statement) => statement.replace('ALTER TABLE `s`.`t_final` ', ''));
 
@@ -64,22 +78,48 @@ describe('storage of another form', () => {
     }
   });
 
-  it('is made anew when the key has other columns or types, and not for their order', () => {
+  it('is written anew from its rows when the key has other columns or types, and not for their order', () => {
     const other = column('b', 'int4', { notNull: true });
-    const [drop, create] = reshapeStatements(storageOf([id, other], ['b']), standing([id, other]));
-    expect(drop).toBe('DROP TABLE IF EXISTS `s`.`t_final` SYNC');
-    expect(create).toContain('ORDER BY (`b`)');
+    const rebuild = statements(storageOf([id, other], ['b']), standing([id, other]));
+    const next = rebuild[0]?.split(' ')[4];
+    expect(next).toMatch(/^`cdc`\.`rebuild_[0-9a-f]{16}`$/);
+    expect(rebuild[1]).toContain('ORDER BY (`b`)');
+    expect(rebuild.slice(2)).toEqual([
+      `INSERT INTO ${next} (\`id\`, \`b\`, \`_exact\`, \`_version\`, \`_deleted\`, \`_committed_at\`, \`_written_at\`) SELECT \`id\`, \`b\`, \`_exact\`, \`_version\`, \`_deleted\`, \`_committed_at\`, \`_written_at\` FROM \`s\`.\`t_final\` FINAL WHERE _deleted = 0 SETTINGS max_partitions_per_insert_block = 0`,
+      `EXCHANGE TABLES ${next} AND \`s\`.\`t_final\``,
+      `DROP TABLE IF EXISTS ${next} SYNC`,
+    ]);
     const wide = column('id', 'int8', { notNull: true });
-    expect(reshapeStatements(storageOf([wide]), standing([id]))[0]).toContain('DROP TABLE');
+    expect(statements(storageOf([wide]), standing([id]))[2]).toContain('`id`');
     const turned = storageOf([id, other], ['b', 'id']);
     expect(isReshaped(turned, standing([id, other], ['id', 'b']))).toBe(false);
+  });
+
+  it('has what the view asks for before the view is made anew, and loses columns after that', () => {
+    const [a, b] = [column('a', 'text'), column('b', 'text')];
+    const { first, last } = reshapeStatements(storageOf([id, b]), standing([id, a]));
+    expect(first).toEqual([
+      'ALTER TABLE `s`.`t_final` ADD COLUMN IF NOT EXISTS `b` Nullable(String) AFTER `id`',
+    ]);
+    expect(last[0]).toBe('ALTER TABLE `s`.`t_final` DROP COLUMN IF EXISTS `a`');
+    expect(last[1]).toContain('MODIFY COMMENT');
+  });
+
+  it('begins empty where its rows lack a column of the new key, or have it as another type', () => {
+    const added = column('b', 'int4', { notNull: true });
+    const other = column('id', 'uuid', { notNull: true });
+    for (const storage of [storageOf([id, added], ['id', 'b']), storageOf([other])]) {
+      const [drop, create] = statements(storage, standing([id]));
+      expect(drop).toBe('DROP TABLE IF EXISTS `s`.`t_final` SYNC');
+      expect(create).toContain('CREATE TABLE IF NOT EXISTS `s`.`t_final`');
+    }
   });
 
   it('ends with the comment that says which form it has', () => {
     const storage = storageOf([id, column('a', 'text')]);
     expect(isReshaped(storage, standing([id]))).toBe(true);
     expect(isReshaped(storage, undefined)).toBe(false);
-    expect(reshapeStatements(storage, standing([id])).at(-1)).toContain(commentOf(storage));
+    expect(statements(storage, standing([id])).at(-1)).toContain(commentOf(storage));
   });
 });
 

@@ -15,9 +15,10 @@ export async function observeTarget(
     database: string;
     name: string;
     engine: string;
+    engine_full: string;
     comment: string;
   }>(
-    `SELECT database, name, engine, comment FROM system.tables WHERE database IN ({databases:Array(String)}) OR comment LIKE 'cdc %'`,
+    `SELECT database, name, engine, engine_full, comment FROM system.tables WHERE database IN ({databases:Array(String)}) OR comment LIKE 'cdc %'`,
     { databases },
   );
   const columns = await clickhouse.rows<{
@@ -27,8 +28,9 @@ export async function observeTarget(
     type: string;
     is_in_sorting_key: number;
     default_kind: string;
+    compression_codec: string;
   }>(
-    `SELECT database, table, name, type, is_in_sorting_key, default_kind FROM system.columns
+    `SELECT database, table, name, type, is_in_sorting_key, default_kind, compression_codec FROM system.columns
       WHERE database IN ({databases:Array(String)}) ORDER BY database, table, position`,
     { databases },
   );
@@ -40,14 +42,17 @@ export async function observeTarget(
       name: row.name,
       engine: row.engine,
       digest: mark?.digest,
+      marks: mark?.marks ?? { layout: '', options: '' },
+      engineFull: row.engine_full,
       kind: mark?.kind,
       columns: columns
         .filter((c) => c.database === row.database && c.table === row.name)
-        .map(({ name, type, is_in_sorting_key, default_kind }) => ({
+        .map(({ name, type, is_in_sorting_key, default_kind, compression_codec }) => ({
           name,
           type,
           isKey: is_in_sorting_key === 1,
           isComputed: !['', 'DEFAULT'].includes(default_kind),
+          hasCodec: compression_codec !== '',
         })),
     });
   }

@@ -10,9 +10,16 @@ import {
   type ObservedObject,
   objectKey,
 } from '../../core/plan.ts';
-import { hasOtherKey, isReshaped, reshapeStatements } from '../../core/reshape.ts';
+import {
+  isRebuilt,
+  isReshaped,
+  optionStatements,
+  REBUILD,
+  type ReshapeStatements,
+  reshapeStatements,
+} from '../../core/reshape.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
-import type { ClickHouse } from './client.ts';
+import type { ClickHouse, Settings } from './client.ts';
 
 type Observed = ReadonlyMap<string, ObservedObject & { kind: string | undefined }>;
 
@@ -40,17 +47,24 @@ export function targetChanges(
   // What reads goes first, so that nothing passes through a half-changed lane.
   changes.push(...stale.map(dropChange));
   changes.push(...ownChanges(desired.own, observed));
-  const reshaped = reshapedTables(desired, observed);
+  const stopped = [
+    ...new Set([...reshapedTables(desired, observed), ...rebuiltTables(desired, observed)]),
+  ];
   for (const table of desired.tables) {
-    const found = reshaped.includes(table.plan) && observed.get(objectKey(table.storage));
-    if (found) changes.push(reshapeChange(table.storage, found));
-    else changes.push(...storageChanges(table.storage, observed));
-    const isReshapedTable = reshaped.includes(table.plan);
-    changes.push(...viewChanges(table.storage, table.view, observed, isReshapedTable));
+    const found = stopped.includes(table.plan) && observed.get(objectKey(table.storage));
+    const view = viewChanges(table.storage, table.view, observed, Boolean(found));
+    if (found) {
+      const { first, last } = reshapeStatements(table.storage, found);
+      changes.push(
+        ...reshapeChange(table.storage, found, first),
+        ...view,
+        ...reshapeChange(table.storage, found, last),
+      );
+    } else changes.push(...storageChanges(table.storage, observed), ...view);
     changes.push(...historyChanges(table, observed));
   }
   const views = new Set(
-    reshaped.flatMap(({ names }) =>
+    stopped.flatMap(({ names }) =>
       [names.mv, historyNames(names).versionsMv].map((name) => objectKey({ ...names, name })),
     ),
   );
@@ -86,6 +100,17 @@ export function reshapedTables(desired: DesiredTarget, observed: Observed): Tabl
     .map(({ plan }) => plan);
 }
 
+/** Tables whose storage is written anew, from the rows that are there. */
+export function rebuiltTables(desired: DesiredTarget, observed: Observed): TablePlan[] {
+  return desired.tables
+    .filter(({ storage }) => isRebuilt(storage, observed.get(objectKey(storage))))
+    .map(({ plan }) => plan);
+}
+
+function allOf({ first, last }: ReshapeStatements): string[] {
+  return [...first, ...last];
+}
+
 function historyChanges(
   { history }: DesiredTarget['tables'][number],
   observed: Observed,
@@ -96,20 +121,28 @@ function historyChanges(
   const differs = found && isReshaped(versions, found);
   return [
     ...storageChanges(log, observed),
-    ...(differs ? [reshapeChange(versions, found, true)] : storageChanges(versions, observed)),
+    ...(differs
+      ? reshapeChange(versions, found, allOf(reshapeStatements(versions, found, true)))
+      : storageChanges(versions, observed)),
     ...viewChanges(undefined, changes, observed, false),
     ...viewChanges(versions, asOf, observed, differs === true),
   ];
 }
 
-function reshapeChange(storage: StorageObject, found: ObservedObject, keep = false): Change {
-  const sql = reshapeStatements(storage, found, keep);
-  return {
-    component: 'clickhouse',
-    action: hasOtherKey(storage, found) ? 'replace' : 'alter',
-    object: `table ${label(storage)}`,
-    sql,
-  };
+function reshapeChange(
+  storage: StorageObject,
+  found: ObservedObject,
+  sql: readonly string[],
+): Change[] {
+  if (sql.length === 0) return [];
+  return [
+    {
+      component: 'clickhouse',
+      action: isRebuilt(storage, found) ? 'replace' : 'alter',
+      object: `table ${label(storage)}`,
+      sql,
+    },
+  ];
 }
 
 /** A view converts to the types that its storage had when the view was made. */
@@ -134,7 +167,7 @@ function viewChanges(
   ];
 }
 
-function storageChanges(object: TargetObject, observed: Observed): Change[] {
+function storageChanges(object: TargetObject | StorageObject, observed: Observed): Change[] {
   const found = observed.get(objectKey(object));
   if (!found) {
     return [
@@ -156,6 +189,9 @@ function storageChanges(object: TargetObject, observed: Observed): Change[] {
       sql: [
         ...added.map(
           (definition) => `ALTER TABLE ${sqlName(object)} ADD COLUMN IF NOT EXISTS ${definition}`,
+        ),
+        ...('marks' in object ? optionStatements(object, found) : []).map(
+          (change) => `ALTER TABLE ${sqlName(object)} ${change}`,
         ),
         `ALTER TABLE ${sqlName(object)} MODIFY COMMENT ${chLiteral(commentOf(object))}`,
       ],
@@ -221,7 +257,10 @@ function dropStatement(
   return `DROP ${what} IF EXISTS ${sqlName(object)} SYNC`;
 }
 
-/** Queues and views of ours that nothing wants any more. Storage is kept: it holds data. */
+/**
+ * Queues and views of ours that nothing wants any more. Storage is kept: it holds data; not that of a
+ * rebuild which was stopped.
+ */
 function staleObjects(desired: DesiredTarget, observed: Observed) {
   const parts = desired.lanes.flatMap((lane) => [lane.queue, lane.reader, ...lane.behind]);
   const wanted = new Set([...parts, ...desired.own].map(objectKey));
@@ -235,7 +274,9 @@ function staleObjects(desired: DesiredTarget, observed: Observed) {
         : 3;
   return [...observed.values()]
     .filter(
-      (o) => o.kind !== undefined && ['queue', 'fanout', 'materialized-view'].includes(o.kind),
+      (o) =>
+        (o.kind !== undefined && ['queue', 'fanout', 'materialized-view'].includes(o.kind)) ||
+        (o.kind === 'storage' && o.database === CH_CDC.database && o.name.startsWith(REBUILD)),
     )
     .filter((o) => !wanted.has(objectKey(o)))
     .sort((a, b) => rank(a) - rank(b));
@@ -256,8 +297,12 @@ export async function databasesOf(clickhouse: ClickHouse): Promise<string[]> {
   );
 }
 
-export async function runStatements(clickhouse: ClickHouse, sql: readonly string[]): Promise<void> {
-  for (const statement of sql) await clickhouse.command(statement);
+export async function runStatements(
+  clickhouse: ClickHouse,
+  sql: readonly string[],
+  settings: Settings = {},
+): Promise<void> {
+  for (const statement of sql) await clickhouse.command(statement, settings);
 }
 
 /** Stems of the lanes in `cdc` that exist while Debezium reads a table. */

@@ -8,7 +8,7 @@ import { isMultiset, type SourceColumn, type SourceTable } from '../../core/sour
 import { columnYaml, excludeYaml } from '../../core/yaml.ts';
 import { formatBytes } from '../../lib/format.ts';
 import { pgIdentShown as pgIdent } from '../../lib/sql.ts';
-import { checkMultiset } from './checkMultiset.ts';
+import { checkMultiset, fullStatements, lackingFull } from './checkMultiset.ts';
 import { checkPublication, checkPublished } from './checkPublication.ts';
 import { isUsable, type ObservedSource, type TableRights } from './observe.ts';
 import { alterPublicationStatement } from './prepare.ts';
@@ -226,6 +226,19 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
         `ALTER TABLE ${sqlName} REPLICA IDENTITY DEFAULT;`,
       ),
     );
+  }
+  if (table.widenedBy) {
+    const lacking = lackingFull(table, pgIdent);
+    if (lacking.length > 0) {
+      found.push(
+        error(
+          'order-by-identity',
+          subject,
+          `its order_by has ${table.widenedBy.join(', ')} beside the key, and its replica identity is not full, so an update does not say under which value the old row is stored`,
+          `${fullStatements(lacking)}  -- PostgreSQL writes the whole old row to the WAL then; or take ${table.widenedBy.join(', ')} out of order_by in cdc.yaml`,
+        ),
+      );
+    }
   }
   for (const name of table.unpublished) {
     found.push({

@@ -44,7 +44,7 @@ export function checkMultiset(table: SourceTable, leaveOut: string): Finding[] {
   return found;
 }
 
-function fullStatements(relations: readonly string[]): string {
+export function fullStatements(relations: readonly string[]): string {
   return relations.map((name) => `ALTER TABLE ${name} REPLICA IDENTITY FULL;`).join(' ');
 }
 

@@ -81,13 +81,14 @@ function saslXml({ sasl }: KafkaEndpoint): string {
 
 /**
  * Compiling expressions pays for millions of rows; a view here sees a few at a time, and each
- * compilation would hold up a flush by 100 ms. The library's own session logs in as `default`, without a
+ * compilation would hold up a flush by 100 ms. A block of more partitions than ClickHouse takes by itself
+ * would hold up its queue for good. The library's own session logs in as `default`, without a
  * password: it may start listeners. An image's own `default`, who may do everything, is replaced.
  */
 export function clickhouseUsersXml(password: string, network: string): string {
   const digest = createHash('sha256').update(password).digest('hex');
   return `<clickhouse>
-  <profiles><default><max_threads>4</max_threads><compile_expressions>0</compile_expressions></default></profiles>
+  <profiles><default><max_threads>4</max_threads><compile_expressions>0</compile_expressions><max_partitions_per_insert_block>0</max_partitions_per_insert_block></default></profiles>
   <quotas><default/></quotas>
   <users>
     <default replace="replace">
