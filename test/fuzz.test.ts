@@ -158,6 +158,9 @@ describe('the oracle', () => {
     [column('timestamp'), '2024-01-01 10:00:00', '2024-01-01 10:00:00.000000'],
     [column('timestamptz'), '2024-01-01 10:00:00.5+00', '2024-01-01 10:00:00.500000'],
     [column('text'), 'NULL', 'NULL'],
+    [column('point'), '(1e-300,-0)', [1e-300, -0]],
+    [column('point'), '(NaN,-Infinity)', ['nan', '-inf']],
+    [column('point', { array: true }), '{"(1,2)"}', ['(1,2)']],
     [column('int4', { array: true }), '{1,NULL}', [1, null]],
     [column('text', { array: true }), '{"a,\\"b\\\\",NULL,"NULL"}', ['a,"b\\', null, 'NULL']],
     [column('int4', { array: true, asText: true }), '{{1},{2}}', '{{1},{2}}'],
@@ -175,6 +178,9 @@ describe('the oracle', () => {
     [column('bpchar'), 'a ', 'a'],
     [column('bool'), 'f', null],
     [column('timestamp'), '2024-01-01 10:00:00.000001', '2024-01-01 10:00:00.000000'],
+    [column('point'), '(0,1)', [-0, 1]],
+    [column('point'), '(0,1)', [0]],
+    [column('point'), '(NaN,NaN)', null],
     [column('int4', { array: true }), '{1,NULL}', [1, 0]],
     [column('int4', { array: true }), '{1}', []],
     [column('text', { array: true }), '{NULL}', ['NULL']],
@@ -187,6 +193,13 @@ describe('the oracle', () => {
     expect(ofCopy(array, [], [['c', null]])).toEqual(ofSource(array, null));
     expect(ofCopy(array, [], [])).toEqual(ofSource(array, '{}'));
     expect(ofSource(array, null)).not.toEqual(ofSource(array, '{}'));
+  });
+
+  it('tells a NULL point from one that is nowhere', () => {
+    const point = column('point');
+    expect(ofCopy(point, ['nan', 'nan'], [['c', null]])).toEqual(ofSource(point, null));
+    expect(ofCopy(point, ['nan', 'nan'], [])).toEqual(ofSource(point, '(NaN,NaN)'));
+    expect(ofSource(point, null)).not.toEqual(ofSource(point, '(NaN,NaN)'));
   });
 
   const required = { nullable: false };

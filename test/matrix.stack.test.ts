@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { chIdent, chLiteral } from '../cli/lib/sql.ts';
 import { runCommand } from './harness/cli.ts';
 import { cdc, cdcJson, freshSchema, source, target, withTables } from './harness/database.ts';
-import { typeCases } from './harness/types.ts';
+import { typeCases, vectorCases, vectorsSql } from './harness/types.ts';
 
 /**
  * Every type with its edge values, by every way into the copy: pulled, streamed, read by Debezium's
@@ -40,6 +40,7 @@ beforeAll(async () => {
     CREATE TYPE ${schema}.spans AS RANGE (subtype = float8);
     CREATE DOMAIN ${schema}.cents AS numeric(10, 2) CHECK (value >= 0);
     CREATE DOMAIN ${schema}.moods AS ${schema}.mood[];
+    ${vectorsSql(schema)}
   `);
   tables = [everyType(), largeValues(), specialValues()];
   const special = tables.filter((table) => table.asText);
@@ -61,7 +62,8 @@ afterAll(async () => {
 /** Each type's values one after the other, alone and in arrays; the last row has NULL only. */
 function everyType(): MatrixTable {
   // A refcursor is pulled and streamed, but Debezium cannot read it: see below.
-  const cases = typeCases(schema).filter(({ type }) => type !== 'refcursor');
+  const built = typeCases(schema).filter(({ type }) => type !== 'refcursor');
+  const cases = [...built, ...vectorCases(schema)];
   const most = Math.max(...cases.map((c) => c.values.length));
   return {
     name: 'every',
@@ -209,6 +211,12 @@ async function held(
 
 /** One form of the texts in which two databases print the same value, by ClickHouse's type. */
 function normal(type: string, text: string): string {
+  if (type === 'Point')
+    return text
+      .slice(1, -1)
+      .split(',')
+      .map((axis) => normal('Float64', axis))
+      .join();
   const inner = /^(?:Nullable|LowCardinality|Array)\((.*)\)$/.exec(type)?.[1];
   if (inner !== undefined) return normal(inner, text);
   if (type.startsWith('Float')) {
@@ -250,7 +258,11 @@ async function expectPrinted(suffix: string, way: string): Promise<void> {
         const seen = copy.get(id)?.[column.name] ?? null;
         // An array that does not fit is kept as the text that it is.
         const isWhole = typeof seen === 'string';
-        const value = isArray && !isWhole ? (row[`${column.name}_elements`] ?? []) : text;
+        const isVector = /\.(vector|halfvec)$/.test(column.type);
+        const elements = isVector
+          ? String(text).slice(1, -1).split(',')
+          : (row[`${column.name}_elements`] ?? []);
+        const value = isArray && !isWhole ? elements : text;
         const same =
           JSON.stringify(normalValue(type, seen)) === JSON.stringify(normalValue(type, value));
         // Not by matchers: a megabyte's difference takes them minutes.

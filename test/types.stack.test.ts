@@ -10,7 +10,7 @@ import {
   target,
   withTables,
 } from './harness/database.ts';
-import { type TypeCase, typeCases, typesSql } from './harness/types.ts';
+import { type TypeCase, typeCases, typesSql, vectorsSql } from './harness/types.ts';
 
 let schema = '';
 let cases: readonly TypeCase[] = [];
@@ -18,7 +18,7 @@ let cases: readonly TypeCase[] = [];
 beforeAll(async () => {
   await using client = await source();
   schema = (await freshSchema(client, 'types')).name;
-  await client.query(typesSql(schema));
+  await client.query(typesSql(schema) + vectorsSql(schema));
   cases = typeCases(schema);
 });
 afterAll(async () => {
@@ -231,13 +231,13 @@ test('an enum value that was added a moment ago arrives', async () => {
 test('a value kept out of line that did not change survives an update, whatever its type', async () => {
   await using client = await source();
   await client.query(
-    `CREATE TABLE ${schema}.toast (id uuid PRIMARY KEY, n int, b bytea, j jsonb, a int[], h hstore, x varbit, p ${schema}."Pair", r int4multirange, d text[][])`,
+    `CREATE TABLE ${schema}.toast (id uuid PRIMARY KEY, n int, b bytea, j jsonb, a int[], h hstore, x varbit, p ${schema}."Pair", r int4multirange, d text[][], v ${schema}.vector)`,
   );
-  for (const column of ['b', 'j', 'a', 'h', 'x', 'p', 'r', 'd'])
+  for (const column of ['b', 'j', 'a', 'h', 'x', 'p', 'r', 'd', 'v'])
     await client.query(`ALTER TABLE ${schema}.toast ALTER ${column} SET STORAGE EXTERNAL`);
   await cdcJson('apply');
   await client.query(
-    `INSERT INTO ${schema}.toast SELECT gen_random_uuid(), 0, convert_to(t, 'UTF8'), to_jsonb(t), a, hstore(t, NULL) || hstore('é"', E'\\\\') || hstore('b', ''), repeat('01', 9999)::varbit, ROW(1, t, NULL)::${schema}."Pair", (SELECT range_agg(int4range(g * 9, g * 9 + 5)) FROM unnest(a) g), ARRAY[ARRAY[t, NULL]] FROM (SELECT repeat(md5('1'), 999) AS t, array_agg(g) AS a FROM generate_series(1, 2000) g) v`,
+    `INSERT INTO ${schema}.toast SELECT gen_random_uuid(), 0, convert_to(t, 'UTF8'), to_jsonb(t), a, hstore(t, NULL) || hstore('é"', E'\\\\') || hstore('b', ''), repeat('01', 9999)::varbit, ROW(1, t, NULL)::${schema}."Pair", (SELECT range_agg(int4range(g * 9, g * 9 + 5)) FROM unnest(a) g), ARRAY[ARRAY[t, NULL]], translate(a::text, '{}', '[]')::${schema}.vector FROM (SELECT repeat(md5('1'), 999) AS t, array_agg(g) AS a FROM generate_series(1, 2000) g) v`,
   );
   // More often than the driver takes to prepare a statement on the server.
   for (let n = 1; n <= 8; n += 1) await client.query(`UPDATE ${schema}.toast SET n = ${n}`);

@@ -2,7 +2,7 @@ import { chIdent, chLiteral, pgIdent, pgLiteral } from '../lib/sql.ts';
 import type { SourceColumn } from './source.ts';
 import { elementsOf, hasOneDimension, oneDimension } from './types/array.ts';
 import { mappingOf, textOf } from './types/mapping.ts';
-import type { TypeMapping } from './types/typeMapping.ts';
+import type { NoNull, TypeMapping } from './types/typeMapping.ts';
 
 /**
  * How a value is stored. What is needed more than once gets a name in the statement: ClickHouse analyses
@@ -30,6 +30,8 @@ export interface ColumnPlan {
   /** Complete ClickHouse type, with Nullable. */
   readonly type: string;
   readonly nullable: boolean;
+  /** ClickHouse has no NULL of its type: NULL stands in `_exact`. */
+  readonly keepsNull: boolean;
   /** Type of this column in the tuple that JSONExtract makes. */
   readonly wire: string;
   /** How a tuple's element is read. */
@@ -55,7 +57,7 @@ export interface ColumnPlan {
 
 /**
  * The column of every storage table that has what its types cannot hold: PostgreSQL's text, by column;
- * NULL for a NULL array, which ClickHouse does not have. Empty for nearly all rows.
+ * NULL for one that ClickHouse does not have, as of an array. Empty for nearly all rows.
  */
 export const EXACT = { name: '_exact', type: 'Map(String, Nullable(String))' } as const;
 
@@ -66,6 +68,7 @@ const kept = (column: string) => `${EXACT.name}[${chLiteral(column)}]`;
 export function planColumn(column: SourceColumn): ColumnPlan | undefined {
   const mapping = mappingOf(column);
   if (!mapping) return undefined;
+  if (mapping.noNull) return noNullColumn(column, mapping, mapping.noNull);
   if (!column.array || column.carry) return scalarColumn(column, mapping);
   // ClickHouse's arrays have their depth in their type; PostgreSQL's have it in each value.
   if (column.dimensions > 1) return scalarColumn(column, textOf(column));
@@ -101,6 +104,7 @@ function scalarColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
     source: column,
     type: nullable ? nullableType(mapping.target) : mapping.target,
     nullable,
+    keepsNull: false,
     wire: mapping.wire,
     wired: reading(mapping.fromWire),
     loadSelect: (name) => mapping.output(name),
@@ -137,6 +141,34 @@ function canonical(mapping: TypeMapping, name: string): string {
 
 function sized(mapping: TypeMapping, text: string): string {
   return mapping.free ? `concat(toString(length(${text})), ':', ${text})` : text;
+}
+
+/** A value of whose type ClickHouse has no NULL, but which is no array of PostgreSQL's. */
+function noNullColumn(column: SourceColumn, mapping: TypeMapping, noNull: NoNull): ColumnPlan {
+  const reading = (parse: (text: string) => string): Reading => ({
+    parse,
+    store: (_, parsed) => noNull.store(parsed),
+    unfit: (_, parsed) => noNull.unfit(parsed),
+  });
+  const text = kept(column.name);
+  const target = (name: string) => sized(mapping, mapping.canonicalTarget(name));
+  const show = mapping.shown?.target ?? mapping.canonicalTarget;
+  return {
+    name: column.name,
+    source: column,
+    type: mapping.target,
+    nullable: !column.notNull,
+    keepsNull: true,
+    wire: mapping.wire,
+    wired: reading(mapping.fromWire),
+    loadSelect: (name) => mapping.output(name),
+    loaded: reading(mapping.fromOutput),
+    canonicalSource: (name) => canonical(mapping, name),
+    canonicalTarget: (name) => `if(${isKept(column.name)}, ifNull(${text}, '~'), ${target(name)})`,
+    sized: mapping.free,
+    shownSource: (name) => (mapping.shown?.source ?? mapping.canonicalSource)(name),
+    shownTarget: (name) => `if(${isKept(column.name)}, ${text}, ${show(name)})`,
+  };
 }
 
 /** ClickHouse has no NULL array: it is stored empty, as is one of another shape. */
@@ -179,6 +211,7 @@ function arrayColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
     source: column,
     type: `Array(${nullableType(mapping.target)})`,
     nullable: !column.notNull,
+    keepsNull: true,
     wire: 'Nullable(String)',
     wired: reading,
     loadSelect: (name) => `${name}::text`,
@@ -258,8 +291,8 @@ function exactOf(
   const empty = `CAST(map(), '${EXACT.type}')`;
   if (flags.length === 0) return empty;
   const sum = added(flags.map(([, flag]) => flag));
-  // Arrays alone are found to be out of shape where they are not there.
-  const isPartial = partial !== undefined && flags.some(([c]) => c.source.array);
+  // What is not there reads as NULL, which of these alone does not fit.
+  const isPartial = partial !== undefined && flags.some(([c]) => c.keepsNull);
   const none = isPartial ? `((${sum}) * (${partial} = 0)) = 0` : `(${sum}) = 0`;
   const pairs = flags.map(
     ([column, flag]) => `(if(${flag} != 0, ${chLiteral(column.name)}, ''), ${read(column)})`,

@@ -23,9 +23,10 @@ export interface TablePlan extends TableId {
 /** Throws a RangeError when a type is not carried or there is no key; checks find those before. */
 export function planTable(source: SourceTable, names: TargetNames): TablePlan {
   const columns = source.columns.map((column) => {
-    // A sorting key cannot hold Array(Nullable(…)); the text of an array is as good.
-    const isKeyArray = column.array && source.key.includes(column.name);
-    const plan = planColumn(isKeyArray ? { ...column, carry: 'text' } : column);
+    // A sorting key cannot hold Array(Nullable(…)), nor tell by `_exact`; the text of such a value is as good.
+    const typed = planColumn(column);
+    const isKeyText = typed?.keepsNull && source.key.includes(column.name);
+    const plan = isKeyText ? planColumn({ ...column, carry: 'text' }) : typed;
     if (!plan) throw new RangeError(`type ${column.displayType} of ${column.name} is not carried`);
     return plan;
   });

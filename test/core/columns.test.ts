@@ -34,7 +34,8 @@ describe('types of columns', () => {
     ['oid', 'UInt32'],
     ['interval', 'String'],
     ['tstzmultirange', 'String'],
-    ['point', 'String'],
+    ['polygon', 'String'],
+    ['sparsevec', 'String'],
     ['hstore', 'String'],
     // Made by a user, or by an extension that nobody here has heard of.
     ['anything', 'String'],
@@ -71,6 +72,18 @@ describe('types of columns', () => {
   it('money is a number, but in an array the text that the server prints', () => {
     expect(typeOf('c', 'money', { notNull: true })).toBe('Decimal(19, 2)');
     expect(typeOf('c', 'money', { array: true })).toBe('Array(Nullable(String))');
+  });
+
+  it.each([
+    ['point', 'Point'],
+    ['vector', 'Array(Float32)'],
+    ['halfvec', 'Array(Float32)'],
+  ])('%s becomes %s, of which there is no NULL, and text in arrays', (type, target) => {
+    for (const notNull of [true, false]) expect(typeOf('c', type, { notNull })).toBe(target);
+    expect(typeOf('c', type, { array: true })).toBe('Array(Nullable(String))');
+    // What a user made, and called so.
+    expect(typeOf('c', type, { typeKind: 'c', notNull: true })).toBe('String');
+    expect(typeOf('c', type, { typeKind: 'r', notNull: true })).toBe('String');
   });
 
   it('an array declared with several dimensions is text', () => {
@@ -132,8 +145,9 @@ describe('expressions of columns', () => {
       expect([type, told(type)]).toEqual([type, true]);
     for (const type of ['int4', 'text', 'uuid', 'bytea', 'jsonb', 'time', 'interval'])
       expect([type, told(type)]).toEqual([type, false]);
-    // ClickHouse has no NULL array.
+    // ClickHouse has no NULL of these.
     expect(told('int4', { array: true })).toBe(true);
+    for (const type of ['point', 'vector', 'halfvec']) expect(told(type)).toBe(true);
   });
 
   it('join fields of both sides by one separator', () => {

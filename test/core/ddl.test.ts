@@ -35,6 +35,19 @@ describe('storage', () => {
     expect(dated?.storage.create).toMatch(/ORDER BY \(`day`, _exact_key\)$/);
   });
 
+  it('has the text of a key that ClickHouse would have no NULL of', () => {
+    for (const [type, array] of [
+      ['int4', true],
+      ['point', false],
+      ['vector', false],
+    ] as const) {
+      const key = column('k', type, { notNull: true, array });
+      const keyed = desiredFor([table('s', 'k', [key, column('v', type, { array })])]);
+      expect(keyed.target.tables[0]?.storage.create).toContain('`k` String,');
+      expect(keyed.target.tables[0]?.storage.create).not.toContain('`v` String');
+    }
+  });
+
   it('refuses a table without a key and a type that is not carried', () => {
     const names = [...targetNames([wide], undefined).values()][0]!;
     expect(() => planTable(table('s', 't', [id], { key: [] }), names)).toThrow('no key');

@@ -72,6 +72,9 @@ describe('storage of another form', () => {
       [n('int4'), n('int8', true)],
       [n('text'), n('int4')],
       [n('int4'), n('uuid')],
+      // As what was copied before points and vectors had types of their own.
+      [n('line'), n('point')],
+      [n('line', true), n('vector', true)],
     ] as const) {
       expect(changes(from, to)[0]).toBe('DROP COLUMN IF EXISTS `n`');
       expect(changes(from, to)[1]).toMatch(/^ADD COLUMN IF NOT EXISTS `n` .* AFTER `id`$/);

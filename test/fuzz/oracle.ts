@@ -62,6 +62,11 @@ function floatOf(value: number): string {
   return Object.is(value, -0) ? '-0' : String(value);
 }
 
+/** A point: two floats. */
+function pointOf(numbers: readonly number[]): string {
+  return `(${numbers.map(floatOf)})`;
+}
+
 const INFINITE: Readonly<Record<string, number>> = {
   inf: Number.POSITIVE_INFINITY,
   '-inf': Number.NEGATIVE_INFINITY,
@@ -106,6 +111,9 @@ function scalarOfSource(column: OracleColumn, text: string): Held {
       return { shown: floatOf(Math.fround(Number(text))) };
     case 'float8':
       return { shown: floatOf(Number(text)) };
+    case 'point':
+      // In an array, a point stays the text that it is.
+      return { shown: column.array ? text : pointOf(text.slice(1, -1).split(',').map(Number)) };
     case 'bool':
       return { shown: text === 't' ? 'true' : 'false' };
     case 'bytea':
@@ -161,8 +169,12 @@ export function elementsOf(text: string, delimiter: string): Canonical[] | undef
 /** What the copy of a value has to be, from the text that PostgreSQL sends. */
 export function ofSource(column: OracleColumn, text: string | null): Held {
   const isArray = column.array && !column.asText;
-  // ClickHouse has no NULL array.
-  if (text === null) return isArray ? { shown: '[]', exact: null } : { shown: null };
+  // ClickHouse has no NULL array, and no NULL point.
+  if (text === null) {
+    if (isArray) return { shown: '[]', exact: null };
+    const isPoint = column.base === 'point' && !column.array;
+    return isPoint ? { shown: pointOf([Number.NaN, Number.NaN]), exact: null } : { shown: null };
+  }
   if (!column.array) return scalarOfSource(column, text);
   if (column.asText) return { shown: text };
   const exact = exactOf(column, text);
@@ -192,12 +204,20 @@ export function selectOf(column: OracleColumn, name: string): string {
 
 function scalarOfCopy(column: OracleColumn, value: unknown): Canonical {
   if (value === null) return null;
+  const numberOf = (item: unknown) => (typeof item === 'number' ? item : INFINITE[String(item)]);
   switch (column.base) {
     case 'float4':
     case 'float8': {
-      const number = typeof value === 'number' ? value : INFINITE[String(value)];
+      const number = numberOf(value);
       if (number === undefined) return `not a number: ${value}`;
       return floatOf(column.base === 'float4' ? Math.fround(number) : number);
+    }
+    case 'point': {
+      if (column.array) return String(value);
+      const numbers = Array.isArray(value) ? value.map(numberOf) : [];
+      return numbers.length === 2 && numbers.every((number) => number !== undefined)
+        ? pointOf(numbers)
+        : `not a point: ${value}`;
     }
     case 'bytea':
       return String(value).toLowerCase();

@@ -133,7 +133,7 @@ function types(): string {
     const mapping = mappingOf(declared);
     if (!plan || !mapping) throw new RangeError(`${label} is not carried`);
     const sides = `${code(plan.canonicalSource('c'))} = ${code(plan.canonicalTarget('c'))}`;
-    return `| ${label} | ${code(plan.type)} | ${mapping.sent} | ${code(plan.loadSelect('c'))} | ${sides} | ${mapping.fallback?.values ?? ''} |`;
+    return `| ${label} | ${code(plan.type)} | ${mapping.sent} | ${code(plan.loadSelect('c'))} | ${sides} | ${mapping.fallback?.values ?? mapping.noNull?.values ?? ''} |`;
   };
   const rows = CARRIED_TYPES.map((type) => row(type, column('c', type, { notNull: true })));
   const sized = (precision: number, scale: number) =>
@@ -149,7 +149,8 @@ function types(): string {
   rows.push(row('int4[][]', column('c', 'int4', { notNull: true, array: true, dimensions: 2 })));
   return `# Types
 
-Generated from \`cli/core/types/mapping.ts\`. A nullable column becomes \`Nullable(…)\`.
+Generated from \`cli/core/types/mapping.ts\`. A nullable column becomes \`Nullable(…)\`,
+but for points, vectors and arrays.
 
 Types that ClickHouse has no type for are \`String\` and hold exactly what PostgreSQL prints (with
 \`DateStyle\` ISO, \`IntervalStyle\` postgres, \`TimeZone\` UTC, whatever the server's settings are).
@@ -175,10 +176,19 @@ it from an empty one. PostgreSQL does not enforce dimensions: a value with sever
 bound that is not 1, is \`[]\` with its text in \`_exact\`. Declared with several dimensions (\`int[][]\`), or with
 \`text\` in cdc.yaml, an array is a \`String\` that holds any shape.
 
+**Points** are ClickHouse's \`Point\`, a pair of Float64 (\`p.1\`, \`p.2\`), and **vectors** of pgvector (\`vector\`, \`halfvec\`)
+are \`Array(Float32)\`, so that distances, polygons and vector indexes work with them. Every value of them fits, NaN and
+infinity too; a half precision number is a Float32. ClickHouse has no NULL of them: a NULL vector is \`[]\`, which no
+vector is, and a NULL point \`(nan, nan)\`, which is in no polygon and at no distance, as \`(0, 0)\` would be. \`_exact\` has the
+column with NULL, which tells such a point from one that is \`(NaN,NaN)\`. In arrays and keys they are text.
+The extension's types are known by their names, whatever schema it is in.
+
 **Why these types.** \`numeric\` without a precision is \`Decimal(76, 38)\`, the widest there is: what is a
 number can be added up, and 1.50 and 1.5 are one number, to ClickHouse as to PostgreSQL. \`time\` is
-\`Time64(6)\`, which holds 24:00:00. Intervals, ranges, network addresses, bits and geometric types are text:
-ClickHouse has no type that holds all their values, or none whose order and arithmetic are PostgreSQL's.
+\`Time64(6)\`, which holds 24:00:00. Intervals, ranges, network addresses, bits and the other geometric types are text:
+ClickHouse has no type that holds all their values, or none whose order and arithmetic are PostgreSQL's. (Its rings,
+lines and polygons do not tell an open path from a closed one, and have no line, box or circle.) \`sparsevec\` is text, since
+as an array it would be as long as its dimensions, up to a billion.
 
 Where Debezium reads the rows (ClickHouse cannot reach the source), a table with a \`refcursor\` is not
 loaded: JDBC would open the cursor.

@@ -1,5 +1,6 @@
 import type { SourceColumn } from '../source.ts';
 import { chosenMapping } from './chosen.ts';
+import { point, vector } from './floats.ts';
 import { float, integer, money, numeric } from './numbers.ts';
 import { DATE, dateTime, TIME } from './times.ts';
 import { asText, same, type TypeMapping, text } from './typeMapping.ts';
@@ -109,7 +110,7 @@ const TYPES: Readonly<Record<string, Entry>> = {
   cidr: BARE,
   macaddr: BARE,
   macaddr8: BARE,
-  point: BARE,
+  point,
   line: BARE,
   lseg: BARE,
   box: BARE,
@@ -148,8 +149,8 @@ const TYPES: Readonly<Record<string, Entry>> = {
   cube: BARE,
   seg: PRINTED,
   isbn: BARE,
-  vector: BARE,
-  halfvec: BARE,
+  vector,
+  halfvec: vector,
   sparsevec: BARE,
   geometry: BARE,
   geography: BARE,

@@ -12,11 +12,14 @@ export interface TypeMapping {
   fromWire(wire: string): string;
   /**
    * What `output` gives, also as an element in the text of an array → Nullable(target); NULL when the
-   * value does not fit. Of a type that has a `fallback`, the wire value is this text, too.
+   * value does not fit. Of a type that has a `fallback`, the wire value is this text, too. Of one that has a
+   * `noNull`, this and `fromWire` give what that one takes.
    */
   fromOutput(text: string): string;
   /** Present where some values of the type do not fit the target. */
   readonly fallback?: Fallback;
+  /** Present where ClickHouse has no NULL of the target. */
+  readonly noNull?: NoNull;
   /** PostgreSQL: column → the text that is loaded; where nothing is better, what PostgreSQL prints. */
   output(column: string): string;
   /** PostgreSQL: column → canonical text, equal to `canonicalTarget` of the copied value. */
@@ -38,6 +41,16 @@ export interface Fallback {
   /** ClickHouse: such a text → what `canonicalSource` gives of the value. */
   canonical(text: string): string;
   /** Which values, and what stands in for them, in words. */
+  readonly values: string;
+}
+
+/** How a value is stored of whose type ClickHouse has no NULL: it stands in `_exact`, as that of an array does. */
+export interface NoNull {
+  /** What was read in the text → the value, or what stands in for it. */
+  store(parsed: string): string;
+  /** What was read in the text → a number that is not 0 where that is not the value, as for NULL. */
+  unfit(parsed: string): string;
+  /** What stands in for NULL, in words. */
   readonly values: string;
 }
 
