@@ -173,31 +173,79 @@ const HISTORY_SUFFIXES = [
   'versions_mv',
 ] as const;
 
+/** A table, and where cdc.yaml wants its copy. */
+export interface NamedTable extends TableId {
+  readonly target?: { readonly database?: string | undefined; readonly table?: string | undefined };
+}
+
+/** Names that a table has been given, and what they were given for. */
+export interface KnownNames extends TargetNames {
+  readonly wanted: string;
+}
+
+export interface TakenNames {
+  /** Of tables by tableLabelKey, also of those that are not copied any more: what is there keeps its name. */
+  readonly known: ReadonlyMap<string, KnownNames>;
+  /** Tables and views that are not ours, by objectKey. */
+  readonly foreign: ReadonlySet<string>;
+  /** Names that were given are right, whatever cdc.yaml wants by now. */
+  readonly stay?: boolean;
+}
+
+const NOTHING_TAKEN: TakenNames = { known: new Map(), foreign: new Set() };
+
+/** What a table's copy is to be called: database and view, as one key. */
+export function wantedName(
+  table: NamedTable,
+  database: string | undefined,
+): { database: string; view: string; key: string } {
+  const own = targetDatabase(table.schema, table.target?.database ?? database);
+  const view = table.target?.table ?? table.table;
+  return { database: own, view, key: JSON.stringify([own, view]) };
+}
+
 /**
- * Names for all tables at once, because they can collide: `orders_final` may be a table of the
- * user's, and with one database for all schemas two tables can have the same name. The rule only
+ * Names for all tables. Those that were given before stay, whatever joins, so only what is new gives way:
+ * to them, and to what is not ours. Among new ones names can meet, too: `orders_final` may be a table of
+ * the user's, and with one database for all schemas two tables can have the same name. There the rule only
  * looks at the set of tables, so that every run computes the same names: a view keeps its table's
  * name if it can, and what belongs to a view gives way to other views, with more underscores.
  */
 export function targetNames(
-  tables: readonly TableId[],
+  tables: readonly NamedTable[],
   database: string | undefined,
+  { known, foreign, stay = false }: TakenNames = NOTHING_TAKEN,
 ): Map<string, TargetNames> {
   const key = (db: string, name: string) => JSON.stringify([db, name]);
-  const wanted = tables.map((id) => ({ id, database: targetDatabase(id.schema, database) }));
-  const count = new Map<string, number>();
-  for (const { id, database: db } of wanted) {
-    count.set(key(db, id.table), (count.get(key(db, id.table)) ?? 0) + 1);
+  const names = new Map<string, TargetNames>();
+  const taken = new Set(foreign);
+  for (const given of known.values()) {
+    const { database: db, view, final, mv, historyStem } = given;
+    const stems = [final.slice(0, -'final'.length), mv.slice(0, -'mv'.length)];
+    for (const name of [view, ...stems.flatMap((stem) => SUFFIXES.map((end) => stem + end))])
+      taken.add(key(db, name));
+    for (const end of HISTORY_SUFFIXES) taken.add(key(db, historyStem + end));
   }
+  const wanted = tables.flatMap((id) => {
+    const label = tableLabelKey(id);
+    const { database: db, view, key: asked } = wantedName(id, database);
+    const given = known.get(label);
+    if (given === undefined || (given.wanted !== asked && !stay))
+      return [{ id, label, database: db, name: view, asked }];
+    const { wanted: _, ...own } = given;
+    names.set(label, own);
+    return [];
+  });
+  const count = new Map<string, number>();
+  for (const { asked } of wanted) count.set(asked, (count.get(asked) ?? 0) + 1);
   const ordered = wanted
-    .map(({ id, database: db }) => {
-      const shared = (count.get(key(db, id.table)) ?? 0) > 1;
-      const name = shared ? `${id.schema}__${id.table}` : id.table;
-      const view = shorten(name, VIEW_LENGTH);
-      return { id, database: db, view, plain: view === id.table, label: tableLabelKey(id) };
+    .map((entry) => {
+      const { id, name, asked } = entry;
+      const shared = (count.get(asked) ?? 0) > 1 || taken.has(asked);
+      const view = shorten(shared ? `${id.schema}__${name}` : name, VIEW_LENGTH);
+      return { ...entry, view, plain: view === name };
     })
     .sort((a, b) => Number(b.plain) - Number(a.plain) || (a.label < b.label ? -1 : 1));
-  const taken = new Set<string>();
   const views = ordered.map((entry) => {
     let view = entry.view;
     for (let salt = ''; taken.has(key(entry.database, view)); salt += '+') {
@@ -214,7 +262,6 @@ export function targetNames(
     return stem;
   };
   const stems = views.map((entry) => stemOf(entry.database, entry.view, SUFFIXES));
-  const names = new Map<string, TargetNames>();
   for (const [i, { label, database: db, view }] of views.entries()) {
     // After all others, and with a stem of its own: where history is off these names change none.
     const historyStem = stemOf(db, view, HISTORY_SUFFIXES);

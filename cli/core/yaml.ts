@@ -19,6 +19,11 @@ export function excludeYaml(tables: readonly TableId[]): string {
   return `source: { exclude: [${tables.map((id) => yamlString(patternOf(id))).join(', ')}] }`;
 }
 
+/** Another name for a table's copy. */
+export function targetYaml(id: TableId, table: string): string {
+  return `tables: { ${yamlString(patternOf(id))}: { target: { table: ${yamlString(table)} } } }`;
+}
+
 /** Another way to copy a column. */
 export function columnYaml(id: TableId, column: string, rule: 'exclude' | 'text'): string {
   return `tables: { ${yamlString(patternOf(id))}: { columns: { ${yamlString(column)}: ${rule} } } }`;

@@ -35,6 +35,7 @@ import { recordShape, requireReload } from './reload.ts';
 import { beginHistory, endHistory } from './rowHistory.ts';
 import type { CapturedSource } from './source.ts';
 import type { Stack } from './stack.ts';
+import { recordNames } from './targets.ts';
 import { withdraw } from './withdraw.ts';
 
 export interface ApplyResult {
@@ -78,6 +79,7 @@ export async function applyPlan(
     try {
       if (plan.changes.length === 0) {
         await recordShapes(clickhouse, plan);
+        await recordNames(stack, clickhouse, plan.unnamed);
         const { leftOut } = source;
         const nothing = {
           changes: [],
@@ -166,14 +168,18 @@ async function changeServers(
   );
   const [reading, others] = partition(ofTarget, (c) => c.object.startsWith('queue '));
   const reshaped = plan.desired.tables.filter((t) => plan.reshaped.includes(tableLabel(t)));
-  const rebuilt = plan.desired.tables.filter((t) => plan.rebuilt.includes(tableLabel(t)));
-  const objects = [...reshaped, ...rebuilt].flatMap(({ names }) => {
+  const stopping = [...plan.reshaped, ...plan.rebuilt, ...plan.moved];
+  const stopped = plan.desired.tables.filter((t) => stopping.includes(tableLabel(t)));
+  const objects = stopped.flatMap(({ names }) => {
     const { database, final, view } = names;
-    const { versions, asOf } = historyNames(names);
-    const tables = [final, versions].map((name) => `table ${database}.${name}`);
+    const { log, versions, asOf } = historyNames(names);
+    const tables = [final, log, versions].map((name) => `table ${database}.${name}`);
     return [...tables, ...[view, asOf].map((name) => `view ${database}.${name}`)];
   });
-  const [reshaping, storing] = partition(others, (c) => objects.includes(c.object));
+  const [reshaping, storing] = partition(
+    others,
+    (c) => objects.includes(c.object) || c.object.startsWith('name '),
+  );
   // The target's tables first: floors and progress are recorded in them.
   events.step('creating ClickHouse tables');
   for (const change of storing) await runStatements(clickhouse, change.sql);
@@ -193,6 +199,7 @@ async function changeServers(
   for (const { source } of reshaped) await requireReload(clickhouse, source);
   await changeHistories(clickhouse, plan);
   await changeLanes(stack, clickhouse, plan, reading, reshaping, events);
+  await recordNames(stack, clickhouse, plan.unnamed);
   if (renewed) await readToEnd(stack, plan, signal);
   signal.throwIfAborted();
   events.step('registering the connector');

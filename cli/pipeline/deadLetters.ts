@@ -9,13 +9,13 @@ import { withPostgres } from '../components/postgres/client.ts';
 import { tableLabel } from '../core/names.ts';
 import { Problem } from '../core/problems.ts';
 import { passBarrier } from './barrier.ts';
-import { desiredOf } from './desired.ts';
 import { FULL_SPEED } from './pace.ts';
 import { repairRows } from './repair.ts';
 import type { CheckContext } from './rows.ts';
 import { settleRows } from './settle.ts';
 import { captureSource, notApplied } from './source.ts';
 import type { Stack } from './stack.ts';
+import { standing } from './targets.ts';
 
 const LIMIT = 10_000;
 const FLOW_MS = 60_000;
@@ -68,7 +68,7 @@ export async function replayLetters(
 ): Promise<ReplayResult> {
   const letters = await lettersOf(stack, ids);
   const source = await captureSource(stack);
-  const desired = desiredOf(stack, source.tables, source.chosen);
+  const desired = await standing(stack, source);
   const left = new Map(letters.map((l) => [l.id, 'it names no row of a table that is copied']));
   const unread = new Map(source.leftOut.map(({ table, why }) => [table, `left out: ${why}`]));
   for (const id of notApplied(source, desired.tables))

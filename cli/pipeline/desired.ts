@@ -16,9 +16,11 @@ import {
   CDC_SCHEMA,
   CH_CDC,
   HEARTBEAT,
+  type NamedTable,
   notificationTopic,
   SIGNAL,
   type TableId,
+  type TakenNames,
   type TargetNames,
   tableLabel,
   tableLabelKey,
@@ -42,15 +44,17 @@ export interface Desired {
 }
 
 /**
+ * `taken`: names that were given before, and those that are somebody else's.
  * `chosen`: all tables that cdc.yaml chooses. Names can collide, and a table must not get another one
  * because its neighbour cannot be copied any more.
  */
 export function desiredOf(
   stack: Stack,
   captured: readonly SourceTable[],
-  chosen: readonly TableId[] = captured,
+  chosen: readonly NamedTable[] = captured,
+  taken?: TakenNames,
 ): Desired {
-  const names = targetNames(chosen, stack.config.clickhouse.database);
+  const names = targetNames(chosen, stack.config.clickhouse.database, taken);
   const tables = captured.map((source) => {
     const own = names.get(tableLabelKey(source));
     if (!own) throw new RangeError(`no names for ${source.table}`);

@@ -5,11 +5,12 @@ import { checkRefreshes } from '../components/clickhouse/refreshes.ts';
 import { checkConnector } from '../components/connect/check.ts';
 import { lostSlot } from '../components/postgres/check.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import type { TablePlan } from '../core/ddl.ts';
 import { type Finding, findingOf } from '../core/findings.ts';
 import { leftOutFindings } from '../core/leftOut.ts';
-import { tableLabel } from '../core/names.ts';
+import { tableLabel, wantedName } from '../core/names.ts';
 import { plural } from '../core/problems.ts';
-import { excludeYaml } from '../core/yaml.ts';
+import { excludeYaml, targetYaml } from '../core/yaml.ts';
 import type { Context } from '../kernel/context.ts';
 import { formatMs } from '../lib/format.ts';
 import { within } from '../lib/wait.ts';
@@ -19,7 +20,7 @@ import { SERVER_NAMES, type ServerName } from '../runtimes/endpoints.ts';
 import { chooseRuntime } from '../runtimes/resolve.ts';
 import { makePlan } from './plan.ts';
 import { type CapturedSource, inspectSource, withoutUnfit } from './source.ts';
-import { stackOf } from './stack.ts';
+import { type Stack, stackOf } from './stack.ts';
 import {
   HEARTBEAT_LIMIT_MS,
   notRunning,
@@ -247,7 +248,9 @@ function flowFindings(watched: Watched, observed: Observation): Finding[] {
 
 async function planFindings(context: Context, loaded: LoadedConfig): Promise<Finding[]> {
   return attempt('plan', async () => {
-    const { changes, toLoad, leftOut } = await makePlan(stackOf(loaded, context));
+    const stack = stackOf(loaded, context);
+    const { changes, toLoad, leftOut, desired } = await makePlan(stack);
+    const renamed = desired.tables.flatMap((plan) => namedDifferently(stack, plan));
     const failed = new Map(leftOut.map(({ table, why }) => [table, why]));
     const others = changes.filter((change) => change.action !== 'load').length;
     const notLoaded = toLoad.map(
@@ -267,10 +270,10 @@ async function planFindings(context: Context, loaded: LoadedConfig): Promise<Fin
           (findings.includes('load-failed') && !toLoad.includes(table)),
       ),
     );
-    if (others === 0) return [...notLoaded, ...more];
+    const found = [...notLoaded, ...more, ...renamed];
+    if (others === 0) return found;
     return [
-      ...notLoaded,
-      ...more,
+      ...found,
       {
         id: 'plan-has-changes',
         severity: 'info',
@@ -280,6 +283,22 @@ async function planFindings(context: Context, loaded: LoadedConfig): Promise<Fin
       },
     ];
   });
+}
+
+/** What was there kept its name, so people have to know the newcomer's. */
+function namedDifferently({ config }: Stack, { source, names }: TablePlan): Finding[] {
+  const wanted = wantedName(source, config.clickhouse.database);
+  if (wanted.view === names.view && wanted.database === names.database) return [];
+  const label = tableLabel(source);
+  return [
+    {
+      id: 'named-differently',
+      severity: 'info',
+      subject: label,
+      message: `its copy is ${names.database}.${names.view}: ${wanted.database}.${wanted.view} was taken, by another copy or by what cdc did not make, or is too long for the name of a file`,
+      fix: `To call it otherwise, in cdc.yaml: ${targetYaml(source, `${names.view}_2`)}`,
+    },
+  ];
 }
 
 /** The findings of a check, or what it threw as one. */

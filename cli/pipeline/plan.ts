@@ -18,8 +18,17 @@ import {
   ownTableStatements,
   publishGeneratedStatement,
 } from '../components/postgres/prepare.ts';
+import type { TablePlan } from '../core/ddl.ts';
 import type { LeftOut } from '../core/leftOut.ts';
-import { CDC_SCHEMA, CH_CDC, OWN_TABLES, tableLabel, tableLabelKey } from '../core/names.ts';
+import { afterMoves, type Move, movesOf } from '../core/moves.ts';
+import {
+  CDC_SCHEMA,
+  CH_CDC,
+  OWN_TABLES,
+  type TakenNames,
+  tableLabel,
+  tableLabelKey,
+} from '../core/names.ts';
 import {
   type Change,
   connectorDiff,
@@ -37,6 +46,7 @@ import { reloadState } from './reload.ts';
 import { historyState } from './rowHistory.ts';
 import { type CapturedSource, captureSource, withoutCollisions } from './source.ts';
 import type { Stack } from './stack.ts';
+import { readTaken, unrecorded } from './targets.ts';
 import { removalOf, type Withdrawal, withdrawalsOf } from './withdraw.ts';
 
 export interface Plan {
@@ -49,6 +59,10 @@ export interface Plan {
   readonly reshaped: readonly string[];
   /** Tables whose storage is written anew, from the rows that are there; some of them are reshaped, too. */
   readonly rebuilt: readonly string[];
+  /** Tables whose copies get other names. */
+  readonly moved: readonly string[];
+  /** Tables whose names are to be recorded. */
+  readonly unnamed: readonly TablePlan[];
   /** Tables whose rows are to be loaded again, since their form has changed. */
   readonly toReload: readonly string[];
   /** Tables that are in the publication with another filter. */
@@ -86,12 +100,16 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
   );
   const source = withoutCollisions(stack, captured, topics, options.strict === true);
   const leftOut = new Set(source.leftOut.map(({ table }) => table));
-  const desired = desiredOf(stack, source.tables, source.chosen);
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
   try {
+    const taken = await readTaken(clickhouse);
+    const desired = desiredOf(stack, source.tables, source.chosen, taken);
+    refuseTakenTargets(desired);
     await tryStorages(clickhouse, desired.target);
     const databases = await databasesOf(clickhouse);
-    const observed = await observeTarget(clickhouse, desired.target.databases);
+    const found = await observeTarget(clickhouse, databasesToObserve(desired, taken));
+    const moves = movesOf(desired.target, taken.known, found);
+    const observed = afterMoves(found, moves);
     const reshaped = reshapedTables(desired.target, observed).map(tableLabel);
     const rebuilt = rebuiltTables(desired.target, observed).map(tableLabel);
     const refiltered = publicationDiff(source.observed.publication ?? [], source.tables).filter.map(
@@ -115,6 +133,8 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
       const load = own === undefined ? undefined : states?.load(table, own);
       const label = tableLabel(table);
       const isLoaded = load === 'done';
+      // Somebody dropped it, or the database: what was loaded is not there.
+      const isGone = load !== undefined && !observed.has(objectKey(storageOf(table)));
       if (!isLoaded) toLoad.push(label);
       const { isDue, isBegun, isToEnd } = states
         ? historyState(states, table, observed)
@@ -122,7 +142,8 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
       if (isDue) history.complete.push(label);
       if (isToEnd) history.end.push(label);
       const state = states && own !== undefined ? reloadState(states, table.source) : undefined;
-      const isAgain = state?.needed === true || [...reshaped, ...refiltered].includes(label);
+      const isAgain =
+        isGone || state?.needed === true || [...reshaped, ...refiltered].includes(label);
       // What an earlier command has loaded without it would be missing in the history.
       const lacksRows = isDue && load !== undefined && !(isBegun && (isAgain || !isLoaded));
       if (isDue && (!isBegun || lacksRows)) history.begin.push(label);
@@ -140,6 +161,7 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
       copied: source.tables,
     });
     const changes = [
+      ...moves.map(moveChange),
       ...targetChanges(desired.target, observed, databases),
       ...sourceChanges(stack, source, withdrawals),
       ...topicChanges(desired, topics),
@@ -163,6 +185,8 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
       toLoad,
       reshaped,
       rebuilt,
+      moved: moves.map(({ plan }) => tableLabel(plan)),
+      unnamed: unrecorded(stack, desired.tables, taken),
       toReload,
       refiltered,
       unknownShape,
@@ -177,6 +201,41 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
   } finally {
     await clickhouse.close();
   }
+}
+
+/** Also those that a copy is moved away from. */
+function databasesToObserve(desired: Desired, { known }: TakenNames): string[] {
+  return [
+    ...new Set([
+      ...desired.target.databases,
+      ...[...known.values()].map(({ database }) => database),
+    ]),
+  ];
+}
+
+/** A name that cdc.yaml asks for is not another one. */
+function refuseTakenTargets({ tables }: Desired): void {
+  for (const { source, names } of tables) {
+    const asked = source.target?.table;
+    if (asked === undefined || asked === names.view) continue;
+    throw new Problem('STORAGE_REFUSED', {
+      table: tableLabel(source),
+      detail: `Its target, ${names.database}.${asked}, is taken: another table's copy has this name, or a table that cdc did not make, or it is longer than a file's name can be.`,
+    });
+  }
+}
+
+function storageOf({ names }: TablePlan) {
+  return { database: names.database, name: names.final };
+}
+
+function moveChange({ from, to, sql }: Move): Change {
+  return {
+    component: 'clickhouse',
+    action: 'replace',
+    object: `name ${from.database}.${from.view} by ${to.database}.${to.view}`,
+    sql,
+  };
 }
 
 /** Tables that come to a publication that is there: they get a floor of their own. */

@@ -8,7 +8,6 @@ import { Problem } from '../core/problems.ts';
 import { loadedTables } from './apply.ts';
 import { withApplyLock } from './applyLock.ts';
 import { chooseTables } from './choose.ts';
-import { desiredOf } from './desired.ts';
 import { eachTable } from './eachTable.ts';
 import type { ExistingEvents, ExistingLoad, Method } from './existing.ts';
 import { slotFloor, tableFloor } from './floor.ts';
@@ -16,6 +15,7 @@ import { failureOf, forgetFailure } from './loadFailures.ts';
 import { loadAgain, recordDone } from './reload.ts';
 import { captureSource, notApplied } from './source.ts';
 import type { Stack } from './stack.ts';
+import { standing } from './targets.ts';
 
 export interface Snapshots {
   /** Values of the tables which their types cannot hold. */
@@ -46,7 +46,7 @@ export async function snapshotTables(
 ): Promise<Snapshots> {
   return withApplyLock(stack, signal, async () => {
     const source = await captureSource(stack);
-    const desired = desiredOf(stack, source.tables, source.chosen);
+    const desired = await standing(stack, source);
     const { plans, leftOut } = chooseTables(source, desired, patterns);
     const other = notApplied(source, plans);
     const clickhouse = new ClickHouse(stack.endpoints.clickhouse);

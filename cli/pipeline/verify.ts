@@ -5,12 +5,12 @@ import type { LeftOut } from '../core/leftOut.ts';
 import { tableLabel } from '../core/names.ts';
 import type { PostgresEndpoint } from '../runtimes/endpoints.ts';
 import { chooseTables, withoutUnready } from './choose.ts';
-import { desiredOf } from './desired.ts';
 import { FULL_SPEED, withinBudget } from './pace.ts';
 import type { VerifyEvents } from './rows.ts';
 import { captureSource, refuseLeftOut } from './source.ts';
 import type { Stack } from './stack.ts';
 import { type CheckOptions, isEqual, TableCheck, type TableVerdict } from './tableCheck.ts';
+import { standing } from './targets.ts';
 import { recordVerification } from './verifications.ts';
 
 export interface Verification {
@@ -53,7 +53,7 @@ export async function verify(
   const startedAtMs = performance.now();
   const pace = budget === undefined ? FULL_SPEED : withinBudget(budget, signal);
   const source = await pace.work(() => captureSource(stack));
-  const desired = desiredOf(stack, source.tables, source.chosen);
+  const desired = await standing(stack, source);
   const asked = chooseTables(source, desired, patterns);
   const client = await connectPostgres(stack.endpoints.postgres);
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse, { requestTimeoutMs: 3_600_000 });

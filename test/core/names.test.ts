@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  historyNames,
   slotNameFor,
   type TableId,
   tableLabelKey,
@@ -8,6 +9,7 @@ import {
   targetNames,
   topicCollision,
   topicName,
+  wantedName,
 } from '../../cli/core/names.ts';
 import { HOSTILE_NAMES, identifier, tableId, tableSet } from '../harness/arbitrary.ts';
 import { desiredFor, table } from '../harness/pipeline.ts';
@@ -114,6 +116,50 @@ describe('names in ClickHouse', () => {
       }),
       { numRuns: 1000 },
     );
+  });
+
+  it.each([undefined, 'one'])(
+    'that were given stay, whatever joins, and no other table gets one of them (database: %s)',
+    (database) => {
+      fc.assert(
+        fc.property(tableSet({ maxLength: 12 }), fc.nat(), (tables, cut) => {
+          fc.pre(tables.length > 0);
+          const first = tables.slice(0, 1 + (cut % tables.length));
+          const given = targetNames(first, database);
+          const known = new Map(
+            first.map((id) => {
+              const names = given.get(tableLabelKey(id));
+              if (!names) throw new Error('no names');
+              return [
+                tableLabelKey(id),
+                { ...names, wanted: wantedName(id, database).key },
+              ] as const;
+            }),
+          );
+          const all = targetNames(tables, database, { known, foreign: new Set() });
+          for (const id of first)
+            expect(all.get(tableLabelKey(id))).toEqual(given.get(tableLabelKey(id)));
+          const objects = [...all.values()].flatMap((names) =>
+            [names.view, names.final, names.mv, ...Object.values(historyNames(names))].map((name) =>
+              JSON.stringify([names.database, name]),
+            ),
+          );
+          expect(repeated(objects)).toEqual([]);
+        }),
+        { numRuns: 300 },
+      );
+    },
+  );
+
+  it('keep away from what is not ours', () => {
+    const id = { schema: 's', table: 'orders' };
+    const foreign = (...names: string[]) =>
+      targetNames([id], undefined, {
+        known: new Map(),
+        foreign: new Set(names.map((name) => JSON.stringify(['s', name]))),
+      }).get(tableLabelKey(id));
+    expect(foreign('orders')?.view).toBe('s__orders');
+    expect(foreign('orders_final')).toMatchObject({ view: 'orders', final: 'orders__final' });
   });
 
   it('do not depend on the order of the tables', () => {

@@ -1,0 +1,79 @@
+import { type ClickHouse, withClickHouse } from '../components/clickhouse/client.ts';
+import { recordState } from '../components/clickhouse/observe.ts';
+import type { TablePlan } from '../core/ddl.ts';
+import {
+  CH_CDC,
+  type KnownNames,
+  RESERVED_DATABASES,
+  type TakenNames,
+  tableLabelKey,
+  wantedName,
+} from '../core/names.ts';
+import { chIdent, chLiteral } from '../lib/sql.ts';
+import { type Desired, desiredOf } from './desired.ts';
+import type { CapturedSource } from './source.ts';
+import type { Stack } from './stack.ts';
+
+/**
+ * Names in ClickHouse that were given. They are kept among the loads, as records of floor 0, so that a
+ * table that joins later never takes one away.
+ */
+const CHUNK = 'names';
+
+export async function readTaken(clickhouse: ClickHouse): Promise<TakenNames> {
+  const loads = { database: CH_CDC.database, name: CH_CDC.loads };
+  const objects = await clickhouse.rows<{ database: string; name: string; ours: number }>(
+    `SELECT database, name, comment LIKE 'cdc %' AS ours FROM system.tables
+      WHERE NOT is_temporary AND database NOT IN (${RESERVED_DATABASES.filter(
+        (name) => name !== loads.database,
+      )
+        .map(chLiteral)
+        .join(', ')})`,
+  );
+  const known = new Map<string, KnownNames>();
+  if (objects.some(({ database, name }) => database === loads.database && name === loads.name)) {
+    const rows = await clickhouse.rows<{ schema: string; table: string; state: string }>(
+      `SELECT schema_name AS schema, table_name AS table, state FROM ${chIdent(loads.database, loads.name)} FINAL
+        WHERE floor = 0 AND chunk = ${chLiteral(CHUNK)}`,
+    );
+    for (const row of rows) known.set(tableLabelKey(row), JSON.parse(row.state) as KnownNames);
+  }
+  const foreign = objects.filter(({ ours }) => ours === 0);
+  return {
+    known,
+    foreign: new Set(foreign.map(({ database, name }) => JSON.stringify([database, name]))),
+  };
+}
+
+/** The tables as they stand: a name that cdc.yaml wants and nobody applied yet is not there. */
+export async function standing(stack: Stack, source: CapturedSource): Promise<Desired> {
+  const taken = await withClickHouse(stack.endpoints.clickhouse, readTaken);
+  return desiredOf(stack, source.tables, source.chosen, { ...taken, stay: true });
+}
+
+/** Tables whose names are not recorded, or have changed. */
+export function unrecorded(
+  stack: Stack,
+  tables: readonly TablePlan[],
+  { known }: TakenNames,
+): TablePlan[] {
+  return tables.filter((plan) => {
+    const given = known.get(tableLabelKey(plan));
+    return JSON.stringify(given) !== JSON.stringify(recordOf(stack, plan));
+  });
+}
+
+export async function recordNames(
+  stack: Stack,
+  clickhouse: ClickHouse,
+  tables: readonly TablePlan[],
+): Promise<void> {
+  for (const plan of tables)
+    await recordState(clickhouse, plan, CHUNK, JSON.stringify(recordOf(stack, plan)));
+}
+
+function recordOf({ config }: Stack, { source, names }: TablePlan): KnownNames {
+  const { database, view, final, mv, historyStem } = names;
+  const wanted = wantedName(source, config.clickhouse.database).key;
+  return { database, view, final, mv, historyStem, wanted };
+}
