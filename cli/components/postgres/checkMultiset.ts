@@ -29,7 +29,7 @@ export function checkMultiset(table: SourceTable, leaveOut: string): Finding[] {
       severity: 'error',
       subject,
       message: `${why}, and its replica identity is not full, so a change does not say which row it changes`,
-      fix: `${fullStatements(lacking)}  -- PostgreSQL writes the whole old row to the WAL then; if rows are only ever added, mode: append in its entry of tables: does without; ${leaveOut}`,
+      fix: `${fullStatements(lacking)}  -- PostgreSQL writes the whole old row to the WAL then, and refuses UPDATE and DELETE of the table if this is taken back while it is copied; if rows are only ever added, mode: append in its entry of tables: does without; ${leaveOut}`,
     });
   }
   if (table.history)
