@@ -126,7 +126,10 @@ export class Player {
       base: this.base,
       columns,
       partitioned: now.kind === 'p',
-      constraint: now.constraint ?? undefined,
+      constraint:
+        now.constraint === null
+          ? undefined
+          : { name: now.constraint, deferrable: now.deferrable === '1' },
       step: this.steps,
       dropped: this.dropped,
     });
@@ -199,10 +202,12 @@ export class Player {
       name: string;
       kind: string;
       constraint: string | null;
+      deferrable: string | null;
     }>(
       `SELECT c.oid, c.relname AS name, c.relkind AS kind,
-              (SELECT conname FROM pg_constraint WHERE conrelid = c.oid AND contype = 'p') AS constraint
-         FROM pg_class c WHERE c.oid = ANY ($1::oid[]) ORDER BY array_position($1::oid[], c.oid) DESC LIMIT 1`,
+              p.conname AS constraint, p.condeferrable::int AS deferrable
+         FROM pg_class c LEFT JOIN pg_constraint p ON p.conrelid = c.oid AND p.contype = 'p'
+        WHERE c.oid = ANY ($1::oid[]) ORDER BY array_position($1::oid[], c.oid) DESC LIMIT 1`,
       [this.oids],
     );
     const [now] = found.rows;
@@ -222,6 +227,7 @@ const CHANGES: ReadonlySet<Op['op']> = new Set([
   'shift',
   'swap',
   'again',
+  'twins',
   'delete',
   'truncate',
 ]);
