@@ -15,6 +15,8 @@ describe('statements', () => {
     columns: [{ ...part, name: 'a', key, unique: key }],
     partitioned: false,
     constraint: key ? { name: 't_pkey', deferrable } : undefined,
+    identity: key && !deferrable ? 'd' : 'f',
+    wasCounted: false,
     step: 1,
     dropped: [],
   });

@@ -30,6 +30,10 @@ export interface Setting {
   readonly partitioned: boolean;
   /** The primary key's. */
   readonly constraint: { readonly name: string; readonly deferrable: boolean } | undefined;
+  /** pg_class.relreplident. */
+  readonly identity: string;
+  /** Nothing told its rows apart at some time. */
+  readonly wasCounted: boolean;
   /** Number of the step: names that are new. */
   readonly step: number;
   readonly dropped: readonly string[];
