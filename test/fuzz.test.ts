@@ -36,6 +36,24 @@ describe('a program', () => {
     expect(first).toEqual(programAt(7, 3));
   });
 
+  it('is made smaller until only what fails is left, also of a table without a key', () => {
+    const all = ({ before, first, second, third, last }: Program) =>
+      [before, first, second, third, last].flat().map(({ does }) => does.op);
+    const smallest = (fails: (drawn: Program) => boolean) => {
+      const { counterexample } = fc.check(
+        fc.property(program, (drawn) => !fails(drawn)),
+        { seed: 7, numRuns: 2000 },
+      );
+      if (!counterexample) throw new Error('none fails');
+      return counterexample[0];
+    };
+    const twins = smallest((p) => p.table.keyed === 'none' && all(p).includes('twins'));
+    expect(all(twins).filter((op) => op === 'twins')).toHaveLength(1);
+    expect(all(twins).length).toBeLessThanOrEqual(5);
+    expect(twins.table.columns).toEqual([]);
+    expect(smallest((p) => all(p).includes('keying')).table.keyed).toBe('immediate');
+  });
+
   it('has a table that is counted, one in three of them', () => {
     const counted = Array.from({ length: 300 }, (_, i) => isCounted(programAt(1, i).table));
     expect(counted.filter((is) => is).length / 300).toBeCloseTo(1 / 3, 1);
