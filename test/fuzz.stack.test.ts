@@ -84,3 +84,43 @@ test('a difference planted in the copy is found, by the oracle and by cdc verify
     await schema.drop();
   }
 });
+
+test('also in the copy of a table without a key, where a row is too often there, or not often enough', async () => {
+  await using client = await source();
+  await using clickhouse = target();
+  const schema = await freshSchema(client, 'planted');
+  try {
+    await client.query(
+      `CREATE TABLE ${schema.name}.t (v text, d date);
+       ALTER TABLE ${schema.name}.t REPLICA IDENTITY FULL;
+       INSERT INTO ${schema.name}.t SELECT v, d::date FROM (VALUES ('a', 'infinity'), ('b', NULL), ('c', '2024-01-01')) AS t (v, d), generate_series(1, 3)`,
+    );
+    await cdcJson('apply');
+    const look = async () =>
+      (await compareTable(client, clickhouse, schema.name, 't')).differences.map(
+        ({ key, how }) => `${key} ${how}`,
+      );
+    expect(await look()).toEqual([]);
+    const final = chIdent(schema.name, 't_final');
+    const plant = (v: string, sign: number, hash = '_row_hash', exact = '_exact') =>
+      clickhouse.command(
+        `INSERT INTO ${final} (v, d, _exact, _row_hash, _generation, _version, _ordinal, _sign, _txid)
+         SELECT v, d, ${exact}, ${hash}, _generation, 18446744073709551615, number, ${sign}, 0
+           FROM (SELECT * FROM ${final} WHERE v = '${v}' AND _sign = 1 LIMIT 1) ARRAY JOIN range(2) AS number`,
+      );
+    await plant('a', -1);
+    // It shows the same as two that go, and is another value.
+    await plant('a', 1, 'sipHash128(1)', 'map()');
+    await plant('b', 1);
+    const planted = [
+      '[{"shown":"a"},{"shown":"2299-12-31","exact":"infinity"}] missing',
+      '[{"shown":"a"},{"shown":"2299-12-31"}] extra',
+      '[{"shown":"b"},{"shown":null}] extra',
+    ];
+    expect((await look()).sort()).toEqual(planted.flatMap((row) => [row, row]).sort());
+    const verified = (await cdc('verify', `${schema.name}.t`, '--json')).json();
+    expect(verified.tables[0]).toMatchObject({ different: 0, missing: 2, extra: 4 });
+  } finally {
+    await schema.drop();
+  }
+});

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   type Beside,
+  countedDifferences,
   differencesOf,
   digitsIn,
   elementsOf,
@@ -10,7 +11,7 @@ import {
   ofSource,
   rowOf,
 } from './fuzz/oracle.ts';
-import { drawOf, type Program, program, programAt } from './fuzz/program.ts';
+import { drawOf, isCounted, type Program, program, programAt } from './fuzz/program.ts';
 import { runOf } from './fuzz/run.ts';
 import { arrayValue, fuzzTypes, scalarValue } from './fuzz/values.ts';
 import { typeCases } from './harness/types.ts';
@@ -35,6 +36,29 @@ describe('a program', () => {
     expect(first).toEqual(programAt(7, 3));
   });
 
+  it('is made smaller until only what fails is left, also of a table without a key', () => {
+    const all = ({ before, first, second, third, last }: Program) =>
+      [before, first, second, third, last].flat().map(({ does }) => does.op);
+    const smallest = (fails: (drawn: Program) => boolean) => {
+      const { counterexample } = fc.check(
+        fc.property(program, (drawn) => !fails(drawn)),
+        { seed: 7, numRuns: 2000 },
+      );
+      if (!counterexample) throw new Error('none fails');
+      return counterexample[0];
+    };
+    const twins = smallest((p) => p.table.keyed === 'none' && all(p).includes('twins'));
+    expect(all(twins).filter((op) => op === 'twins')).toHaveLength(1);
+    expect(all(twins).length).toBeLessThanOrEqual(5);
+    expect(twins.table.columns).toEqual([]);
+    expect(smallest((p) => all(p).includes('keying')).table.keyed).toBe('immediate');
+  });
+
+  it('has a table that is counted, one in three of them', () => {
+    const counted = Array.from({ length: 300 }, (_, i) => isCounted(programAt(1, i).table));
+    expect(counted.filter((is) => is).length / 300).toBeCloseTo(1 / 3, 1);
+  });
+
   it('does everything that programs can do, in a thousand of them', () => {
     const seen = new Set<string>();
     const types = new Set<number>();
@@ -42,7 +66,7 @@ describe('a program', () => {
     for (let i = 0; i < 1000; i += 1) {
       const { table, before, first, second, third, last, snapshot } = programAt(1, i);
       for (const { does } of [...before, ...first, ...second, ...third, ...last]) seen.add(does.op);
-      seen.add(snapshot).add(table.identity).add(`${table.partitions}`);
+      seen.add(snapshot).add(table.identity).add(`${table.partitions}`).add(table.keyed);
       for (const column of table.columns) types.add(column.type % length);
     }
     expect([...seen].sort()).toMatchInlineSnapshot(`
@@ -59,13 +83,17 @@ describe('a program', () => {
         "copy",
         "debezium",
         "default",
+        "deferrable",
+        "deferred",
         "delete",
         "drop",
         "full",
         "identity",
+        "immediate",
         "index",
         "insert",
         "key",
+        "keying",
         "large",
         "names",
         "none",
@@ -84,6 +112,7 @@ describe('a program', () => {
         "table",
         "touch",
         "truncate",
+        "twins",
         "update",
         "vacuum",
       ]
@@ -101,6 +130,14 @@ describe('values', () => {
     }
   });
 
+  it('do not fit, one in six of a type that has such', () => {
+    for (const type of fuzzTypes('s').filter(({ misfits }) => misfits.length > 0)) {
+      const odd = new Set(type.misfits.map((misfit) => `(${misfit})::${type.type}`));
+      const values = Array.from({ length: 6000 }, (_, n) => scalarValue(type, n));
+      expect(values.filter((value) => odd.has(value)).length).toBeGreaterThanOrEqual(1000);
+    }
+  });
+
   it('are such that do not fit, of every kind that there is', () => {
     const drawn = (name: string) => {
       const type = fuzzTypes('s').find((t) => t.type === name);
@@ -108,7 +145,7 @@ describe('values', () => {
       const values = Array.from({ length: 20_000 }, (_, n) => scalarValue(type, n));
       return type.misfits.filter((misfit) => !values.includes(`(${misfit})::${name}`));
     };
-    for (const type of ['numeric(12,2)', 'numeric', 'date', 's.cents'])
+    for (const type of ['numeric(12,2)', 'numeric', 'date', 's.cents', 's.moods'])
       expect(drawn(type)).toEqual([]);
   });
 
@@ -278,6 +315,16 @@ describe('the oracle', () => {
       '2 different',
       '3 missing',
       '9 extra',
+    ]);
+  });
+
+  it('counts rows where no key tells them apart, each one that is missing or too many', () => {
+    const found = countedDifferences(['a', 'a', 'a', 'b', 'c'], ['a', 'c', 'c', 'd', 'b']);
+    expect(found.map(({ key, how }) => `${key} ${how}`)).toEqual([
+      'a missing',
+      'a missing',
+      'c extra',
+      'd extra',
     ]);
   });
 

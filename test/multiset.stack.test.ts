@@ -344,3 +344,36 @@ test('only ever appended to, it is copied without one, and PostgreSQL refuses ot
     await cdcJson('apply');
   }
 });
+
+test.each([
+  [
+    'is dropped and comes again',
+    `ALTER TABLE back REPLICA IDENTITY FULL; ALTER TABLE back DROP CONSTRAINT back_pkey;
+     INSERT INTO back VALUES (1, 7); DELETE FROM back WHERE a = 1 AND b = 7`,
+  ],
+  [
+    'is deferrable for a while',
+    `ALTER TABLE back REPLICA IDENTITY FULL; ALTER TABLE back DROP CONSTRAINT back_pkey, ADD PRIMARY KEY (a) DEFERRABLE;
+     UPDATE back SET a = 5 - a; ALTER TABLE back DROP CONSTRAINT back_pkey`,
+  ],
+  [
+    'is of other columns for a while',
+    `ALTER TABLE back DROP CONSTRAINT back_pkey, ADD PRIMARY KEY (b);
+     UPDATE back SET a = 9 WHERE b = 2; INSERT INTO back VALUES (1, 7); DELETE FROM back WHERE b = 7;
+     ALTER TABLE back DROP CONSTRAINT back_pkey`,
+  ],
+])('a key that %s between two looks at it makes the rows right again', async (_, statements) => {
+  await change(
+    'CREATE TABLE back (a int PRIMARY KEY, b int NOT NULL)',
+    'INSERT INTO back SELECT g, g FROM generate_series(1, 4) g',
+  );
+  await cdcJson('apply');
+  await change(...statements.split(';'), 'ALTER TABLE back ADD PRIMARY KEY (a)');
+  await cdcJson('apply');
+  expect(await proveEqual('back')).toBe(4);
+  // The index is another one then, and the key is not.
+  await change('REINDEX TABLE CONCURRENTLY back');
+  const { changes } = (await cdc('plan', '--json')).json();
+  expect(JSON.stringify(changes)).not.toContain(`${schema}.back`);
+  await change('DROP TABLE back');
+});

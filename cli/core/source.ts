@@ -97,13 +97,15 @@ export interface TableShape {
   readonly touched: string;
   /** Changes when the table is rewritten: ALTER TABLE … USING, but VACUUM FULL, too. */
   readonly files: string;
+  /** Changes when a key is dropped and made again, between which rows could have been told apart by another. */
+  readonly key: string;
 }
 
 type Form = Pick<SourceTable, 'shape' | 'where' | 'storage'>;
 
 export function shapeText(table: Form): string {
-  const { columns, touched, files } = table.shape;
-  return [columns, touched, files, filterDigest(table)].join(' ');
+  const { columns, touched, files, key } = table.shape;
+  return [columns, touched, files, filterDigest(table), key].join(' ');
 }
 
 /** Of what decides which rows are copied: a longer TTL brings back some that are not there any more. */
@@ -116,15 +118,17 @@ function filterDigest({ where, storage }: Form): string {
 
 /**
  * Whether rows may have got other values since the copy was loaded, of which PostgreSQL sends no
- * change: columns were added or renamed, changed their type, or a rewrite gave them other values; or
- * whether the copy was loaded by another filter.
+ * change: columns were added or renamed, changed their type, or a rewrite gave them other values; whether
+ * changes told them apart by another key meanwhile, or none; or whether the copy was loaded by another filter.
  */
 export function mayDiffer(table: Form, loaded: string): boolean {
   const { shape } = table;
-  const [columns, touched, files, filter = ''] = loaded.split(' ');
+  // Copies that an earlier release loaded have no key here.
+  const [columns, touched, files, filter = '', key = shape.key] = loaded.split(' ');
   return (
     columns !== shape.columns ||
     filter !== filterDigest(table) ||
+    key !== shape.key ||
     (touched !== shape.touched && files !== shape.files)
   );
 }

@@ -127,12 +127,13 @@ describe('storage of another form', () => {
 });
 
 describe('rows may have got other values', () => {
-  const shape = { columns: 'c', touched: 't', files: 'f' };
+  const shape = { columns: 'c', touched: 't', files: 'f', key: 'k' };
 
   it.each([
     [{ columns: 'other' }, true],
     [{ touched: 'other' }, false],
     [{ files: 'other' }, false],
+    [{ key: 'other' }, true],
     [{ touched: 'other', files: 'other' }, true],
     [{}, false],
   ])('after %j: %j', (change, expected) => {

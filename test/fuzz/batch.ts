@@ -10,7 +10,7 @@ import { kill } from '../harness/servers.ts';
 import { typesSql } from '../harness/types.ts';
 import { type Compared, compareTable } from './compare.ts';
 import { Player } from './player.ts';
-import type { Program } from './program.ts';
+import { isCounted, type Program } from './program.ts';
 import { typesOf } from './tables.ts';
 
 export interface Totals {
@@ -166,10 +166,10 @@ async function snapshots(
   }
 }
 
-/** Debezium reads by no key that has an array: `cdc` refuses (KEY_NOT_READABLE). */
+/** Debezium reads by no key that has an array, and nothing without a key: `cdc` refuses (KEY_NOT_READABLE). */
 function methodOf({ snapshot, table }: Program): Program['snapshot'] {
   const byArray = table.identity !== 'index' && table.key.some(({ form }) => form === 'array');
-  return snapshot === 'debezium' && byArray ? 'pull' : snapshot;
+  return snapshot === 'debezium' && (byArray || isCounted(table)) ? 'pull' : snapshot;
 }
 
 async function killed(name: ServerName, totals: Totals): Promise<void> {

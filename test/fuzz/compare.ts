@@ -4,6 +4,7 @@ import { tableLabelKey, targetNames } from '../../cli/core/names.ts';
 import { chIdent, pgIdent } from '../../cli/lib/sql.ts';
 import {
   type Beside,
+  countedDifferences,
   type Difference,
   differencesOf,
   type OracleColumn,
@@ -22,7 +23,10 @@ export interface Compared {
   readonly differences: readonly Difference[];
 }
 
-/** The source's columns, and which of them are its key: of the replica identity index, else primary. */
+/**
+ * The source's columns, and which of them are its key: of the replica identity index, else primary. One that is
+ * deferrable tells no rows apart, since two may have it for a moment.
+ */
 async function describe(client: pg.ClientBase, schema: string, table: string) {
   const found = await client.query<Record<string, string>>(
     `SELECT a.attname AS name, coalesce(d.typname, e.typname, b.typname) AS base, (e.oid IS NOT NULL)::int AS array,
@@ -30,7 +34,7 @@ async function describe(client: pg.ClientBase, schema: string, table: string) {
             CASE WHEN d.oid IS NOT NULL THEN e.typtypmod WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS modifier,
             coalesce(e.typdelim, b.typdelim) AS delimiter,
             (NOT a.attnotnull AND NOT t.typnotnull)::int AS nullable,
-            (a.attnum = ANY ((SELECT indkey FROM pg_index WHERE indrelid = a.attrelid AND (indisreplident OR indisprimary)
+            (a.attnum = ANY ((SELECT indkey FROM pg_index WHERE indrelid = a.attrelid AND (indisreplident OR indisprimary) AND indimmediate
                ORDER BY indisreplident DESC LIMIT 1)::int2[]))::int AS key
        FROM pg_attribute a
        JOIN pg_type t ON t.oid = a.atttypid
@@ -94,13 +98,14 @@ export async function compareTable(
     const values = columns.map(({ column }, i) => ofCopy(column, row[`__${i}`], beside));
     return rowOf(values, isKey, strangers);
   });
+  const ours = held.map((values) => rowOf(values, isKey));
+  const texts = (rows: typeof ours) => rows.map(({ text }) => text);
   return {
     rows: held.length,
     values: held.length * columns.length,
     kept: held.flat().filter(({ exact }) => typeof exact === 'string').length,
-    differences: differencesOf(
-      held.map((values) => rowOf(values, isKey)),
-      theirs,
-    ),
+    differences: columns.some((c) => c.isKey)
+      ? differencesOf(ours, theirs)
+      : countedDifferences(texts(ours), texts(theirs)),
   };
 }

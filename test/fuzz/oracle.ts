@@ -277,6 +277,23 @@ export interface Difference {
   readonly copy?: string;
 }
 
+/** Where no key tells rows apart: each that one side has more often than the other, once for each time. */
+export function countedDifferences(
+  source: readonly string[],
+  copy: readonly string[],
+): Difference[] {
+  const more = new Map<string, number>();
+  for (const text of source) more.set(text, (more.get(text) ?? 0) + 1);
+  for (const text of copy) more.set(text, (more.get(text) ?? 0) - 1);
+  return [...more].flatMap(([text, count]) =>
+    Array.from({ length: Math.abs(count) }, () =>
+      count > 0
+        ? { key: text, how: 'missing' as const, source: text }
+        : { key: text, how: 'extra' as const, copy: text },
+    ),
+  );
+}
+
 /** Rows that differ. */
 export function differencesOf(
   source: readonly OracleRow[],

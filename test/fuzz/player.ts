@@ -34,6 +34,7 @@ export class Player {
   private readonly oids: string[] = [];
   private readonly dropped: string[] = [];
   private steps = 0;
+  private wasCounted = false;
 
   constructor(program: Program, types: Types, index: number) {
     this.program = program;
@@ -120,13 +121,19 @@ export class Player {
     if (does.op === 'vacuum') await this.end(connection, 'COMMIT');
     const now = await this.table(connection);
     const columns = await columnsOf(connection.client, now.oid);
+    if (!columns.some((c) => c.unique) || now.deferrable === '1') this.wasCounted = true;
     const { sql, whole } = statementsOf(does, {
       types: this.types,
       table: now.name,
       base: this.base,
       columns,
       partitioned: now.kind === 'p',
-      constraint: now.constraint ?? undefined,
+      constraint:
+        now.constraint === null
+          ? undefined
+          : { name: now.constraint, deferrable: now.deferrable === '1' },
+      identity: now.identity,
+      wasCounted: this.wasCounted,
       step: this.steps,
       dropped: this.dropped,
     });
@@ -198,11 +205,14 @@ export class Player {
       oid: string;
       name: string;
       kind: string;
+      identity: string;
       constraint: string | null;
+      deferrable: string | null;
     }>(
-      `SELECT c.oid, c.relname AS name, c.relkind AS kind,
-              (SELECT conname FROM pg_constraint WHERE conrelid = c.oid AND contype = 'p') AS constraint
-         FROM pg_class c WHERE c.oid = ANY ($1::oid[]) ORDER BY array_position($1::oid[], c.oid) DESC LIMIT 1`,
+      `SELECT c.oid, c.relname AS name, c.relkind AS kind, c.relreplident AS identity,
+              p.conname AS constraint, p.condeferrable::int AS deferrable
+         FROM pg_class c LEFT JOIN pg_constraint p ON p.conrelid = c.oid AND p.contype = 'p'
+        WHERE c.oid = ANY ($1::oid[]) ORDER BY array_position($1::oid[], c.oid) DESC LIMIT 1`,
       [this.oids],
     );
     const [now] = found.rows;
@@ -222,6 +232,7 @@ const CHANGES: ReadonlySet<Op['op']> = new Set([
   'shift',
   'swap',
   'again',
+  'twins',
   'delete',
   'truncate',
 ]);

@@ -101,7 +101,7 @@ export function table(
     estimatedRows: 0,
     bytes: 0,
     unlogged: false,
-    shape: { columns: '', touched: '', files: '' },
+    shape: { columns: '', touched: '', files: '', key: '' },
     ...options,
   };
 }

@@ -16,10 +16,14 @@ SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS "table", c.relkind 
            WHERE t.isleaf AND pc.relkind = 'r' AND pc.relreplident <> 'f') END AS not_full,
        s.columns AS shape_columns, s.touched AS shape_touched,
        coalesce((SELECT md5(string_agg(pg_relation_filenode(p.relid)::text, ',' ORDER BY p.relid::oid))
-                   FROM pg_partition_tree(c.oid) p), pg_relation_filenode(c.oid)::text, '') AS shape_files
+                   FROM pg_partition_tree(c.oid) p), pg_relation_filenode(c.oid)::text, '') AS shape_files,
+       coalesce(k.identity::text, '') AS shape_key
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN LATERAL (
-    SELECT i.indisprimary AS is_primary, i.columns
+    SELECT i.indisprimary AS is_primary, i.columns,
+           -- REINDEX CONCURRENTLY makes another index of the same constraint.
+           coalesce((SELECT o.oid FROM pg_constraint o WHERE o.conindid = i.indexrelid AND o.conrelid = c.oid AND o.contype IN ('p', 'u')),
+                    i.indexrelid) AS identity
       FROM (SELECT x.*, (SELECT json_agg(a.attname ORDER BY u.n) FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS u(attnum, n)
                            JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum
                           WHERE u.n <= x.indnkeyatts) AS columns
@@ -88,6 +92,7 @@ interface TableRow {
   shape_columns: string | null;
   shape_touched: string | null;
   shape_files: string;
+  shape_key: string;
 }
 
 interface ColumnRow {
@@ -140,6 +145,7 @@ export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]>
       columns: row.shape_columns ?? '',
       touched: row.shape_touched ?? '',
       files: row.shape_files,
+      key: row.shape_key,
     },
   }));
 }
