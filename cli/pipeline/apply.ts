@@ -7,7 +7,7 @@ import { Connect } from '../components/connect/client.ts';
 import { stopConnector } from '../components/connect/control.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { dismissMembers } from '../components/kafka/groups.ts';
-import { carryOffsets, createTopics, groupLag } from '../components/kafka/topics.ts';
+import { carryOffsets, createTopics, groupLag, replicationOf } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { isUsable, observeSlot, walPosition } from '../components/postgres/observe.ts';
 import {
@@ -193,7 +193,7 @@ async function changeServers(
   }
   const { floor, renewed } = await prepareSource(stack, clickhouse, plan, signal);
   await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
-    createTopics(admin, plan.desired.topics, stack.endpoints.kafka.managed ? 1 : -1),
+    createTopics(admin, plan.desired.topics, replicationOf(stack.endpoints.kafka)),
   );
   events.step('creating ClickHouse queues and views');
   for (const { source } of reshaped) await requireReload(clickhouse, source);
