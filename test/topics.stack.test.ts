@@ -100,6 +100,27 @@ test.each([
   },
 );
 
+test('a table that somebody added to the publication holds nothing up, and lacks nothing of a transaction that was open then', async () => {
+  await made('by_hand');
+  await using open = await source();
+  await open.query('BEGIN');
+  await open.query(`INSERT INTO ${schema}.by_hand VALUES (20, 'before'), (21, 'before')`);
+  await sql(`ALTER PUBLICATION ${pgIdent(stack().names.publication)} ADD TABLE ${schema}.by_hand`);
+  await written(`${schema}.by_hand`);
+  await flows();
+  const applied = cdcJson('apply');
+  await using client = await source();
+  await eventually('apply to wait for it', true, async () => {
+    const { rows: waiting } = await client.query(
+      `SELECT FROM pg_stat_activity WHERE query LIKE '%pg_snapshot_xmin%' AND pid <> pg_backend_pid()`,
+    );
+    return waiting.length > 0;
+  });
+  await open.query('COMMIT');
+  expect((await applied).loads).toMatchObject([{ table: `${schema}.by_hand`, rows: 11 }]);
+  expect(await cdcJson('verify', `${schema}.by_hand`)).toMatchObject({ ok: true, rows: 11 });
+});
+
 test('a table whose topic was deleted is mended by apply', async () => {
   await made('forgotten');
   await cdcJson('apply');

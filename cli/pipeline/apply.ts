@@ -313,8 +313,11 @@ async function prepareSource(
       await recordSlotFloor(clickhouse, slot, floor);
       return { floor, renewed: true };
     }
-    // Of a transaction that is open when its filter changes, too, rows may pass by the old one.
-    if (joined || plan.refiltered.length > 0) await waitForRunningTransactions(client, signal);
+    // Of a transaction that is open when its filter changes, too, rows may pass by the old one. A table
+    // that is in the publication and was never loaded may have been added a moment ago, by hand or by a
+    // run that was killed.
+    if (joined || plan.refiltered.length > 0 || plan.toLoad.length > 0)
+      await waitForRunningTransactions(client, signal);
     const recorded = slotFloor(await readLoadStates(clickhouse), slot);
     if (recorded !== undefined) return { floor: recorded, renewed: false };
     const seen = await observeSlot(client, slot);
