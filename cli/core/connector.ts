@@ -1,6 +1,7 @@
 import { HEARTBEAT, notificationTopic, SIGNAL, type TableId, tableLabel } from './names.ts';
 import type { Profile } from './profiles.ts';
 import { translatePattern } from './select.ts';
+import { topicCreation } from './topics.ts';
 
 export interface CapturedTable extends TableId {
   /** The columns that key its messages; absent when they are its primary key's. */
@@ -17,6 +18,8 @@ export interface ConnectorInput {
   readonly profile: Profile;
   readonly toastPlaceholder: string;
   readonly maxMessageBytes: number;
+  /** Replicas of a topic; -1 is the brokers' default. */
+  readonly replication: number;
   readonly database: {
     readonly host: string;
     readonly port: number;
@@ -101,6 +104,7 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     ...(input.columns.excluded.length > 0
       ? { 'column.exclude.list': input.columns.excluded.map(literalPattern).join(',') }
       : {}),
+    ...topicCreation(input),
     'snapshot.mode': 'no_data',
     // Where ClickHouse cannot reach the source, a row in this table has Debezium read the rows.
     'signal.enabled.channels': 'source',

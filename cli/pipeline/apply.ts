@@ -7,7 +7,7 @@ import { Connect } from '../components/connect/client.ts';
 import { stopConnector } from '../components/connect/control.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { dismissMembers } from '../components/kafka/groups.ts';
-import { carryOffsets, createTopics, groupLag } from '../components/kafka/topics.ts';
+import { carryOffsets, createTopics, groupLag, replicationOf } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { isUsable, observeSlot, walPosition } from '../components/postgres/observe.ts';
 import {
@@ -193,7 +193,7 @@ async function changeServers(
   }
   const { floor, renewed } = await prepareSource(stack, clickhouse, plan, signal);
   await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
-    createTopics(admin, plan.desired.topics, stack.endpoints.kafka.managed ? 1 : -1),
+    createTopics(admin, plan.desired.topics, replicationOf(stack.endpoints.kafka)),
   );
   events.step('creating ClickHouse queues and views');
   for (const { source } of reshaped) await requireReload(clickhouse, source);
@@ -313,8 +313,11 @@ async function prepareSource(
       await recordSlotFloor(clickhouse, slot, floor);
       return { floor, renewed: true };
     }
-    // Of a transaction that is open when its filter changes, too, rows may pass by the old one.
-    if (joined || plan.refiltered.length > 0) await waitForRunningTransactions(client, signal);
+    // Of a transaction that is open when its filter changes, too, rows may pass by the old one. A table
+    // that is in the publication and was never loaded may have been added a moment ago, by hand or by a
+    // run that was killed.
+    if (joined || plan.refiltered.length > 0 || plan.toLoad.length > 0)
+      await waitForRunningTransactions(client, signal);
     const recorded = slotFloor(await readLoadStates(clickhouse), slot);
     if (recorded !== undefined) return { floor: recorded, renewed: false };
     const seen = await observeSlot(client, slot);

@@ -1,4 +1,4 @@
-import { MAX_MESSAGE_BYTES } from '../components/kafka/topics.ts';
+import { MAX_MESSAGE_BYTES, replicationOf } from '../components/kafka/topics.ts';
 import { connectorConfig } from '../core/connector.ts';
 import { planTable, storageObject, type TablePlan, tableView, viewObject } from '../core/ddl.ts';
 import { historyObjects, historyViews } from '../core/history-ddl.ts';
@@ -87,6 +87,7 @@ export function desiredOf(
       profile: stack.profile,
       toastPlaceholder: stack.secrets.toastPlaceholder,
       maxMessageBytes: MAX_MESSAGE_BYTES,
+      replication: replicationOf(stack.endpoints.kafka),
       database: databaseOf(stack.endpoints.postgres),
       columns: {
         excluded: captured.flatMap((t) => t.excluded.map((name) => `${tableLabel(t)}.${name}`)),

@@ -19,6 +19,7 @@ function configFor(
     profile: PROFILES['low-latency'],
     toastPlaceholder: '__cdc_unavailable',
     maxMessageBytes: 64 * 1024 * 1024,
+    replication: 1,
     database: {
       host: 'postgres',
       port: 5432,

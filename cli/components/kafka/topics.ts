@@ -1,5 +1,6 @@
 import type { Admin } from 'kafkajs';
 import { isNotificationTopic } from '../../core/names.ts';
+import { PARTITIONS, topicSettings } from '../../core/topics.ts';
 import { type WaitOptions, waitFor } from '../../lib/wait.ts';
 import type { KafkaEndpoint } from '../../runtimes/endpoints.ts';
 import { kafkaClient, kafkaProblem } from './client.ts';
@@ -14,7 +15,7 @@ export interface GroupLag {
   readonly messages: number;
 }
 
-/** Creates the topics that are missing; one partition each, since one row's changes need one order. */
+/** Creates the topics that are missing. */
 export async function createTopics(
   admin: Admin,
   topics: readonly string[],
@@ -27,20 +28,22 @@ export async function createTopics(
     waitForLeaders: true,
     topics: missing.map((topic) => ({
       topic,
-      numPartitions: 1,
+      numPartitions: PARTITIONS,
       replicationFactor: replication,
-      configEntries: [
-        { name: 'cleanup.policy', value: 'delete' },
-        // Few and small, and read by kafkajs, which knows no LZ4.
-        {
-          name: 'compression.type',
-          value: isNotificationTopic(topic) ? 'uncompressed' : 'producer',
-        },
-        { name: 'max.message.bytes', value: String(MAX_MESSAGE_BYTES) },
-      ],
+      configEntries: Object.entries(
+        topicSettings({
+          maxMessageBytes: MAX_MESSAGE_BYTES,
+          isNotifications: isNotificationTopic(topic),
+        }),
+      ).map(([name, value]) => ({ name, value })),
     })),
   });
   return missing;
+}
+
+/** Of a topic: one broker where we run it, else what the brokers have as their default. */
+export function replicationOf(endpoint: KafkaEndpoint): number {
+  return endpoint.managed ? 1 : -1;
 }
 
 /** A row of PostgreSQL can be large; the producer and the topics agree on this limit. */

@@ -70,10 +70,14 @@ WITH RECURSIVE resolved AS (
 )
 SELECT r.attrelid::int8 AS oid, r.attname AS name, r.required AS notnull, r.typmod, r.display,
        r.array, CASE WHEN r.array THEN greatest(r.dimensions, 1) ELSE 0 END AS dimensions,
-       t.typdelim AS delimiter, t.typname AS type, t.typtype AS kind, r.generated,
+       t.typdelim AS delimiter, t.typtype AS kind, r.generated,
+       -- A type of a user's can have the name of another: it is no built-in one then, and no extension's.
+       CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace
+              OR (t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type b WHERE b.typname = t.typname AND b.typnamespace = 'pg_catalog'::regnamespace))
+            THEN t.typname ELSE format('%I.%I', n.nspname, t.typname) END AS type,
        -- Before PostgreSQL 18 no publication has generated columns; virtual ones are in no WAL at all.
        r.generated <> '' AND NOT (r.generated = 's' AND current_setting('server_version_num')::int >= 180000) AS unpublished
-  FROM deepest r JOIN pg_type t ON t.oid = r.typid
+  FROM deepest r JOIN pg_type t ON t.oid = r.typid JOIN pg_namespace n ON n.oid = t.typnamespace
  ORDER BY r.attrelid, r.attnum`;
 
 interface TableRow {

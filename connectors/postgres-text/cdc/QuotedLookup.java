@@ -8,6 +8,7 @@ import io.debezium.processors.reselect.ReselectColumnsPostProcessor;
 import io.debezium.relational.Table;
 import io.debezium.relational.TableId;
 import java.lang.reflect.Proxy;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.stream.Collectors;
@@ -17,7 +18,7 @@ import org.apache.kafka.connect.data.Struct;
  * Looks TOASTed values that did not change up by the row's key, as Debezium's own processor does. That
  * one writes the names of the key's columns into its query as they are, and casts values to the types'
  * bare names: by a key "Id" or "user", of an enum, a composite, bits or bytea it finds no row, and the
- * change would be left out.
+ * change would be left out. What it finds it reads by the names of types (see ColumnType).
  *
  * <p>Needs <code>driver.stringtype=unspecified</code>, so that a key's text is a value of the column's
  * type, and <code>binary.handling.mode=hex</code>.
@@ -81,13 +82,27 @@ public final class QuotedLookup extends ReselectColumnsPostProcessor {
                     },
                     rows -> {
                         if (!rows.next()) return false;
-                        row.accept(rows);
+                        row.accept(typed(rows, table, columns));
                         return true;
                     });
         }
 
+        /** The driver's getObject goes by the name of a type; elsewhere Debezium does not, where it reads with SQL. */
+        private ResultSet typed(ResultSet rows, Table table, List<String> columns) {
+            return (ResultSet)
+                    Proxy.newProxyInstance(
+                            getClass().getClassLoader(),
+                            new Class<?>[] {ResultSet.class},
+                            (proxy, method, arguments) -> {
+                                if (!method.getName().equals("getObject")) throw new UnsupportedOperationException();
+                                String name = (String) arguments[0];
+                                int index = columns.indexOf(name) + 1;
+                                return connection.getColumnValue(rows, index, table.columnWithName(name), table);
+                            });
+        }
+
         private static String parameter(Table table, String name) {
-            return table.columnWithName(name).typeName().equals("bytea") ? "decode(?, 'hex')" : "?";
+            return table.columnWithName(name).nativeType() == ColumnType.BYTEA ? "decode(?, 'hex')" : "?";
         }
 
         private static String quote(String name) {

@@ -1,0 +1,153 @@
+package io.debezium.connector.postgresql;
+
+import cdc.ColumnType;
+import io.debezium.connector.common.CdcSourceTaskContext;
+import io.debezium.connector.postgresql.connection.PostgresConnection;
+import io.debezium.connector.postgresql.connection.PostgresDefaultValueConverter;
+import io.debezium.relational.Column;
+import io.debezium.relational.CustomConverterRegistry;
+import io.debezium.relational.RelationalDatabaseSchema;
+import io.debezium.relational.Table;
+import io.debezium.relational.TableId;
+import io.debezium.relational.TableSchemaBuilder;
+import io.debezium.relational.Tables;
+import io.debezium.spi.topic.TopicNamingStrategy;
+import java.sql.SQLException;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The tables as Debezium knows them. Stands in for Debezium's class of this name (which is why this jar has
+ * to come before Debezium's in the plug-in's folder, by its name).
+ *
+ * <p>What Debezium reads of a table in the catalog, when it starts and when it reads rows with SQL, has types by
+ * their names (see ColumnType). Here the catalog is asked for their OIDs. Left out is what only other plug-ins
+ * than pgoutput need: which columns can be TOASTed.
+ */
+public class PostgresSchema extends RelationalDatabaseSchema {
+    private static final String TYPES = "SELECT n.nspname, c.relname, a.attname, a.atttypid::int8"
+            + " FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"
+            + " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+            + " WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p')";
+
+    private final Map<Integer, TableId> tablesByRelation = new HashMap<>();
+
+    protected PostgresSchema(
+            CdcSourceTaskContext<PostgresConnectorConfig> context,
+            PostgresDefaultValueConverter defaultValueConverter,
+            TopicNamingStrategy<TableId> topics,
+            PostgresValueConverter valueConverter,
+            CustomConverterRegistry converters) {
+        super(
+                context.getConfig(),
+                topics,
+                context.getConfig().getTableFilters().dataCollectionFilter(),
+                context.getConfig().getColumnFilter(),
+                builder(context.getConfig(), valueConverter, defaultValueConverter, converters),
+                false,
+                context.getConfig().getKeyMapper(),
+                context);
+    }
+
+    private static TableSchemaBuilder builder(
+            PostgresConnectorConfig config,
+            PostgresValueConverter valueConverter,
+            PostgresDefaultValueConverter defaultValueConverter,
+            CustomConverterRegistry converters) {
+        return new TableSchemaBuilder(
+                valueConverter,
+                defaultValueConverter,
+                config.schemaNameAdjuster(),
+                converters,
+                config.getSourceInfoStructMaker().schema(),
+                config.getFieldNamer(),
+                false,
+                config.getEventConvertingFailureHandlingMode());
+    }
+
+    protected PostgresSchema refresh(PostgresConnection connection, boolean printReplicaIdentityInfo) throws SQLException {
+        read(connection, getTableFilter(), TYPES);
+        return this;
+    }
+
+    protected void refresh(PostgresConnection connection, TableId id, boolean refreshToastableColumns) throws SQLException {
+        read(connection, id::equals, TYPES + " AND n.nspname = ? AND c.relname = ?", id.schema(), id.table());
+    }
+
+    protected void refreshFromIncrementalSnapshot(PostgresConnection connection, TableId id) throws SQLException {
+        refresh(connection, id, false);
+    }
+
+    private void read(PostgresConnection connection, Tables.TableFilter filter, String types, String... names)
+            throws SQLException {
+        Tables found = new Tables();
+        connection.readSchema(found, null, null, filter, null, true);
+        Map<List<String>, Integer> oids = new HashMap<>();
+        connection.prepareQuery(
+                types,
+                statement -> {
+                    for (int i = 0; i < names.length; i += 1) statement.setString(i + 1, names[i]);
+                },
+                rows -> {
+                    while (rows.next()) {
+                        // An OID is unsigned; Debezium has it as an int.
+                        oids.put(List.of(rows.getString(1), rows.getString(2), rows.getString(3)), (int) rows.getLong(4));
+                    }
+                });
+        for (TableId id : found.tableIds()) {
+            tables().overwriteTable(typed(found.forTable(id), connection.getTypeRegistry(), oids));
+            refreshSchema(id);
+        }
+    }
+
+    /** Without generated columns, which pgoutput does not send, and without defaults, which no event carries. */
+    private static Table typed(Table table, TypeRegistry registry, Map<List<String>, Integer> oids) {
+        List<Column> columns = table.filterColumns(column -> !column.isGenerated()).stream()
+                .map(column -> {
+                    Integer oid = oids.get(List.of(table.id().schema(), table.id().table(), column.name()));
+                    // Of a column that was made in between nothing is known: text is right for any.
+                    PostgresType type = oid == null ? PostgresType.UNKNOWN : registry.get(oid);
+                    return column.edit()
+                            .type(ColumnType.name(type))
+                            .nativeType(ColumnType.of(type).getOid())
+                            .jdbcType(ColumnType.of(type).getJdbcId())
+                            .unsetLength()
+                            .scale(0)
+                            .unsetDefaultValueExpression()
+                            .create();
+                })
+                .toList();
+        return table.edit().setColumns(columns).create();
+    }
+
+    protected boolean isFilteredOut(TableId id) {
+        return !getTableFilter().isIncluded(id);
+    }
+
+    protected static TableId parse(String table) {
+        TableId id = TableId.parse(table, false);
+        return id == null || id.schema() != null ? id : new TableId(id.catalog(), "public", id.table());
+    }
+
+    public List<String> getToastableColumnsForTableId(TableId id) {
+        return List.of();
+    }
+
+    /** A Relation message says what a table is from here on. */
+    public void applySchemaChangesForTable(int relation, Table table) {
+        if (isFilteredOut(table.id())) return;
+        tablesByRelation.put(relation, table.id());
+        refresh(table);
+    }
+
+    public Table tableFor(int relation) {
+        TableId id = tablesByRelation.get(relation);
+        return id == null ? null : tableFor(id);
+    }
+
+    @Override
+    public boolean tableInformationComplete() {
+        return false;
+    }
+}
