@@ -243,6 +243,34 @@ describe('on a table that is copied already', () => {
   });
 });
 
+test('what ClickHouse refuses, since an index of somebody’s holds on to a column, stops no table, and is named', async () => {
+  await createOrders('indexed', 10);
+  await createOrders('beside', 10);
+  await cdcJson('apply');
+  await using client = await source();
+  await using clickhouse = target();
+  const final = chIdent(schema, 'indexed_final');
+  await clickhouse.command(
+    `ALTER TABLE ${final} ADD INDEX theirs note TYPE bloom_filter GRANULARITY 1`,
+  );
+  await client.query(`ALTER TABLE ${schema}.indexed DROP COLUMN note`);
+  const refused = await cdc('apply');
+  expect(refused.stderr).toContain('[CLICKHOUSE_REFUSED]');
+  expect(refused.stderr).toContain('theirs');
+  for (const name of ['indexed', 'beside']) {
+    await client.query(`INSERT INTO ${schema}.${name} (id, customer, at) VALUES (11, 1, now())`);
+    await eventually(`the rows of ${name}`, '11', async () => {
+      const [row] = await clickhouse.rows<{ n: string }>(
+        `SELECT count() AS n FROM ${chIdent(schema, name)}`,
+      );
+      return row?.n;
+    });
+  }
+  await clickhouse.command(`ALTER TABLE ${final} DROP INDEX theirs`);
+  await cdcJson('apply');
+  await expectEqual('indexed', 11, of('indexed', {}));
+});
+
 test('a block with more partitions than ClickHouse takes at once by itself is stored all the same', async () => {
   await using client = await source();
   await client.query(`CREATE TABLE ${schema}.many (id int PRIMARY KEY)`);

@@ -36,11 +36,12 @@ export function movesOf(
     const renamed = storages(from)
       .map((name, i) => [name, storages(to)[i] ?? name] as const)
       .filter(([old, now]) => is(from, old) && !is(to, now));
-    const gone = [from.mv, historyNames(from).versionsMv, historyNames(from).logMv];
     const old = [from.view, historyNames(from).changes, historyNames(from).asOf];
     const views = [view, ...(history ? [history.changes, history.asOf] : [])];
     const sql = [
-      ...gone.filter((name) => is(from, name)).map((name) => dropView(from, name)),
+      ...fillingViews({ from })
+        .filter(({ name }) => is(from, name))
+        .map(({ name }) => dropView(from, name)),
       ...renamed.map(
         ([name, now]) =>
           `RENAME TABLE ${chIdent(from.database, name)} TO ${chIdent(to.database, now)}`,
@@ -83,6 +84,17 @@ export function afterMoves(
     }
   }
   return after;
+}
+
+/** What fills a copy under its old names: dropped before it is renamed. */
+export function fillingViews({ from }: Pick<Move, 'from'>): TargetObject[] {
+  const { versionsMv, logMv } = historyNames(from);
+  return [from.mv, versionsMv, logMv].map((name) => ({
+    database: from.database,
+    name,
+    kind: 'materialized-view',
+    create: '',
+  }));
 }
 
 function isSame(one: TargetNames, other: TargetNames): boolean {

@@ -1,13 +1,12 @@
 import type pg from 'pg';
-import { ClickHouse, withClickHouse } from '../components/clickhouse/client.ts';
+import { ClickHouse } from '../components/clickhouse/client.ts';
 import { type CopiedTable, type KeptValues, keptValues } from '../components/clickhouse/kept.ts';
 import { readLoadStates } from '../components/clickhouse/observe.ts';
 import { runStatements } from '../components/clickhouse/prepare.ts';
 import { Connect } from '../components/connect/client.ts';
 import { stopConnector } from '../components/connect/control.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
-import { dismissMembers } from '../components/kafka/groups.ts';
-import { carryOffsets, createTopics, groupLag, replicationOf } from '../components/kafka/topics.ts';
+import { createTopics, groupLag, replicationOf } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { isUsable, observeSlot, walPosition } from '../components/postgres/observe.ts';
 import {
@@ -17,13 +16,14 @@ import {
 } from '../components/postgres/prepare.ts';
 import type { TablePlan } from '../core/ddl.ts';
 import type { LeftOut } from '../core/leftOut.ts';
-import { historyNames, isCheckGroup, tableLabel, tableLabelKey } from '../core/names.ts';
+import { historyNames, tableLabel, tableLabelKey } from '../core/names.ts';
 import { type Change, publicationDiff } from '../core/plan.ts';
 import { Problem } from '../core/problems.ts';
 import { WaitTimeout, waitFor } from '../lib/wait.ts';
 import { makeViews, type WaitingView } from './aggregates.ts';
 import { withApplyLock } from './applyLock.ts';
 import { asOwner } from './asOwner.ts';
+import { changeLanes } from './changeLanes.ts';
 import type { ExistingEvents, ExistingLoad } from './existing.ts';
 import { forgetSlotFloor, recordSlotFloor, recordTableFloor, slotFloor } from './floor.ts';
 import { type Author, withHistory } from './history.ts';
@@ -168,7 +168,8 @@ async function changeServers(
   );
   const [reading, others] = partition(ofTarget, (c) => c.object.startsWith('queue '));
   const reshaped = plan.desired.tables.filter((t) => plan.reshaped.includes(tableLabel(t)));
-  const stopping = [...plan.reshaped, ...plan.rebuilt, ...plan.moved];
+  const moved = plan.moves.map((move) => tableLabel(move.plan));
+  const stopping = [...plan.reshaped, ...plan.rebuilt, ...moved];
   const stopped = plan.desired.tables.filter((t) => stopping.includes(tableLabel(t)));
   const objects = stopped.flatMap(({ names }) => {
     const { database, final, view } = names;
@@ -223,62 +224,6 @@ async function recordShapes(clickhouse: ClickHouse, plan: Plan): Promise<void> {
     if (plan.unknownShape.includes(tableLabel(source))) await recordShape(clickhouse, source);
   }
 }
-
-/**
- * Changed lanes stop reading, all of them, before any starts again: a table may move from one to
- * another, and the new queue's group begins where the old one's has come to. Storage changes its
- * form in between: no view may write the old one, and none may write the new one before the reader
- * is made anew (ClickHouse uses what it has prepared for a while).
- */
-async function changeLanes(
-  stack: Stack,
-  clickhouse: ClickHouse,
-  plan: Plan,
-  reading: readonly Change[],
-  reshaping: readonly Change[],
-  events: ApplyEvents,
-): Promise<void> {
-  const isDrop = (statement: string) => statement.startsWith('DROP ');
-  for (const change of reading) await runStatements(clickhouse, change.sql.filter(isDrop));
-  for (const change of reshaping) {
-    if (change.action === 'replace') events.step(`writing ${change.object} anew`);
-    await withClickHouse(
-      stack.endpoints.clickhouse,
-      (patient) => runStatements(patient, change.sql, IN_PROGRESS),
-      { requestTimeoutMs: REBUILD_MS },
-    );
-  }
-  const changed = new Set(reading.map((c) => c.object));
-  const moved = plan.desired.lanes.filter(({ names: { database, queue } }) =>
-    changed.has(`queue ${database}.${queue}`),
-  );
-  if (moved.length > 0) {
-    const prefix = `${stack.names.group}.`;
-    await withKafkaAdmin(stack.endpoints.kafka, async (admin) => {
-      for (const { names, topics } of moved) {
-        const { group, database, queue } = names;
-        // The reader's client id, as ClickHouse makes it: it was dropped above.
-        const isGone = (clientId: string) => clientId.endsWith(`-${database}-${queue}`);
-        await dismissMembers(stack.endpoints.kafka, admin, group, isGone);
-        const isSibling = (other: string) => other.startsWith(prefix) && !isCheckGroup(other);
-        await carryOffsets(stack.endpoints.kafka, admin, group, isSibling, topics);
-      }
-    });
-  }
-  for (const change of reading)
-    await runStatements(
-      clickhouse,
-      change.sql.filter((s) => !isDrop(s)),
-    );
-}
-
-/** Copying the rows of a table within ClickHouse takes as long as it takes. */
-const REBUILD_MS = 24 * 3_600_000;
-/** Headers that keep a connection open on which nothing else is sent meanwhile. */
-const IN_PROGRESS = {
-  send_progress_in_http_headers: 1,
-  http_headers_progress_interval_ms: '20000',
-};
 
 function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
   return [items.filter(test), items.filter((item) => !test(item))];

@@ -60,7 +60,7 @@ export interface Plan {
   /** Tables whose storage is written anew, from the rows that are there; some of them are reshaped, too. */
   readonly rebuilt: readonly string[];
   /** Tables whose copies get other names. */
-  readonly moved: readonly string[];
+  readonly moves: readonly Move[];
   /** Tables whose names are to be recorded. */
   readonly unnamed: readonly TablePlan[];
   /** Tables whose rows are to be loaded again, since their form has changed. */
@@ -185,7 +185,7 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
       toLoad,
       reshaped,
       rebuilt,
-      moved: moves.map(({ plan }) => tableLabel(plan)),
+      moves,
       unnamed: unrecorded(stack, desired.tables, taken),
       toReload,
       refiltered,

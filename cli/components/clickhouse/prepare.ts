@@ -305,6 +305,32 @@ export async function runStatements(
   for (const statement of sql) await clickhouse.command(statement, settings);
 }
 
+/** Remembers objects as they stand; what comes back makes those again that are not there any more, in this order. */
+export async function standingObjects(
+  clickhouse: ClickHouse,
+  objects: readonly TargetObject[],
+): Promise<() => Promise<void>> {
+  const read = async () => {
+    const rows = await clickhouse.rows<{ database: string; name: string; statement: string }>(
+      `SELECT database, name, create_table_query AS statement FROM system.tables
+        WHERE database IN ({databases:Array(String)})`,
+      { databases: [...new Set(objects.map(({ database }) => database))] },
+    );
+    return new Map(rows.map((row) => [objectKey(row), row.statement]));
+  };
+  const before = await read();
+  return async () => {
+    const after = await read();
+    for (const object of objects) {
+      const statement = before.get(objectKey(object));
+      if (statement === undefined || after.has(objectKey(object))) continue;
+      // ClickHouse shows no passwords.
+      const whole = object.kind === 'queue' ? createStatement(object) : statement;
+      await clickhouse.command(whole);
+    }
+  };
+}
+
 /** Stems of the lanes in `cdc` that exist while Debezium reads a table. */
 export async function readingLanes(clickhouse: ClickHouse): Promise<string[]> {
   const found = await clickhouse.rows<{ stem: string }>(
