@@ -33,6 +33,9 @@ export interface ConnectorInput {
     readonly excluded: readonly string[];
     readonly asText: readonly string[];
     readonly masked: readonly string[];
+    /** Tables of which something is kept back, by OID, as cdc knows them; and patterns of such tables. */
+    readonly ruled: Readonly<Record<string, unknown>>;
+    readonly private: readonly string[];
   };
 }
 
@@ -120,6 +123,12 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'text.placeholder': input.toastPlaceholder,
     'text.columns': JSON.stringify(input.columns.asText),
     'text.masked': JSON.stringify(input.columns.masked),
+    ...(input.columns.private.length > 0
+      ? {
+          'text.ruled': JSON.stringify(input.columns.ruled),
+          'text.private': JSON.stringify(input.columns.private.map(wildcardPattern)),
+        }
+      : {}),
     'driver.options': '-c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex',
     'driver.binaryTransfer': 'false',
     // The driver's own form of an interval reads infinity as zero.

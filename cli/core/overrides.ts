@@ -1,5 +1,6 @@
 import { nearest } from '../lib/nearest.ts';
 import type { Finding } from './findings.ts';
+import { followed, followFindings, namesOf, type Remembered } from './followRules.ts';
 import { tableLabel } from './names.ts';
 import { matchesPattern } from './select.ts';
 import type { SourceColumn, SourceTable, Target } from './source.ts';
@@ -39,22 +40,45 @@ export type ColumnRule =
 export function applyOverrides(
   tables: readonly SourceTable[],
   overrides: Overrides,
+  remembered: Remembered = new Map(),
 ): { tables: SourceTable[]; findings: Finding[] } {
   const entries = Object.entries(overrides);
+  const matches = (table: SourceTable, pattern: string) =>
+    namesOf(table, remembered).some((name) => matchesPattern(name, pattern));
   const rulesOf = (table: SourceTable) =>
-    entries.filter(([pattern]) => matchesPattern(table, pattern)).map(([, rule]) => rule);
-  const columned = tables.map((table) =>
-    rulesOf(table).reduce((under, { columns }) => applyRules(under, columns), table),
-  );
+    entries.filter(([pattern]) => matches(table, pattern)).map(([, rule]) => rule);
+  const found: Finding[] = [];
+  const columned = tables.map((table) => {
+    const given = Object.assign({}, ...rulesOf(table).map(({ columns }) => columns));
+    const { rules, renamed } = followed<ColumnRule>(table, given, remembered);
+    found.push(...followFindings(table, renamed));
+    const [first, ...others] = namesOf(table, remembered);
+    const isCalled = entries.some(([pattern]) => matchesPattern(table, pattern));
+    return {
+      ...applyRules(table, rules),
+      ruledBy: Object.keys(given),
+      ...(first && others.length > 0 && !isCalled ? { renamedFrom: first } : {}),
+    };
+  });
   const changed = columned.map((table) => rulesOf(table).reduce(applyRule, table));
   return {
     tables: changed,
     findings: [
-      ...entries.flatMap(([pattern, { columns }]) => checkEntry(tables, pattern, columns)),
-      ...entries.flatMap(([pattern, rule]) => {
-        const matching = columned.filter((table) => matchesPattern(table, pattern));
-        return checkStorage(`tables."${pattern}"`, rule, matching);
-      }),
+      ...found,
+      ...entries.flatMap(([pattern, { columns }]) =>
+        checkEntry(
+          tables.filter((table) => matches(table, pattern)),
+          { pattern, tables, remembered },
+          columns,
+        ),
+      ),
+      ...entries.flatMap(([pattern, rule]) =>
+        checkStorage(
+          `tables."${pattern}"`,
+          rule,
+          columned.filter((table) => matches(table, pattern)),
+        ),
+      ),
       ...checkTtls(changed),
     ],
   };
@@ -100,8 +124,12 @@ function typeFix(column: SourceColumn): string {
 }
 
 function checkEntry(
-  tables: readonly SourceTable[],
-  pattern: string,
+  matching: readonly SourceTable[],
+  {
+    pattern,
+    tables,
+    remembered,
+  }: { pattern: string; tables: readonly SourceTable[]; remembered: Remembered },
   rules: Readonly<Record<string, ColumnRule>>,
 ): Finding[] {
   const subject = `tables."${pattern}"`;
@@ -112,7 +140,6 @@ function checkEntry(
     message,
     fix,
   });
-  const matching = tables.filter((table) => matchesPattern(table, pattern));
   if (matching.length === 0) {
     // As in source.include: without a dot it names a table of public.
     const full = pattern.includes('.') ? pattern : `public.${pattern}`;
@@ -122,6 +149,15 @@ function checkEntry(
   }
   return Object.entries(rules).flatMap(([name, rule]) => {
     const at = `${subject}.columns."${name}"`;
+    // What it was given for has another name by now, or is dropped.
+    const isKnown = matching.some((table) =>
+      remembered.get(table.oid)?.rules.some(([, given]) => given === name),
+    );
+    if (
+      isKnown &&
+      !matching.some((table) => table.attributes.some((attribute) => attribute.name === name))
+    )
+      return [];
     if (!matching.some((table) => table.columns.some((column) => column.name === name))) {
       const known = matching.flatMap((table) => table.columns.map((column) => column.name));
       const near = nearest(name, known);

@@ -1,5 +1,6 @@
 import { chIdent, pgIdent } from '../lib/sql.ts';
 import type { TablePlan } from './ddl.ts';
+import { columnsGuard } from './followRules.ts';
 import { SOURCE } from './keys.ts';
 import { sourceAlive } from './storage.ts';
 
@@ -22,7 +23,7 @@ export function sourceFrom(
   conditions: readonly string[] = [],
   relation: string = sourceRelation(plan),
 ): string {
-  return `FROM ${relation} ${SOURCE}${where([plan.source.where ?? '', sourceAlive(plan.source, SOURCE) ?? '', ...conditions])}`;
+  return `FROM ${relation} ${SOURCE}${where([columnsGuard(plan.source) ?? '', plan.source.where ?? '', sourceAlive(plan.source, SOURCE) ?? '', ...conditions])}`;
 }
 
 /** Current rows: what the view shows, without what the view hides of the storage. */

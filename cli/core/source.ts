@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isPrivate } from './followRules.ts';
 import type { TableId } from './names.ts';
 import type { StorageOptions } from './storage.ts';
 
@@ -34,6 +35,12 @@ export interface SourceTable extends TableId {
   /** `r` ordinary, `p` partitioned. */
   readonly kind: 'r' | 'p';
   readonly columns: readonly SourceColumn[];
+  /** All columns, in the catalog's order. */
+  readonly attributes: readonly Attribute[];
+  /** From cdc.yaml: columns that it calls by the names that they have. */
+  readonly ruledBy?: readonly string[];
+  /** From cdc.yaml: what it calls the table, where that is not its name any more. */
+  readonly renamedFrom?: TableId;
   /** Columns that cdc.yaml leaves out; they are not among `columns`. */
   readonly excluded: readonly string[];
   /** Generated columns whose values PostgreSQL does not publish; not among `columns` either. */
@@ -79,6 +86,13 @@ export interface SourceTable extends TableId {
   readonly shape: TableShape;
 }
 
+export interface Attribute {
+  /** pg_attribute.attnum: it stays a column's, whatever that is called. */
+  readonly number: number;
+  readonly name: string;
+  readonly isPublished: boolean;
+}
+
 /** In ClickHouse. */
 export interface Target {
   readonly database?: string | undefined;
@@ -101,7 +115,8 @@ export interface TableShape {
   readonly key: string;
 }
 
-type Form = Pick<SourceTable, 'shape' | 'where' | 'storage'>;
+type Form = Pick<SourceTable, 'shape' | 'where' | 'storage'> &
+  Partial<Pick<SourceTable, 'columns' | 'excluded'>>;
 
 export function shapeText(table: Form): string {
   const { columns, touched, files, key } = table.shape;
@@ -120,6 +135,7 @@ function filterDigest({ where, storage }: Form): string {
  * Whether rows may have got other values since the copy was loaded, of which PostgreSQL sends no
  * change: columns were added or renamed, changed their type, or a rewrite gave them other values; whether
  * changes told them apart by another key meanwhile, or none; or whether the copy was loaded by another filter.
+ * Changes of a table of which values are kept back are withheld while its columns are others than cdc knows.
  */
 export function mayDiffer(table: Form, loaded: string): boolean {
   const { shape } = table;
@@ -129,7 +145,7 @@ export function mayDiffer(table: Form, loaded: string): boolean {
     columns !== shape.columns ||
     filter !== filterDigest(table) ||
     key !== shape.key ||
-    (touched !== shape.touched && files !== shape.files)
+    (touched !== shape.touched && (files !== shape.files || isPrivate(table)))
   );
 }
 

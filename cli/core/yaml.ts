@@ -25,6 +25,6 @@ export function targetYaml(id: TableId, table: string): string {
 }
 
 /** Another way to copy a column. */
-export function columnYaml(id: TableId, column: string, rule: 'exclude' | 'text'): string {
+export function columnYaml(id: TableId, column: string, rule: 'exclude' | 'mask' | 'text'): string {
   return `tables: { ${yamlString(patternOf(id))}: { columns: { ${yamlString(column)}: ${rule} } } }`;
 }

@@ -17,13 +17,14 @@ import {
 import type { TablePlan } from '../core/ddl.ts';
 import type { LeftOut } from '../core/leftOut.ts';
 import { historyNames, tableLabel, tableLabelKey } from '../core/names.ts';
-import { type Change, publicationDiff } from '../core/plan.ts';
+import { type Change, connectorDiff, publicationDiff } from '../core/plan.ts';
 import { Problem } from '../core/problems.ts';
 import { WaitTimeout, waitFor } from '../lib/wait.ts';
 import { makeViews, type WaitingView } from './aggregates.ts';
 import { withApplyLock } from './applyLock.ts';
 import { asOwner } from './asOwner.ts';
 import { changeLanes } from './changeLanes.ts';
+import { recordRules } from './columnRules.ts';
 import type { ExistingEvents, ExistingLoad } from './existing.ts';
 import { forgetSlotFloor, recordSlotFloor, recordTableFloor, slotFloor } from './floor.ts';
 import { type Author, withHistory } from './history.ts';
@@ -192,6 +193,8 @@ async function changeServers(
     if (loaded.includes(label) && plan.refiltered.includes(label))
       await requireReload(clickhouse, source);
   }
+  await recordRules(clickhouse, plan.source.tables, plan.source.remembered);
+  await keepBack(stack, plan);
   const { floor, renewed } = await prepareSource(stack, clickhouse, plan, signal);
   await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
     createTopics(admin, plan.desired.topics, replicationOf(stack.endpoints.kafka)),
@@ -207,6 +210,22 @@ async function changeServers(
   const connector = (await registerConnector(stack, plan.desired.connector)).result;
   return { connector, floor, renewed };
 }
+
+/** What a rule keeps back must be known before a table is in the publication, or anything else makes it flow. */
+async function keepBack(stack: Stack, plan: Plan): Promise<void> {
+  const present = await new Connect(stack.endpoints.connect).config(stack.names.connector);
+  if (!present || !isUsable(plan.source.observed.slot)) return;
+  const different = connectorDiff(present, plan.desired.connector);
+  if (different.some((option) => KEEPS_BACK.has(option)))
+    await registerConnector(stack, plan.desired.connector);
+}
+
+const KEEPS_BACK: ReadonlySet<string> = new Set([
+  'text.ruled',
+  'text.private',
+  'text.masked',
+  'column.exclude.list',
+]);
 
 /** Recorded before the views that fill a history come and go. */
 async function changeHistories(clickhouse: ClickHouse, plan: Plan): Promise<void> {

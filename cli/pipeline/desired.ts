@@ -1,6 +1,7 @@
 import { MAX_MESSAGE_BYTES, replicationOf } from '../components/kafka/topics.ts';
 import { connectorConfig } from '../core/connector.ts';
 import { planTable, storageObject, type TablePlan, tableView, viewObject } from '../core/ddl.ts';
+import { privatePatterns, ruledTables } from '../core/followRules.ts';
 import { historyObjects, historyViews } from '../core/history-ddl.ts';
 import {
   exceptionObjects,
@@ -93,6 +94,8 @@ export function desiredOf(
         excluded: captured.flatMap((t) => t.excluded.map((name) => `${tableLabel(t)}.${name}`)),
         asText: carried(captured, 'text'),
         masked: carried(captured, 'mask'),
+        ruled: ruledTables(captured, privatePatterns(stack.config.tables)),
+        private: privatePatterns(stack.config.tables),
       },
     }),
   };

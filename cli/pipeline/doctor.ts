@@ -18,6 +18,7 @@ import { openEngine, requireCompose } from '../runtimes/compose/engine.ts';
 import { checkMachine } from '../runtimes/embedded/check.ts';
 import { SERVER_NAMES, type ServerName } from '../runtimes/endpoints.ts';
 import { chooseRuntime } from '../runtimes/resolve.ts';
+import { readRules } from './columnRules.ts';
 import { makePlan } from './plan.ts';
 import { type CapturedSource, inspectSource, withoutUnfit } from './source.ts';
 import { type Stack, stackOf } from './stack.ts';
@@ -167,13 +168,15 @@ interface SourceFindings {
 
 /** Tables that cannot be copied keep nothing else from being looked at: they are left out. */
 async function sourceFindings(watched: Watched, observed: Observation): Promise<SourceFindings> {
-  const { postgres } = watched.endpoints;
+  const { postgres, clickhouse } = watched.endpoints;
   if (!postgres || observed.troubles.has('postgres')) return { findings: [], isBlocking: true };
   let unfit: readonly Finding[] = [];
   const ofWhole = await attempt('source', async () => {
     const { include } = watched.config.source;
+    // Without ClickHouse only what cdc.yaml calls by its present name is known.
+    const remembered = clickhouse ? await readRules(clickhouse).catch(() => undefined) : undefined;
     const report = withoutUnfit(
-      await inspectSource({ ...watched, endpoints: { postgres } }),
+      await inspectSource({ ...watched, endpoints: { postgres } }, remembered),
       include,
     );
     unfit = leftOutEach(report);

@@ -2,6 +2,7 @@ import { withClickHouse } from '../components/clickhouse/client.ts';
 import { readLoadStates } from '../components/clickhouse/observe.ts';
 import type { LeftOut } from '../core/leftOut.ts';
 import type { Endpoints } from '../runtimes/endpoints.ts';
+import { readRules } from './columnRules.ts';
 import { failedLoads } from './loadFailures.ts';
 import { inspectSource, type SourceAccess, withoutUnfit } from './source.ts';
 
@@ -13,7 +14,9 @@ interface Access extends SourceAccess {
 export async function leftOutNow(stack: Access): Promise<LeftOut[]> {
   const { include } = stack.config.source;
   const [{ tables, leftOut }, states] = await Promise.all([
-    inspectSource(stack).then((source) => withoutUnfit(source, include)),
+    readRules(stack.endpoints.clickhouse)
+      .then((remembered) => inspectSource(stack, remembered))
+      .then((source) => withoutUnfit(source, include)),
     withClickHouse(stack.endpoints.clickhouse, (clickhouse) => readLoadStates(clickhouse)),
   ]);
   return [...leftOut, ...failedLoads(states, tables, include)];

@@ -4,6 +4,7 @@ import { withPostgres } from '../components/postgres/client.ts';
 import { parseFilters } from '../components/postgres/filter.ts';
 import { type ObservedSource, observeSource, tableRights } from '../components/postgres/observe.ts';
 import { type Finding, findingOf } from '../core/findings.ts';
+import type { Remembered } from '../core/followRules.ts';
 import { divideTables, type LeftOut, leftOutFindings, leftOutFor } from '../core/leftOut.ts';
 import {
   type TableId,
@@ -18,6 +19,7 @@ import { Problem, plural } from '../core/problems.ts';
 import { selectTables } from '../core/select.ts';
 import type { SourceTable } from '../core/source.ts';
 import { excludeYaml } from '../core/yaml.ts';
+import { readRules } from './columnRules.ts';
 import type { Stack } from './stack.ts';
 
 export interface SourceReport {
@@ -25,6 +27,8 @@ export interface SourceReport {
   readonly tables: readonly SourceTable[];
   /** All of them: of the server, the role, and every table. */
   readonly findings: readonly Finding[];
+  /** Rules that keep values back, as they were given. */
+  readonly remembered: Remembered;
   /** Those that are about one table. */
   readonly ofTable: ReadonlyMap<SourceTable, readonly Finding[]>;
 }
@@ -44,7 +48,10 @@ export interface SourceAccess {
 }
 
 /** Reads the source and everything that is wrong with it; changes nothing. */
-export async function inspectSource(stack: SourceAccess): Promise<SourceReport> {
+export async function inspectSource(
+  stack: SourceAccess,
+  remembered: Remembered = new Map(),
+): Promise<SourceReport> {
   const { config, endpoints, names } = stack;
   return withPostgres(endpoints.postgres, async (client) => {
     const observed = await observeSource(client, names);
@@ -53,7 +60,7 @@ export async function inspectSource(stack: SourceAccess): Promise<SourceReport> 
       config.source.include,
       config.source.exclude,
     );
-    const changed = applyOverrides(chosen, config.tables);
+    const changed = applyOverrides(chosen, config.tables, remembered);
     const ownNames = {
       slot: names.slot,
       publication: names.publication,
@@ -76,7 +83,7 @@ export async function inspectSource(stack: SourceAccess): Promise<SourceReport> 
       ]),
     );
     const findings = [...changed.findings, ...checkSource(input), ...[...ofTable.values()].flat()];
-    return { observed, tables, findings, ofTable };
+    return { observed, tables, findings, ofTable, remembered };
   });
 }
 
@@ -85,10 +92,11 @@ export async function inspectSource(stack: SourceAccess): Promise<SourceReport> 
  * What is wrong with the server, the role or cdc.yaml is refused, and tables of which none can be copied.
  */
 export async function captureSource(
-  stack: SourceAccess,
+  stack: Stack,
   options: { readonly strict?: boolean | undefined } = {},
 ): Promise<CapturedSource> {
-  const source = withoutUnfit(await inspectSource(stack), stack.config.source.include);
+  const remembered = await readRules(stack.endpoints.clickhouse);
+  const source = withoutUnfit(await inspectSource(stack, remembered), stack.config.source.include);
   const isStrict = options.strict === true || source.tables.length === 0;
   refuseOnErrors([...source.findings, ...(isStrict ? asErrors(source.leftOut) : [])]);
   return source;

@@ -28,7 +28,7 @@ function configFor(
       database: 'd',
       sslmode: undefined,
     },
-    columns: { excluded: [], asText: [], masked: [], ...options.columns },
+    columns: { excluded: [], asText: [], masked: [], ruled: {}, private: [], ...options.columns },
   });
 }
 

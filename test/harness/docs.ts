@@ -199,10 +199,17 @@ loaded: JDBC would open the cursor.
 tables:
   shop.users: # wildcards work: "*.users"
     columns:
-      password: exclude # never leaves PostgreSQL
+      password: exclude # in no topic, log or table: Debezium drops it
       email: mask # only the SHA-256 of its text does; it has no salt, so few possible values can be guessed
       born: text # as PostgreSQL prints it
 \`\`\`
+
+**What is excluded or masked stays so, whatever is renamed.** A rule is a column's, known by its number, and a
+table's, known by its OID; under another name it holds on, which \`cdc doctor\` says (\`rule-follows\`) until cdc.yaml
+says the new one. Between a change of the columns of such a table and the \`cdc apply\` that follows it (the agent's,
+mostly), nothing of this table is sent, since the stream knows names only; then it is loaded again. A table that
+somebody adds to the publication, and that an entry with such rules names, is not sent before an \`apply\` either. To
+take a rule back, remove it from cdc.yaml.
 
 **A type of your choice** is written as \`balance: { type: "Decimal(38, 9)" }\`. The rule is the same: where what
 is stored does not give back the value, the exact text stands in \`_exact\`. \`doctor\` and \`plan\` refuse what cannot be:

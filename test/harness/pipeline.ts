@@ -91,6 +91,7 @@ export function table(
     oid: 1,
     kind: 'r',
     columns,
+    attributes: columns.map(({ name }, i) => ({ number: i + 1, name, isPublished: true })),
     excluded: [],
     unpublished: [],
     hasGenerated: false,

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { translatePattern } from '../../core/select.ts';
-import type { SourceColumn, SourceTable } from '../../core/source.ts';
+import type { Attribute, SourceColumn, SourceTable } from '../../core/source.ts';
 
 /** Every table a user made: ordinary and partitioned, no partitions, nothing of the system's. */
 const TABLES = `
@@ -68,7 +68,7 @@ WITH RECURSIVE resolved AS (
 ), deepest AS (
   SELECT DISTINCT ON (attrelid, attnum) * FROM resolved ORDER BY attrelid, attnum, step DESC
 )
-SELECT r.attrelid::int8 AS oid, r.attname AS name, r.required AS notnull, r.typmod, r.display,
+SELECT r.attrelid::int8 AS oid, r.attnum AS number, r.attname AS name, r.required AS notnull, r.typmod, r.display,
        r.array, CASE WHEN r.array THEN greatest(r.dimensions, 1) ELSE 0 END AS dimensions,
        t.typdelim AS delimiter, t.typtype AS kind, r.generated,
        -- A type of a user's can have the name of another: it is no built-in one then, and no extension's.
@@ -101,6 +101,7 @@ interface TableRow {
 
 interface ColumnRow {
   oid: string;
+  number: string;
   name: string;
   notnull: string;
   typmod: string;
@@ -120,7 +121,11 @@ export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]>
   const { tables, columns } = await readRows(client).finally(() => client.query('COMMIT'));
   const byTable = new Map<string, SourceColumn[]>();
   const unpublished = new Map<string, string[]>();
+  const attributes = new Map<string, Attribute[]>();
   for (const row of columns) {
+    const { name } = row;
+    const attribute = { number: Number(row.number), name, isPublished: row.unpublished !== 't' };
+    attributes.set(row.oid, [...(attributes.get(row.oid) ?? []), attribute]);
     if (row.unpublished === 't')
       unpublished.set(row.oid, [...(unpublished.get(row.oid) ?? []), row.name]);
     else byTable.set(row.oid, [...(byTable.get(row.oid) ?? []), columnOf(row)]);
@@ -134,6 +139,7 @@ export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]>
     table: row.table,
     kind: row.kind,
     columns: byTable.get(row.oid) ?? [],
+    attributes: attributes.get(row.oid) ?? [],
     excluded: [],
     unpublished: unpublished.get(row.oid) ?? [],
     hasGenerated: isGenerated.has(row.oid),

@@ -1,6 +1,8 @@
 package io.debezium.connector.postgresql;
 
+import cdc.ColumnRules;
 import cdc.ColumnType;
+import io.debezium.DebeziumException;
 import io.debezium.connector.common.CdcSourceTaskContext;
 import io.debezium.connector.postgresql.connection.PostgresConnection;
 import io.debezium.connector.postgresql.connection.PostgresDefaultValueConverter;
@@ -13,9 +15,12 @@ import io.debezium.relational.TableSchemaBuilder;
 import io.debezium.relational.Tables;
 import io.debezium.spi.topic.TopicNamingStrategy;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The tables as Debezium knows them. Stands in for Debezium's class of this name (which is why this jar has
@@ -26,12 +31,18 @@ import java.util.Map;
  * than pgoutput need: which columns can be TOASTed.
  */
 public class PostgresSchema extends RelationalDatabaseSchema {
-    private static final String TYPES = "SELECT n.nspname, c.relname, a.attname, a.atttypid::int8"
+    private static final Logger LOGGER = LoggerFactory.getLogger(PostgresSchema.class);
+    private static final String TYPES = "SELECT n.nspname, c.relname, a.attname, a.atttypid::int8, c.oid::int8, a.attnum"
             + " FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"
             + " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
             + " WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p')";
+    private static final String ORDER = " ORDER BY c.oid, a.attnum";
+    private static final String COLUMNS = "SELECT a.attnum || ' ' || a.attname FROM pg_catalog.pg_attribute a"
+            + " WHERE a.attrelid = ?::int8::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
     private final Map<Integer, TableId> tablesByRelation = new HashMap<>();
+    private final PostgresConnectorConfig config;
+    private final ColumnRules rules;
 
     protected PostgresSchema(
             CdcSourceTaskContext<PostgresConnectorConfig> context,
@@ -48,6 +59,8 @@ public class PostgresSchema extends RelationalDatabaseSchema {
                 false,
                 context.getConfig().getKeyMapper(),
                 context);
+        config = context.getConfig();
+        rules = new ColumnRules(config.getConfig());
     }
 
     private static TableSchemaBuilder builder(
@@ -84,8 +97,10 @@ public class PostgresSchema extends RelationalDatabaseSchema {
         Tables found = new Tables();
         connection.readSchema(found, null, null, filter, null, true);
         Map<List<String>, Integer> oids = new HashMap<>();
+        Map<TableId, Integer> relations = new HashMap<>();
+        Map<TableId, List<String>> columns = new HashMap<>();
         connection.prepareQuery(
-                types,
+                types + ORDER,
                 statement -> {
                     for (int i = 0; i < names.length; i += 1) statement.setString(i + 1, names[i]);
                 },
@@ -93,9 +108,21 @@ public class PostgresSchema extends RelationalDatabaseSchema {
                     while (rows.next()) {
                         // An OID is unsigned; Debezium has it as an int.
                         oids.put(List.of(rows.getString(1), rows.getString(2), rows.getString(3)), (int) rows.getLong(4));
+                        TableId id = new TableId(null, rows.getString(1), rows.getString(2));
+                        relations.put(id, (int) rows.getLong(5));
+                        columns.computeIfAbsent(id, none -> new ArrayList<>())
+                                .add(rows.getInt(6) + " " + rows.getString(3));
                     }
                 });
         for (TableId id : found.tableIds()) {
+            TableId own = new TableId(null, id.schema(), id.table());
+            // One that was made in between is in neither.
+            Integer relation = relations.get(own);
+            if (relation == null || rules.withholds(relation, label(id), columns.get(own))) {
+                LOGGER.warn("{} is withheld: its columns are not those that cdc has set rules for", label(id));
+                tables().removeTable(id);
+                continue;
+            }
             tables().overwriteTable(typed(found.forTable(id), connection.getTypeRegistry(), oids));
             refreshSchema(id);
         }
@@ -137,8 +164,34 @@ public class PostgresSchema extends RelationalDatabaseSchema {
     /** A Relation message says what a table is from here on. */
     public void applySchemaChangesForTable(int relation, Table table) {
         if (isFilteredOut(table.id())) return;
+        if (rules.withholds(relation, label(table.id()), table.retrieveColumnNames(), () -> columnsOf(relation))) {
+            LOGGER.warn("{} is withheld: its columns are not those that cdc has set rules for", label(table.id()));
+            // Its changes are then taken for those of a table that nobody wants.
+            tablesByRelation.remove(relation);
+            return;
+        }
         tablesByRelation.put(relation, table.id());
         refresh(table);
+    }
+
+    private static String label(TableId id) {
+        return id.schema() + "." + id.table();
+    }
+
+    /** As the catalog has them now, which is no earlier than where the stream is. */
+    private List<String> columnsOf(int relation) {
+        List<String> columns = new ArrayList<>();
+        try (PostgresConnection connection = new PostgresConnection(config.getJdbcConfig(), "cdc column rules")) {
+            connection.prepareQuery(
+                    COLUMNS,
+                    statement -> statement.setLong(1, Integer.toUnsignedLong(relation)),
+                    rows -> {
+                        while (rows.next()) columns.add(rows.getString(1));
+                    });
+        } catch (SQLException e) {
+            throw new DebeziumException(e);
+        }
+        return columns;
     }
 
     public Table tableFor(int relation) {

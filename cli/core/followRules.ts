@@ -1,0 +1,130 @@
+import { pgLiteral } from '../lib/sql.ts';
+import type { Finding } from './findings.ts';
+import { type TableId, tableLabel } from './names.ts';
+import { matchesPattern } from './select.ts';
+import type { SourceTable } from './source.ts';
+import { columnYaml } from './yaml.ts';
+
+/**
+ * What keeps values back (exclude, mask) is a rule of a column, whatever it or its table is called by now:
+ * columns by their numbers, tables by their OIDs, which PostgreSQL never uses twice in a table.
+ */
+export interface RememberedTable extends TableId {
+  readonly oid: number;
+  /** The column's number, the name under which cdc.yaml has the rule, and the rule. */
+  readonly rules: readonly (readonly [number, string, PrivateRule])[];
+}
+
+export type PrivateRule = 'exclude' | 'mask';
+
+/** By the tables' OIDs. */
+export type Remembered = ReadonlyMap<number, RememberedTable>;
+
+type Rules<Rule> = Readonly<Record<string, Rule>>;
+
+const PRIVATE: ReadonlySet<unknown> = new Set(['exclude', 'mask']);
+
+/** Whether some of its values are kept back. */
+export function isPrivate({
+  columns = [],
+  excluded = [],
+}: Partial<Pick<SourceTable, 'columns' | 'excluded'>>): boolean {
+  return excluded.length > 0 || columns.some((column) => column.carry === 'mask');
+}
+
+/** Conditions of cdc.yaml by which tables have such columns: patterns of schema.table. */
+export function privatePatterns(
+  overrides: Readonly<Record<string, { readonly columns: Readonly<Record<string, unknown>> }>>,
+): string[] {
+  return Object.entries(overrides)
+    .filter(([, { columns }]) => Object.values(columns).some((rule) => PRIVATE.has(rule)))
+    .map(([pattern]) => pattern);
+}
+
+/** What the connector compares a table with, before anything of it is sent: cdc.ColumnRules. */
+export function ruledTables(
+  tables: readonly SourceTable[],
+  patterns: readonly string[],
+): Record<string, unknown> {
+  const isRuled = (table: SourceTable) =>
+    isPrivate(table) || patterns.some((pattern) => matchesPattern(table, pattern));
+  return Object.fromEntries(
+    tables.filter(isRuled).map((table) => [
+      table.oid,
+      {
+        table: tableLabel(table),
+        columns: table.attributes.map(({ number, name }) => `${number} ${name}`),
+        sent: table.attributes.filter((a) => a.isPublished).map(({ name }) => name),
+      },
+    ]),
+  );
+}
+
+/** Names by which cdc.yaml may call a table: its own, and before that one under which rules were given. */
+export function namesOf(table: SourceTable, remembered: Remembered): TableId[] {
+  const before = remembered.get(table.oid);
+  return before && tableLabel(before) !== tableLabel(table) ? [before, table] : [table];
+}
+
+/** Rules by the names that the columns have now, and the columns that were renamed. */
+export function followed<Rule>(
+  table: SourceTable,
+  rules: Rules<Rule>,
+  remembered: Remembered,
+): { rules: Rules<Rule>; renamed: { from: string; to: string; rule: Rule }[] } {
+  const all: Record<string, Rule> = { ...rules };
+  const renamed: { from: string; to: string; rule: Rule }[] = [];
+  for (const [number, from] of remembered.get(table.oid)?.rules ?? []) {
+    const to = table.attributes.find((attribute) => attribute.number === number)?.name;
+    const rule = Object.hasOwn(rules, from) ? rules[from] : undefined;
+    if (to === undefined || to === from || !PRIVATE.has(rule) || Object.hasOwn(rules, to)) continue;
+    all[to] = rule as Rule;
+    renamed.push({ from, to, rule: rule as Rule });
+  }
+  return { rules: all, renamed };
+}
+
+/**
+ * Condition of every statement that reads rows of such a table in the source: its columns are still those that
+ * the statement was made for. It is asked once; where they are not, the cast fails, and says why.
+ */
+export function columnsGuard(table: SourceTable): string | undefined {
+  if (!isPrivate(table)) return undefined;
+  const known = table.attributes.map(({ number, name }) => `(${number}, ${pgLiteral(name)})`);
+  return `(SELECT CASE count(*) WHEN ${known.length} THEN 'true' ELSE 'columns of the table have changed' END::text FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = ${table.oid}::oid AND (a.attnum, a.attname) IN (${known.join(', ')}))::boolean`;
+}
+
+/** What is to be remembered of a table: nothing where nothing of it is kept back. */
+export function memoryOf(table: SourceTable, remembered: Remembered): RememberedTable | undefined {
+  if (!isPrivate(table)) return undefined;
+  const before = remembered.get(table.oid);
+  const ruleOf = (name: string): PrivateRule | undefined =>
+    table.excluded.includes(name)
+      ? 'exclude'
+      : table.columns.some((c) => c.name === name && c.carry === 'mask')
+        ? 'mask'
+        : undefined;
+  const given = new Map(before?.rules.map(([number, name]) => [number, name]));
+  const rules = table.attributes.flatMap(({ number, name }) => {
+    const rule = ruleOf(name);
+    if (rule === undefined) return [];
+    const isOwn = table.ruledBy?.includes(name) === true;
+    return [[number, isOwn ? name : (given.get(number) ?? name), rule] as const];
+  });
+  const { schema, table: own } = table.renamedFrom ?? table;
+  return { schema, table: own, oid: table.oid, rules };
+}
+
+/** What cdc.yaml should say by now. */
+export function followFindings(
+  table: SourceTable,
+  renamed: readonly { from: string; to: string; rule: unknown }[],
+): Finding[] {
+  return renamed.map(({ from, to, rule }) => ({
+    id: 'rule-follows',
+    severity: 'warning',
+    subject: `${tableLabel(table)}.${to}`,
+    message: `it was called ${from}, which cdc.yaml ${rule === 'mask' ? 'masks' : 'excludes'}: that still holds`,
+    fix: `In cdc.yaml, instead of ${from}: ${columnYaml(table, to, rule as PrivateRule)}`,
+  }));
+}
