@@ -19,6 +19,17 @@ give_up() {
   exit 3
 }
 
+# Of runs that were killed: they start again with the engine, and take the machine from whoever tests.
+clean() {
+  local left
+  left=$(docker -H "unix://$SOCKET" ps -aq)
+  [[ -z $left ]] && return
+  say 'removing containers of an earlier run…'
+  xargs docker -H "unix://$SOCKET" rm -fv <<<"$left" >/dev/null
+  docker -H "unix://$SOCKET" volume prune -f >/dev/null
+  docker -H "unix://$SOCKET" network prune -f >/dev/null
+}
+
 if [[ ${1:-} == stop ]]; then
   if [[ -s $RUN/dockerd.pid ]]; then
     pid=$(<"$RUN/dockerd.pid")
@@ -90,6 +101,9 @@ if [[ -n ${CDC_TEST_DOCKER_HOST:-} ]]; then
 else
   install_engine
   start_engine
+  # Whose run it is: another that is under way shares the engine.
+  if [[ ! -s $RUN/owner ]] || ! kill -0 "$(<"$RUN/owner")" 2>/dev/null; then clean; fi
+  echo "$PPID" >"$RUN/owner"
 fi
 echo "DOCKER_HOST=unix://$SOCKET"
 echo "DOCKER_CONFIG=$CACHE/config"
