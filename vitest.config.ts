@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** What it looks at is the stack that all share. */
+const PARTS = 'test/parts.embedded.test.ts';
+
 export default defineConfig({
   test: {
     reporters: ['default', './test/harness/reporter.ts'],
@@ -21,12 +24,25 @@ export default defineConfig({
         test: {
           // One stack for all, booted once; tests own their schema in it and run one by one.
           name: 'stack',
-          include: ['test/**/*.{stack,embedded}.test.ts'],
+          include: ['test/**/*.stack.test.ts', PARTS],
           globalSetup: ['test/harness/stack.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          // Each file has a stack of its own; `npm test` plays them beside the others.
+          name: 'embedded',
+          include: ['test/**/*.embedded.test.ts'],
+          exclude: [PARTS],
+          globalSetup: ['test/harness/build.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

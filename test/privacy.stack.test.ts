@@ -89,7 +89,11 @@ async function tablesWith(text: string): Promise<string[]> {
 }
 
 async function expectNowhere(secret: string): Promise<void> {
-  expect((await sent()).filter((message) => message.includes(secret))).toEqual([]);
+  const messages = await sent();
+  expect(messages.filter((message) => message.includes(secret))).toEqual([]);
+  // What was masked is there, so what was looked through is what was sent.
+  const digest = createHash('sha256').update(`${secret}x`).digest('hex');
+  expect(messages.filter((message) => message.includes(digest)).length).toBeGreaterThan(0);
   expect(await tablesWith(secret)).toEqual([]);
   const logs = (await logTexts()).filter(
     ([name, text]) => !name.includes('postgres') && text.includes(secret),
@@ -153,18 +157,34 @@ test.each(renames)(
          VALUES (${id}, ${values.map(pgLiteral).join(', ')})`,
       );
     await write(2);
-    // Another table's change is behind it: whatever is sent of this one has been sent.
+    // Another table's change is behind it: whatever is sent of this one has been sent, and stays in the topic.
     await cdcJson('verify', 'inventory.customers', '--config', file);
-    await expectNowhere(secret);
     await cdcJson('apply', '--config', file);
     await write(3);
     const ran = await cdc('verify', now, '--json', '--config', file);
     expect(ran.json()).toMatchObject({ ok: true, rows: 3 });
     expect(ran.stdout + ran.stderr).not.toContain(secret);
     await expectNowhere(secret);
-    // What was masked is there, so what was looked through is what was sent.
-    const digest = createHash('sha256').update(`${secret}x`).digest('hex');
-    expect((await sent()).filter((message) => message.includes(digest)).length).toBeGreaterThan(0);
   },
   120_000,
 );
+
+test('rules for every table are none for cdc’s own, and tables without such columns flow', async () => {
+  await using client = await source();
+  const file = withTables({ '*.*': { columns: { password: 'exclude' } } });
+  const [one, other] = [`${schema}.with_it`, `${schema}.without`];
+  await client.query(`CREATE TABLE ${one} (id int PRIMARY KEY, password text)`);
+  await client.query(`CREATE TABLE ${other} (id int PRIMARY KEY, v text)`);
+  await cdcJson('apply', '--config', file);
+  await client.query(`INSERT INTO ${one} VALUES (1, 'p')`);
+  await client.query(`ALTER TABLE ${other} RENAME COLUMN v TO w`);
+  await client.query(`INSERT INTO ${other} VALUES (1, 'v')`);
+  await client.query(`ALTER TABLE ${other} RENAME COLUMN w TO v`);
+  await client.query(`INSERT INTO ${other} VALUES (2, 'v')`);
+  await cdcJson('apply', '--config', file);
+  expect(await cdcJson('verify', one, other, '--config', file)).toMatchObject({
+    ok: true,
+    rows: 3,
+  });
+  await cdcJson('apply');
+});

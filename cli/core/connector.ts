@@ -1,4 +1,11 @@
-import { HEARTBEAT, notificationTopic, SIGNAL, type TableId, tableLabel } from './names.ts';
+import {
+  CDC_SCHEMA,
+  HEARTBEAT,
+  notificationTopic,
+  SIGNAL,
+  type TableId,
+  tableLabel,
+} from './names.ts';
 import type { Profile } from './profiles.ts';
 import { translatePattern } from './select.ts';
 import { topicCreation } from './topics.ts';
@@ -126,7 +133,12 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     ...(input.columns.private.length > 0
       ? {
           'text.ruled': JSON.stringify(input.columns.ruled),
-          'text.private': JSON.stringify(input.columns.private.map(wildcardPattern)),
+          // Never our own tables, which no entry of cdc.yaml means.
+          'text.private': JSON.stringify(
+            input.columns.private.map(
+              (pattern) => `(?!${literalPattern(`${CDC_SCHEMA}.`)})${wildcardPattern(pattern)}`,
+            ),
+          ),
         }
       : {}),
     'driver.options': '-c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex',

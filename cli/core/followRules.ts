@@ -1,7 +1,6 @@
 import { pgLiteral } from '../lib/sql.ts';
 import type { Finding } from './findings.ts';
 import { type TableId, tableLabel } from './names.ts';
-import { matchesPattern } from './select.ts';
 import type { SourceTable } from './source.ts';
 import { columnYaml } from './yaml.ts';
 
@@ -24,12 +23,13 @@ type Rules<Rule> = Readonly<Record<string, Rule>>;
 
 const PRIVATE: ReadonlySet<unknown> = new Set(['exclude', 'mask']);
 
-/** Whether some of its values are kept back. */
-export function isPrivate({
-  columns = [],
-  excluded = [],
-}: Partial<Pick<SourceTable, 'columns' | 'excluded'>>): boolean {
-  return excluded.length > 0 || columns.some((column) => column.carry === 'mask');
+/** Whether cdc.yaml has rules for it that keep values back. */
+export function isPrivate({ isRuled }: Pick<SourceTable, 'isRuled'>): boolean {
+  return isRuled === true;
+}
+
+export function isPrivateRule(rule: unknown): boolean {
+  return PRIVATE.has(rule);
 }
 
 /** Conditions of cdc.yaml by which tables have such columns: patterns of schema.table. */
@@ -37,19 +37,14 @@ export function privatePatterns(
   overrides: Readonly<Record<string, { readonly columns: Readonly<Record<string, unknown>> }>>,
 ): string[] {
   return Object.entries(overrides)
-    .filter(([, { columns }]) => Object.values(columns).some((rule) => PRIVATE.has(rule)))
+    .filter(([, { columns }]) => Object.values(columns).some(isPrivateRule))
     .map(([pattern]) => pattern);
 }
 
 /** What the connector compares a table with, before anything of it is sent: cdc.ColumnRules. */
-export function ruledTables(
-  tables: readonly SourceTable[],
-  patterns: readonly string[],
-): Record<string, unknown> {
-  const isRuled = (table: SourceTable) =>
-    isPrivate(table) || patterns.some((pattern) => matchesPattern(table, pattern));
+export function ruledTables(tables: readonly SourceTable[]): Record<string, unknown> {
   return Object.fromEntries(
-    tables.filter(isRuled).map((table) => [
+    tables.filter(isPrivate).map((table) => [
       table.oid,
       {
         table: tableLabel(table),

@@ -1,6 +1,12 @@
 import { nearest } from '../lib/nearest.ts';
 import type { Finding } from './findings.ts';
-import { followed, followFindings, namesOf, type Remembered } from './followRules.ts';
+import {
+  followed,
+  followFindings,
+  isPrivateRule,
+  namesOf,
+  type Remembered,
+} from './followRules.ts';
 import { tableLabel } from './names.ts';
 import { matchesPattern } from './select.ts';
 import type { SourceColumn, SourceTable, Target } from './source.ts';
@@ -57,6 +63,7 @@ export function applyOverrides(
     return {
       ...applyRules(table, rules),
       ruledBy: Object.keys(given),
+      ...(Object.values(rules).some(isPrivateRule) ? { isRuled: true } : {}),
       ...(first && others.length > 0 && !isCalled ? { renamedFrom: first } : {}),
     };
   });

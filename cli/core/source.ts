@@ -37,6 +37,8 @@ export interface SourceTable extends TableId {
   readonly columns: readonly SourceColumn[];
   /** All columns, in the catalog's order. */
   readonly attributes: readonly Attribute[];
+  /** From cdc.yaml: an entry for it excludes or masks columns, whether or not it has them. */
+  readonly isRuled?: boolean;
   /** From cdc.yaml: columns that it calls by the names that they have. */
   readonly ruledBy?: readonly string[];
   /** From cdc.yaml: what it calls the table, where that is not its name any more. */
@@ -115,8 +117,7 @@ export interface TableShape {
   readonly key: string;
 }
 
-type Form = Pick<SourceTable, 'shape' | 'where' | 'storage'> &
-  Partial<Pick<SourceTable, 'columns' | 'excluded'>>;
+type Form = Pick<SourceTable, 'shape' | 'where' | 'storage'> & Pick<SourceTable, 'isRuled'>;
 
 export function shapeText(table: Form): string {
   const { columns, touched, files, key } = table.shape;

@@ -94,7 +94,7 @@ export function desiredOf(
         excluded: captured.flatMap((t) => t.excluded.map((name) => `${tableLabel(t)}.${name}`)),
         asText: carried(captured, 'text'),
         masked: carried(captured, 'mask'),
-        ruled: ruledTables(captured, privatePatterns(stack.config.tables)),
+        ruled: ruledTables(captured),
         private: privatePatterns(stack.config.tables),
       },
     }),

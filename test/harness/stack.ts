@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
 import { packageRoot } from '../../cli/lib/packageRoot.ts';
 import { findMarked } from '../../cli/lib/processes.ts';
+import { setup as build } from './build.ts';
 import { cleanEnvironment } from './cli.ts';
 
 declare module 'vitest' {
@@ -52,9 +53,7 @@ export async function setup(project: TestProject): Promise<(() => Promise<void>)
     project.provide('stackDirectory', realpathSync(running));
     return undefined;
   }
-  await execute(process.execPath, [join(packageRoot(), 'bin', 'bootstrap.mjs'), 'build'], {
-    timeout: 600_000,
-  });
+  await build();
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'cdc-stack-')));
   // The user of the agent's container has to read it.
   chmodSync(directory, 0o755);
