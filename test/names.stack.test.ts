@@ -4,6 +4,7 @@ import { chIdent } from '../cli/lib/sql.ts';
 import {
   cdc,
   cdcJson,
+  countRows,
   eventually,
   freshSchema,
   source,
@@ -36,14 +37,6 @@ async function insert(table: string, id: number): Promise<void> {
   await client.query(`INSERT INTO ${table} VALUES (${id}, 'later')`);
 }
 
-async function count(database: string, name: string): Promise<number> {
-  await using clickhouse = target();
-  const [row] = await clickhouse.rows<{ n: string }>(
-    `SELECT count() AS n FROM ${chIdent(database, name)}`,
-  );
-  return Number(row?.n);
-}
-
 /** What a table's copy is called. */
 async function nameOf(table: string): Promise<string> {
   await using clickhouse = target();
@@ -65,7 +58,7 @@ describe('a table that joins', () => {
       await cdcJson('apply', '--config', file);
       await create(joins, 7);
       await insert(there, 21);
-      await eventually('the copy that was there', 21, () => count(schema, `o_${suffix}`));
+      await eventually('the copy that was there', 21, () => countRows(schema, `o_${suffix}`));
       await cdcJson('apply', '--config', file);
       expect(await nameOf(there)).toBe(there);
       expect(await nameOf(joins)).toMatch(new RegExp(`^${schema}\\.${schema}__o_`));
@@ -75,7 +68,7 @@ describe('a table that joins', () => {
         ok: true,
         rows: 22 + 8,
       });
-      expect(await count(schema, `o_${suffix}`)).toBe(22);
+      expect(await countRows(schema, `o_${suffix}`)).toBe(22);
     },
   );
 
@@ -90,11 +83,11 @@ describe('a table that joins', () => {
     await create(`${schema}.theirs`);
     await create(`${schema}.seen`);
     await cdcJson('apply');
-    expect(await count(schema, 'theirs')).toBe(1);
-    expect(await count(schema, 'seen_final')).toBe(1);
+    expect(await countRows(schema, 'theirs')).toBe(1);
+    expect(await countRows(schema, 'seen_final')).toBe(1);
     expect(await nameOf(`${schema}.theirs`)).toBe(`${schema}.${schema}__theirs`);
     expect(await nameOf(`${schema}.seen`)).toBe(`${schema}.seen`);
-    expect(await count(schema, 'seen')).toBe(20);
+    expect(await countRows(schema, 'seen')).toBe(20);
     const doctor = (await cdc('doctor', '--json')).json();
     expect(doctor.findings).toContainEqual(
       expect.objectContaining({ id: 'named-differently', subject: `${schema}.theirs` }),
@@ -119,8 +112,8 @@ describe('a table that joins', () => {
     expect(
       await cdcJson('verify', `${schema}.users`, `${schema}_b.users`, '--config', file),
     ).toMatchObject({ ok: true, rows: 21 + 6 });
-    expect(await count(one, 'users')).toBe(21);
-    expect(await count(one, `${schema}_b__users`)).toBe(6);
+    expect(await countRows(one, 'users')).toBe(21);
+    expect(await countRows(one, `${schema}_b__users`)).toBe(6);
     const taken = withTables({
       [`${schema}*.users`]: both(''),
       [`${schema}_b.users`]: both('users'),
@@ -154,10 +147,7 @@ describe('target', () => {
     const watching = until(async () => {
       const counts = await Promise.all(
         [[schema, 'moving'] as const, [there, odd] as const].map(([database, name]) =>
-          clickhouse
-            .rows<{ n: string }>(`SELECT count() AS n FROM ${chIdent(database, name)}`)
-            .then(([row]) => Number(row?.n))
-            .catch(() => -1),
+          countRows(database, name).catch(() => -1),
         ),
       );
       // Between two statements neither name may answer; what answers has every row.
@@ -188,13 +178,10 @@ describe('target', () => {
       { schema },
     );
     expect(left).toEqual([]);
-    const [changes] = await clickhouse.rows<{ n: string }>(
-      `SELECT count() AS n FROM ${chIdent(there, `${odd}_changes`)}`,
-    );
-    expect(Number(changes?.n)).toBe(written - 5000);
+    expect(await countRows(there, `${odd}_changes`)).toBe(written - 5000);
     // And back.
     await cdcJson('apply', '--config', withTables(history));
-    expect(await count(schema, 'moving')).toBe(written);
+    expect(await countRows(schema, 'moving')).toBe(written);
     await clickhouse.command(`DROP DATABASE ${chIdent(there)}`);
   }, 120_000);
 

@@ -4,6 +4,7 @@ import { chIdent, pgIdent } from '../cli/lib/sql.ts';
 import {
   cdc,
   cdcJson,
+  countRows,
   eventually,
   freshSchema,
   source,
@@ -259,12 +260,7 @@ test('what ClickHouse refuses, since an index of somebody’s holds on to a colu
   expect(refused.stderr).toContain('theirs');
   for (const name of ['indexed', 'beside']) {
     await client.query(`INSERT INTO ${schema}.${name} (id, customer, at) VALUES (11, 1, now())`);
-    await eventually(`the rows of ${name}`, '11', async () => {
-      const [row] = await clickhouse.rows<{ n: string }>(
-        `SELECT count() AS n FROM ${chIdent(schema, name)}`,
-      );
-      return row?.n;
-    });
+    await eventually(`the rows of ${name}`, 11, () => countRows(schema, name));
   }
   await clickhouse.command(`ALTER TABLE ${final} DROP INDEX theirs`);
   await cdcJson('apply');
@@ -289,13 +285,7 @@ describe('ttl', () => {
     await using clickhouse = target();
     const file = of('aged', { order_by: ['at', 'id'], ttl: 'at + INTERVAL 100 HOUR' });
     await cdcJson('apply', '--config', file);
-    const count = async () => {
-      const [row] = await clickhouse.rows<{ n: string }>(
-        `SELECT count() AS n FROM ${chIdent(schema, 'aged')}`,
-      );
-      return Number(row?.n);
-    };
-    expect(await count()).toBe(99);
+    expect(await countRows(schema, 'aged')).toBe(99);
     await expectEqual('aged', 99, file);
     // Deleted for good are rows whose time was over some time ago; others come back with a longer one.
     await clickhouse.command(`OPTIMIZE TABLE ${chIdent(schema, 'aged_final')} FINAL`);

@@ -2,8 +2,8 @@ import { ConfigResourceTypes } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { withKafkaAdmin } from '../cli/components/kafka/client.ts';
 import { topicName } from '../cli/core/names.ts';
-import { chIdent, pgIdent } from '../cli/lib/sql.ts';
-import { cdcJson, eventually, freshSchema, source, stack, target } from './harness/database.ts';
+import { pgIdent } from '../cli/lib/sql.ts';
+import { cdcJson, countRows, eventually, freshSchema, source, stack } from './harness/database.ts';
 
 /** A published table without a topic holds nothing up. */
 
@@ -42,13 +42,7 @@ let rows = 0;
 async function flows(): Promise<void> {
   rows += 1;
   await sql(`INSERT INTO ${schema}.beside VALUES (${rows})`);
-  await using clickhouse = target();
-  await eventually('its rows', rows, async () => {
-    const [found] = await clickhouse.rows<{ n: string }>(
-      `SELECT count() AS n FROM ${chIdent(schema, 'beside')}`,
-    );
-    return Number(found?.n);
-  });
+  await eventually('its rows', rows, () => countRows(schema, 'beside'));
 }
 
 async function written(table: string): Promise<void> {

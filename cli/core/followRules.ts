@@ -21,15 +21,9 @@ export type Remembered = ReadonlyMap<number, RememberedTable>;
 
 type Rules<Rule> = Readonly<Record<string, Rule>>;
 
-const PRIVATE: ReadonlySet<unknown> = new Set(['exclude', 'mask']);
-
-/** Whether cdc.yaml has rules for it that keep values back. */
-export function isPrivate({ isRuled }: Pick<SourceTable, 'isRuled'>): boolean {
-  return isRuled === true;
-}
-
-export function isPrivateRule(rule: unknown): boolean {
-  return PRIVATE.has(rule);
+/** Whether a rule keeps values back. */
+export function isPrivateRule(rule: unknown): rule is PrivateRule {
+  return rule === 'exclude' || rule === 'mask';
 }
 
 /** Conditions of cdc.yaml by which tables have such columns: patterns of schema.table. */
@@ -44,14 +38,16 @@ export function privatePatterns(
 /** What the connector compares a table with, before anything of it is sent: cdc.ColumnRules. */
 export function ruledTables(tables: readonly SourceTable[]): Record<string, unknown> {
   return Object.fromEntries(
-    tables.filter(isPrivate).map((table) => [
-      table.oid,
-      {
-        table: tableLabel(table),
-        columns: table.attributes.map(({ number, name }) => `${number} ${name}`),
-        sent: table.attributes.filter((a) => a.isPublished).map(({ name }) => name),
-      },
-    ]),
+    tables
+      .filter(({ isRuled }) => isRuled)
+      .map((table) => [
+        table.oid,
+        {
+          table: tableLabel(table),
+          columns: table.attributes.map(({ number, name }) => `${number} ${name}`),
+          sent: table.attributes.filter((a) => a.isPublished).map(({ name }) => name),
+        },
+      ]),
   );
 }
 
@@ -61,20 +57,27 @@ export function namesOf(table: SourceTable, remembered: Remembered): TableId[] {
   return before && tableLabel(before) !== tableLabel(table) ? [before, table] : [table];
 }
 
+interface Renamed {
+  readonly from: string;
+  readonly to: string;
+  readonly rule: PrivateRule;
+}
+
 /** Rules by the names that the columns have now, and the columns that were renamed. */
 export function followed<Rule>(
   table: SourceTable,
   rules: Rules<Rule>,
   remembered: Remembered,
-): { rules: Rules<Rule>; renamed: { from: string; to: string; rule: Rule }[] } {
+): { rules: Rules<Rule>; renamed: Renamed[] } {
   const all: Record<string, Rule> = { ...rules };
-  const renamed: { from: string; to: string; rule: Rule }[] = [];
+  const renamed: Renamed[] = [];
   for (const [number, from] of remembered.get(table.oid)?.rules ?? []) {
     const to = table.attributes.find((attribute) => attribute.number === number)?.name;
     const rule = Object.hasOwn(rules, from) ? rules[from] : undefined;
-    if (to === undefined || to === from || !PRIVATE.has(rule) || Object.hasOwn(rules, to)) continue;
-    all[to] = rule as Rule;
-    renamed.push({ from, to, rule: rule as Rule });
+    if (to === undefined || to === from || !isPrivateRule(rule) || Object.hasOwn(rules, to))
+      continue;
+    all[to] = rule;
+    renamed.push({ from, to, rule });
   }
   return { rules: all, renamed };
 }
@@ -84,14 +87,14 @@ export function followed<Rule>(
  * the statement was made for. It is asked once; where they are not, the cast fails, and says why.
  */
 export function columnsGuard(table: SourceTable): string | undefined {
-  if (!isPrivate(table)) return undefined;
+  if (!table.isRuled) return undefined;
   const known = table.attributes.map(({ number, name }) => `(${number}, ${pgLiteral(name)})`);
   return `(SELECT CASE count(*) WHEN ${known.length} THEN 'true' ELSE 'columns of the table have changed' END::text FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = ${table.oid}::oid AND (a.attnum, a.attname) IN (${known.join(', ')}))::boolean`;
 }
 
 /** What is to be remembered of a table: nothing where nothing of it is kept back. */
 export function memoryOf(table: SourceTable, remembered: Remembered): RememberedTable | undefined {
-  if (!isPrivate(table)) return undefined;
+  if (!table.isRuled) return undefined;
   const before = remembered.get(table.oid);
   const ruleOf = (name: string): PrivateRule | undefined =>
     table.excluded.includes(name)
@@ -111,15 +114,12 @@ export function memoryOf(table: SourceTable, remembered: Remembered): Remembered
 }
 
 /** What cdc.yaml should say by now. */
-export function followFindings(
-  table: SourceTable,
-  renamed: readonly { from: string; to: string; rule: unknown }[],
-): Finding[] {
+export function followFindings(table: SourceTable, renamed: readonly Renamed[]): Finding[] {
   return renamed.map(({ from, to, rule }) => ({
     id: 'rule-follows',
     severity: 'warning',
     subject: `${tableLabel(table)}.${to}`,
     message: `it was called ${from}, which cdc.yaml ${rule === 'mask' ? 'masks' : 'excludes'}: that still holds`,
-    fix: `In cdc.yaml, instead of ${from}: ${columnYaml(table, to, rule as PrivateRule)}`,
+    fix: `In cdc.yaml, instead of ${from}: ${columnYaml(table, to, rule)}`,
   }));
 }

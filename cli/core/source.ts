@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { isPrivate } from './followRules.ts';
 import type { TableId } from './names.ts';
 import type { StorageOptions } from './storage.ts';
 
@@ -146,7 +145,7 @@ export function mayDiffer(table: Form, loaded: string): boolean {
     columns !== shape.columns ||
     filter !== filterDigest(table) ||
     key !== shape.key ||
-    (touched !== shape.touched && (files !== shape.files || isPrivate(table)))
+    (touched !== shape.touched && (files !== shape.files || table.isRuled === true))
   );
 }
 

@@ -141,7 +141,7 @@ export function storageClauses(
   const names = Object.keys(settings).sort();
   const clauses = [
     `ENGINE = ${own.engine}`,
-    ...(partitionBy === undefined ? [] : [`PARTITION BY (${partitionBy.replaceAll('\n', ' ')})`]),
+    ...(partitionBy === undefined ? [] : [partitionClause(partitionBy)]),
     `ORDER BY (${own.order.join(', ')})`,
     ...(ttl === undefined ? [] : [`TTL ${ttl}`]),
     ...(names.length === 0
@@ -163,6 +163,11 @@ export function storageClauses(
       options: ttl || altered.length > 0 || codecMark(own.columns) !== '' ? digest(options) : '',
     },
   };
+}
+
+/** On one line, since columns are told by how lines begin. */
+function partitionClause(expression: string): string {
+  return `PARTITION BY (${expression.replaceAll('\n', ' ')})`;
 }
 
 export function settingText(name: string, value: string | number | boolean | undefined): string {
@@ -188,5 +193,5 @@ export function partitionTrial({
   const partitionBy = source.storage?.partitionBy;
   if (partitionBy === undefined || key.length === 0) return undefined;
   const columns = key.map(({ name, type }) => `${chIdent(name)} ${type}`).join(', ');
-  return `CREATE TEMPORARY TABLE cdc_trial (${columns})\nENGINE = MergeTree\nPARTITION BY (${partitionBy.replaceAll('\n', ' ')})\nORDER BY tuple()`;
+  return `CREATE TEMPORARY TABLE cdc_trial (${columns})\nENGINE = MergeTree\n${partitionClause(partitionBy)}\nORDER BY tuple()`;
 }

@@ -1,5 +1,5 @@
 import { type ClickHouse, withClickHouse } from '../components/clickhouse/client.ts';
-import { recordState } from '../components/clickhouse/observe.ts';
+import { recordState, statesOf } from '../components/clickhouse/observe.ts';
 import type { TablePlan } from '../core/ddl.ts';
 import {
   CH_CDC,
@@ -9,7 +9,6 @@ import {
   tableLabelKey,
   wantedName,
 } from '../core/names.ts';
-import { chIdent, chLiteral } from '../lib/sql.ts';
 import { type Desired, desiredOf } from './desired.ts';
 import type { CapturedSource } from './source.ts';
 import type { Stack } from './stack.ts';
@@ -21,26 +20,16 @@ import type { Stack } from './stack.ts';
 const CHUNK = 'names';
 
 export async function readTaken(clickhouse: ClickHouse): Promise<TakenNames> {
-  const loads = { database: CH_CDC.database, name: CH_CDC.loads };
+  const databases = RESERVED_DATABASES.filter((name) => name !== CH_CDC.database);
   const objects = await clickhouse.rows<{ database: string; name: string; ours: number }>(
     `SELECT database, name, comment LIKE 'cdc %' AS ours FROM system.tables
-      WHERE NOT is_temporary AND database NOT IN (${RESERVED_DATABASES.filter(
-        (name) => name !== loads.database,
-      )
-        .map(chLiteral)
-        .join(', ')})`,
+      WHERE NOT is_temporary AND database NOT IN ({databases:Array(String)})`,
+    { databases },
   );
-  const known = new Map<string, KnownNames>();
-  if (objects.some(({ database, name }) => database === loads.database && name === loads.name)) {
-    const rows = await clickhouse.rows<{ schema: string; table: string; state: string }>(
-      `SELECT schema_name AS schema, table_name AS table, state FROM ${chIdent(loads.database, loads.name)} FINAL
-        WHERE floor = 0 AND chunk = ${chLiteral(CHUNK)}`,
-    );
-    for (const row of rows) known.set(tableLabelKey(row), JSON.parse(row.state) as KnownNames);
-  }
+  const records = await statesOf(clickhouse, CHUNK);
   const foreign = objects.filter(({ ours }) => ours === 0);
   return {
-    known,
+    known: new Map(records.map((row) => [tableLabelKey(row), JSON.parse(row.state) as KnownNames])),
     foreign: new Set(foreign.map(({ database, name }) => JSON.stringify([database, name]))),
   };
 }

@@ -6,7 +6,7 @@ import { inject } from 'vitest';
 import { stringify } from 'yaml';
 import { ClickHouse } from '../../cli/components/clickhouse/client.ts';
 import { connectPostgres } from '../../cli/components/postgres/client.ts';
-import { pgIdent } from '../../cli/lib/sql.ts';
+import { chIdent, pgIdent } from '../../cli/lib/sql.ts';
 import { waitFor } from '../../cli/lib/wait.ts';
 import { attach, type Stack } from '../../cli/pipeline/stack.ts';
 import { type Ran, runCommand, testContext } from './cli.ts';
@@ -53,6 +53,15 @@ export async function source(): Promise<pg.Client & AsyncDisposable> {
 export function target(): ClickHouse & AsyncDisposable {
   const client = new ClickHouse(stack().endpoints.clickhouse);
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.close() });
+}
+
+/** Rows that a table or a view of ClickHouse shows. */
+export async function countRows(database: string, name: string): Promise<number> {
+  await using clickhouse = target();
+  const [row] = await clickhouse.rows<{ n: string }>(
+    `SELECT count() AS n FROM ${chIdent(database, name)}`,
+  );
+  return Number(row?.n);
 }
 
 /** A schema of the test's own in the source, to be dropped with everything in it. */

@@ -120,6 +120,24 @@ export async function readLoadStates(clickhouse: ClickHouse, only?: TableId): Pr
   };
 }
 
+/** Records of one kind, of all tables, whether or not they are copied; none where there are no loads yet. */
+export async function statesOf(
+  clickhouse: ClickHouse,
+  chunk: string,
+): Promise<{ schema: string; table: string; state: string }[]> {
+  const { database, loads } = CH_CDC;
+  const there = await clickhouse.rows(
+    'SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {loads:String}',
+    { database, loads },
+  );
+  if (there.length === 0) return [];
+  return clickhouse.rows(
+    `SELECT schema_name AS schema, table_name AS table, state FROM ${chIdent(database, loads)} FINAL
+      WHERE floor = 0 AND chunk = {chunk:String} ORDER BY at`,
+    { chunk },
+  );
+}
+
 /**
  * What is known of a table or a slot as a whole is kept among the loads, too, as records of floor 0:
  * floors, forms, histories, loadings that are due.

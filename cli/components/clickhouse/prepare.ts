@@ -15,7 +15,6 @@ import {
   isReshaped,
   optionStatements,
   REBUILD,
-  type ReshapeStatements,
   reshapeStatements,
 } from '../../core/reshape.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
@@ -107,10 +106,6 @@ export function rebuiltTables(desired: DesiredTarget, observed: Observed): Table
     .map(({ plan }) => plan);
 }
 
-function allOf({ first, last }: ReshapeStatements): string[] {
-  return [...first, ...last];
-}
-
 function historyChanges(
   { history }: DesiredTarget['tables'][number],
   observed: Observed,
@@ -119,10 +114,11 @@ function historyChanges(
   const { versions, log, changes, asOf } = history;
   const found = observed.get(objectKey(versions));
   const differs = found && isReshaped(versions, found);
+  const kept = differs && reshapeStatements(versions, found, true);
   return [
     ...storageChanges(log, observed),
-    ...(differs
-      ? reshapeChange(versions, found, allOf(reshapeStatements(versions, found, true)))
+    ...(kept
+      ? reshapeChange(versions, found, [...kept.first, ...kept.last])
       : storageChanges(versions, observed)),
     ...viewChanges(undefined, changes, observed, false),
     ...viewChanges(versions, asOf, observed, differs === true),
