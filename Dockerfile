@@ -26,7 +26,7 @@ COPY --from=jars /jars /app/java-agents
 COPY package.json versions.json /app/
 COPY sql /app/sql
 COPY connectors/pom.xml /app/connectors/pom.xml
-COPY connectors/postgres-text /app/connectors/postgres-text
+COPY connectors/postgres-text/cdc-postgres-text.jar /app/connectors/postgres-text/cdc-postgres-text.jar
 COPY connectors/jmx /app/connectors/jmx
 # The folder of cdc.yaml.
 WORKDIR /stack

@@ -13,6 +13,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          isolate: false,
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.{stack,embedded,compose}.test.ts'],
           // Laws are tried hundreds of times; a busy machine takes its time.
@@ -24,6 +25,7 @@ export default defineConfig({
         test: {
           // One stack for all, booted once; tests own their schema in it and run one by one.
           name: 'stack',
+          isolate: false,
           include: ['test/**/*.stack.test.ts', PARTS],
           globalSetup: ['test/harness/stack.ts'],
           testTimeout: 60_000,
@@ -36,6 +38,7 @@ export default defineConfig({
         test: {
           // Each file has a stack of its own; `npm test` plays them beside the others.
           name: 'embedded',
+          isolate: false,
           include: ['test/**/*.embedded.test.ts'],
           exclude: [PARTS],
           globalSetup: ['test/harness/build.ts'],

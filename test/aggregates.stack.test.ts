@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
-import { setupExample } from '../cli/pipeline/examples.ts';
+import { setupExample } from '../cli/pipeline/inspect/examples.ts';
 import {
   cdc,
   cdcJson,

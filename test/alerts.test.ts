@@ -11,8 +11,8 @@ import {
   alertmanagerConfig,
   inhibitRules,
   prometheusConfig,
-  webConfig,
 } from '../cli/runtimes/embedded/observers/config.ts';
+import { webConfig } from '../cli/runtimes/settings/web.ts';
 import { runProgram } from './harness/programs.ts';
 import { unknownSeries } from './harness/promql.ts';
 

@@ -22,6 +22,27 @@ function packagesOf(path: string): string[] {
 
 const below = (folder: string) => shipped.filter((path) => path.startsWith(`${folder}/`));
 
+/** By folder, what its files may import beside one another; the rooms of the pipeline from the lowest to the highest. */
+const BELOW = ['core', 'lib', 'config', 'components', 'stack'];
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  kernel: ['core', 'lib'],
+  config: ['core', 'lib'],
+  workloads: ['core'],
+  stack: ['core', 'lib', 'config'],
+  'pipeline/state': [...BELOW, 'kernel', 'runtimes/resolve.ts'],
+  'pipeline/inspect': [...BELOW, 'workloads', 'pipeline/state', 'runtimes/resolve.ts'],
+  'pipeline/load': [...BELOW, 'pipeline/state', 'pipeline/inspect'],
+  'pipeline/apply': [...BELOW, 'pipeline/state', 'pipeline/inspect', 'pipeline/load'],
+  'pipeline/verify': [...BELOW, 'pipeline/state', 'pipeline/inspect', 'pipeline/load'],
+  'pipeline/status': [
+    ...[...BELOW, 'kernel'],
+    ...['ports', 'registry', 'resolve', 'runtime'].map((name) => `runtimes/${name}.ts`),
+    ...['pipeline/state', 'pipeline/inspect', 'pipeline/apply'],
+  ],
+  metrics: [...BELOW, 'pipeline', 'runtimes'],
+  agent: [...BELOW, 'pipeline', 'metrics', 'runtimes'],
+};
+
 /** `cli/components/kafka` of a path in it; undefined elsewhere. */
 const componentOf = (path: string) => /^cli\/components\/[^/]+/.exec(path)?.[0];
 
@@ -54,8 +75,9 @@ describe('who may import whom', () => {
   });
 
   it('core is pure: no clock, no process, no client, nothing to wait for', () => {
+    const pure = ['node:crypto', 'zod'];
     const packages = below('cli/core').flatMap(packagesOf);
-    expect(packages.filter((name) => name !== 'node:crypto')).toEqual([]);
+    expect(packages.filter((name) => !pure.includes(name))).toEqual([]);
     const impure = /\b(process|Date\.now|new Date\(\)|performance|setTimeout|await|Math\.random)\b/;
     expect(below('cli/core').filter((path) => impure.test(code(path)))).toEqual([]);
   });
@@ -77,27 +99,50 @@ describe('who may import whom', () => {
     expect(violations(below('cli/lib'), allowed)).toEqual([]);
   });
 
-  it('kernel imports core and lib only', () => {
-    const allowed = (path: string) => /^cli\/(kernel|core|lib)\//.test(path);
-    expect(violations(below('cli/kernel'), allowed)).toEqual([]);
-  });
-
-  it('components import neither one another nor a runtime, but for the endpoints’ types', () => {
+  it('components import neither one another nor a runtime, but for what a stack is', () => {
     const allowed = (path: string, of: string) =>
       /^cli\/(core|lib|config)\//.test(path) ||
-      path === 'cli/runtimes/endpoints.ts' ||
+      path === 'cli/stack/endpoints.ts' ||
       componentOf(path) === componentOf(of);
     expect(violations(below('cli/components'), allowed)).toEqual([]);
+  });
+
+  it('no file reaches itself by what it imports', () => {
+    const graph = new Map(shipped.map((path) => [path, importsOf(path)]));
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const visit = (path: string, way: readonly string[]) => {
+      if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' → '));
+      if (done.has(path) || way.includes(path)) return;
+      for (const next of graph.get(path) ?? []) visit(next, [...way, path]);
+      done.add(path);
+    };
+    for (const path of shipped) visit(path, []);
+    expect(circles).toEqual([]);
+  });
+
+  it.each(Object.entries(MAY_IMPORT))(
+    '%s imports nothing but what is listed for it',
+    (folder, others) => {
+      const allowed = (path: string) =>
+        [folder, ...others].some((one) => path === `cli/${one}` || path.startsWith(`cli/${one}/`));
+      expect(violations(below(`cli/${folder}`), allowed)).toEqual([]);
+    },
+  );
+
+  it('every folder, and every one of the pipeline, has such a list or a rule of its own', () => {
+    const folderOf = (path: string) => /^cli\/(pipeline\/[^/]+|[^/]+)\//.exec(path)?.[1];
+    const known = [...Object.keys(MAY_IMPORT), 'components', 'core', 'lib', 'runtimes', 'commands'];
+    expect(
+      shipped.filter(
+        (path) => !known.includes(folderOf(path) ?? 'main.ts') && path !== 'cli/main.ts',
+      ),
+    ).toEqual([]);
   });
 
   it('nothing imports a command, but commands and main', () => {
     const others = shipped.filter((path) => !/^cli\/(commands\/|main\.ts)/.test(path));
     expect(violations(others, (path) => !path.startsWith('cli/commands/'))).toEqual([]);
-  });
-
-  it('metrics import neither the agent nor a command', () => {
-    const allowed = (path: string) => !/^cli\/(agent|commands)\//.test(path);
-    expect(violations(below('cli/metrics'), allowed)).toEqual([]);
   });
 
   it('dashboards are made of core alone', () => {
@@ -108,6 +153,14 @@ describe('who may import whom', () => {
   it('runtimes import neither components, nor the agent, nor the pipeline', () => {
     const allowed = (path: string) => !/^cli\/(components|agent|pipeline|commands)\//.test(path);
     expect(violations(below('cli/runtimes'), allowed)).toEqual([]);
+  });
+
+  it('no runtime knows another, and only the registry, the agent and commands know one', () => {
+    const runtimeOf = (path: string) => /^cli\/runtimes\/(embedded|compose)\//.exec(path)?.[1];
+    const mayKnow = /^cli\/(agent\/|commands\/|runtimes\/registry\.ts)/;
+    const allowed = (path: string, of: string) =>
+      runtimeOf(path) === undefined || runtimeOf(path) === runtimeOf(of) || mayKnow.test(of);
+    expect(violations(shipped, allowed)).toEqual([]);
   });
 });
 
@@ -128,10 +181,18 @@ describe('house rules', () => {
   });
 
   it('files stay under 400 lines', () => {
-    const long = [...shipped, ...sourceFiles('grafana'), ...sourceFiles('test')].filter(
-      (path) => read(path).trimEnd().split('\n').length > 400,
-    );
+    const all = [...shipped, ...['bin', 'grafana', 'test'].flatMap(sourceFiles)];
+    const long = all.filter((path) => read(path).trimEnd().split('\n').length > 400);
     expect(long).toEqual([]);
+  });
+
+  it('what runs before packages are installed needs none of them, and no verb imports another', () => {
+    const early = sourceFiles('bin');
+    expect(early.filter((path) => packagesOf(path).some((name) => !/^node:/.test(name)))).toEqual(
+      [],
+    );
+    const inner = early.filter((path) => /^bin\/(lib|verbs)\//.test(path));
+    expect(violations(inner, (path) => path.startsWith('bin/lib/'))).toEqual([]);
   });
 
   it('there are no default exports and no barrels', () => {

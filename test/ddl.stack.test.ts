@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type TableId, type TargetNames, tableLabelKey, targetNames } from '../cli/core/names.ts';
 import { chIdent, pgIdent } from '../cli/lib/sql.ts';
-import { inspectSource } from '../cli/pipeline/source.ts';
+import { inspectSource } from '../cli/pipeline/inspect/source.ts';
 import {
   cdc,
   cdcJson,

@@ -94,6 +94,7 @@ describe('a program', () => {
         "insert",
         "key",
         "keying",
+        "label",
         "large",
         "names",
         "none",

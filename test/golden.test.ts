@@ -6,13 +6,13 @@ import { dashboardFiles } from '../grafana/src/all.ts';
 import { GOLDEN_FILE, goldenText } from './harness/golden.ts';
 
 describe('sql/clickhouse/inventory.sql', () => {
-  it('is what the generator makes (npm run golden rewrites it)', async () => {
+  it('is what the generator makes (npm run generate rewrites it)', async () => {
     await expect(goldenText()).toMatchFileSnapshot(GOLDEN_FILE);
   });
 
   describe('prometheus/rules/', () => {
     it.each(Object.entries(ruleFiles()))(
-      '%s is what cli/core/alerts.ts says (npm run golden rewrites it)',
+      '%s is what cli/core/alerts.ts says (npm run generate rewrites it)',
       async (name, text) => {
         await expect(text).toMatchFileSnapshot(join(packageRoot(), 'prometheus', 'rules', name));
       },
@@ -22,7 +22,7 @@ describe('sql/clickhouse/inventory.sql', () => {
 
 describe('grafana/dashboards/', () => {
   it.each(Object.entries(dashboardFiles()))(
-    '%s is what grafana/src makes (npm run golden rewrites it)',
+    '%s is what grafana/src makes (npm run generate rewrites it)',
     async (name, text) => {
       await expect(text).toMatchFileSnapshot(join(packageRoot(), 'grafana', 'dashboards', name));
     },

@@ -6,9 +6,9 @@ import type { TablePlan } from '../cli/core/ddl.ts';
 import { tableLabel } from '../cli/core/names.ts';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
 import { pgIdent } from '../cli/lib/sql.ts';
-import { passBarrier } from '../cli/pipeline/barrier.ts';
-import { desiredOf } from '../cli/pipeline/desired.ts';
-import { inspectSource } from '../cli/pipeline/source.ts';
+import { waitUntilCaughtUp } from '../cli/pipeline/inspect/caughtUp.ts';
+import { desiredOf } from '../cli/pipeline/inspect/desired.ts';
+import { inspectSource } from '../cli/pipeline/inspect/source.ts';
 import { cdc, cdcJson, freshSchema, source, stack, target } from './harness/database.ts';
 import { kill } from './harness/servers.ts';
 import { writing } from './harness/writing.ts';
@@ -106,7 +106,7 @@ async function stored(name: string): Promise<void> {
   await using clickhouse = target();
   await using client = await source();
   const signal = AbortSignal.timeout(TIMEOUT_MS);
-  await passBarrier(stack(), { schema, table: name }, client, clickhouse, {
+  await waitUntilCaughtUp(stack(), { schema, table: name }, client, clickhouse, {
     timeoutMs: TIMEOUT_MS,
     signal,
   });
@@ -247,11 +247,12 @@ test('without a full replica identity, what was before is the key, and doctor sa
 test(
   'an update of a row that was gone when its long value was looked up says which value it lacks',
   async () => {
-    await cdcJson('connector', 'pause');
     await using client = await source();
+    // Sent when both are committed: whenever it is looked up, the row is gone.
+    await client.query('BEGIN');
     await client.query(`UPDATE ${schema}.long SET n = id * 10`);
     await client.query(`DELETE FROM ${schema}.long WHERE id = 1`);
-    await cdcJson('connector', 'resume');
+    await client.query('COMMIT');
     expect(await cdcJson('verify', `${schema}.long`)).toMatchObject({ ok: true });
     const images = (await changesOf('long')).map(({ op, unchanged, after }) => ({
       op,

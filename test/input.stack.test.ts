@@ -8,6 +8,7 @@ import {
   cdcJson,
   eventually,
   freshSchema,
+  slowDown,
   source,
   stack,
   target,
@@ -21,16 +22,8 @@ let drop: () => Promise<void>;
 beforeAll(async () => {
   await using client = await source();
   ({ name: schema, drop } = await freshSchema(client, 'input'));
-  // Only ClickHouse's connections have no name: its readings are slow, and can be met halfway.
   await client.query(`
     SET search_path = ${schema};
-    CREATE TYPE slow AS ENUM ('a');
-    CREATE FUNCTION slow_text(slow) RETURNS text LANGUAGE plpgsql AS $$
-    BEGIN
-      IF current_setting('application_name') = '' THEN PERFORM pg_sleep(0.0005); END IF;
-      RETURN 'a';
-    END $$;
-    CREATE CAST (slow AS text) WITH FUNCTION slow_text(slow);
     CREATE TABLE events (id int PRIMARY KEY, v text);
     CREATE TABLE others (id int PRIMARY KEY, v text);
     CREATE TABLE parts (id int, region text, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
@@ -92,22 +85,29 @@ test('a message that was cut short, anywhere, is a dead letter; its row and othe
   );
 });
 
-/** A table whose load takes long enough to be met, and one that is loaded after it. */
+/** A table that is loaded again, which takes long enough to be met, and one that is loaded after it. */
 async function whileLoading(name: string, change: string) {
   await sql(
-    `CREATE TABLE a_${name} (id int PRIMARY KEY, n int, pad text, kind slow)`,
-    `INSERT INTO a_${name} SELECT g, g, repeat('x', 900), 'a' FROM generate_series(1, 5000) g`,
+    `CREATE TABLE a_${name} (id int PRIMARY KEY, n int, pad text)`,
+    `INSERT INTO a_${name} SELECT g, g, repeat('x', 900) FROM generate_series(1, 5000) g`,
+  );
+  await cdcJson('apply');
+  await slowDown(schema, `a_${name}`, 0.0005);
+  await sql(
+    `ALTER TABLE a_${name} ADD COLUMN more int DEFAULT 7`,
     `CREATE TABLE b_${name} (id int PRIMARY KEY)`,
     `INSERT INTO b_${name} VALUES (1), (2)`,
   );
-  const applying = cdc('apply');
   await using clickhouse = target();
-  await eventually('the load to have begun', true, async () => {
-    const done = await clickhouse.rows(
-      `SELECT 1 FROM cdc.loads WHERE schema_name = '${schema}' AND table_name = 'a_${name}' AND state = 'done'`,
-    );
-    return done.length > 0;
-  });
+  const loaded = async () =>
+    (
+      await clickhouse.rows(
+        `SELECT DISTINCT floor, chunk FROM cdc.loads WHERE schema_name = '${schema}' AND table_name = 'a_${name}' AND state = 'done'`,
+      )
+    ).length;
+  const before = await loaded();
+  const applying = cdc('apply');
+  await eventually('the load to have begun', true, async () => (await loaded()) > before);
   await sql(change);
   return applying;
 }

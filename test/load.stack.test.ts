@@ -3,9 +3,9 @@ import type { ClickHouse } from '../cli/components/clickhouse/client.ts';
 import { withKafkaAdmin } from '../cli/components/kafka/client.ts';
 import { walPosition } from '../cli/components/postgres/observe.ts';
 import { chIdent } from '../cli/lib/sql.ts';
-import { desiredOf } from '../cli/pipeline/desired.ts';
-import { loadTable } from '../cli/pipeline/load.ts';
-import { inspectSource } from '../cli/pipeline/source.ts';
+import { desiredOf } from '../cli/pipeline/inspect/desired.ts';
+import { inspectSource } from '../cli/pipeline/inspect/source.ts';
+import { loadTable } from '../cli/pipeline/load/load.ts';
 import { cdcJson, eventually, freshSchema, source, stack, target } from './harness/database.ts';
 
 let schema = '';
@@ -76,13 +76,13 @@ test('a load that was stopped goes on where it was', async () => {
     (t) => t.schema === schema && t.table === 'long',
   );
   if (!plan) throw new Error('no plan');
-  const floor = await walPosition(client);
+  const baseline = await walPosition(client);
   const stop = new AbortController();
   let finished = 0;
   const first = loadTable(
     here,
     plan,
-    floor,
+    baseline,
     stop.signal,
     (progress) => {
       finished = progress.done;
@@ -92,7 +92,7 @@ test('a load that was stopped goes on where it was', async () => {
   );
   await expect(first).rejects.toThrow();
   expect(finished).toBeLessThan(1);
-  const second = await loadTable(here, plan, floor, new AbortController().signal, () => {}, 50);
+  const second = await loadTable(here, plan, baseline, new AbortController().signal, () => {}, 50);
   expect(second.resumedChunks).toBeGreaterThan(0);
   expect(second.rows).toBe(20_000);
   expect(await cdcJson('verify', `${schema}.long`)).toMatchObject({ ok: true, rows: 20_000 });

@@ -264,8 +264,8 @@ async function copyWhile(disturb: () => Promise<void>): Promise<void> {
   const { rows: counts } = await client.query<{ n: string }>(
     `SELECT count(*) AS n FROM ${schema}.counted`,
   );
-  await client.query(`BEGIN; COPY ${schema}.big FROM PROGRAM 'yes 1 | head -n 150000'`);
-  await client.query(`COPY ${schema}.counted (a) FROM PROGRAM 'yes 1 | head -n 150000'; COMMIT`);
+  await client.query(`BEGIN; COPY ${schema}.big FROM PROGRAM 'yes 1 | head -n 40000'`);
+  await client.query(`COPY ${schema}.counted (a) FROM PROGRAM 'yes 1 | head -n 40000'; COMMIT`);
   // The second half of the transaction has begun to arrive, and has not ended.
   await eventually('some of it', true, async () => (await stored()) > before, TIMEOUT_MS);
   await disturb();
@@ -276,7 +276,7 @@ async function copyWhile(disturb: () => Promise<void>): Promise<void> {
     );
     return Number(row?.n);
   };
-  await eventually('all of it', Number(counts[0]?.n) + 150_000, whole, TIMEOUT_MS);
+  await eventually('all of it', Number(counts[0]?.n) + 40_000, whole, TIMEOUT_MS);
   const rows = await proveEqual('big');
   expect(await proveEqual('counted')).toBe(rows);
 }

@@ -1,5 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { recordsOf } from '../cli/components/clickhouse/records.ts';
+import { tableLabel } from '../cli/core/names.ts';
 import { chIdent } from '../cli/lib/sql.ts';
 import {
   cdc,
@@ -40,12 +42,9 @@ async function insert(table: string, id: number): Promise<void> {
 /** What a table's copy is called. */
 async function nameOf(table: string): Promise<string> {
   await using clickhouse = target();
-  const [row] = await clickhouse.rows<{ name: string }>(
-    `SELECT concat(JSONExtractString(state, 'database'), '.', JSONExtractString(state, 'view')) AS name
-       FROM cdc.loads FINAL WHERE chunk = 'names' AND concat(schema_name, '.', table_name) = {table:String}`,
-    { table },
-  );
-  return row?.name ?? '';
+  const records = await recordsOf(clickhouse, 'names');
+  const names = records.find(({ id }) => tableLabel(id) === table)?.record;
+  return names ? `${names.database}.${names.view}` : '';
 }
 
 describe('a table that joins', () => {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { hasNoJournal } from '../cli/runtimes/embedded/spread.ts';
+import { hasNoJournal } from '../cli/runtimes/embedded/ext4Placement.ts';
 import { eventually, stack } from './harness/database.ts';
 
 test('parts are spread over the disk where the file system keeps no journal, and nowhere else', async () => {

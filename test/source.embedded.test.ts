@@ -11,9 +11,11 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { liveState } from '../cli/agent/state.ts';
+import { createSlot } from '../cli/components/postgres/prepare.ts';
 import { freePort } from '../cli/lib/ports.ts';
-import { layoutOf } from '../cli/runtimes/embedded/layout.ts';
+import { pgIdent } from '../cli/lib/sql.ts';
+import { layoutOf } from '../cli/stack/layout.ts';
+import { liveState } from '../cli/stack/state.ts';
 import { runCommand } from './harness/cli.ts';
 import { type ForeignPostgres, foreignPostgres } from './harness/postgres.ts';
 
@@ -44,7 +46,10 @@ async function refused(yaml: string, argv: string[], env: Record<string, string>
   const cwd = folder(yaml);
   const ran = await runCommand(argv, { cwd, env });
   expect(ran.stderr).not.toMatch(/^\s+at /m);
-  expect(liveState(layoutOf(cwd))).toBeUndefined();
+  const left = liveState(layoutOf(cwd));
+  // What should not be there must not run on for ever.
+  if (left) await runCommand(['down', '--delete-data'], { cwd, env });
+  expect(left).toBeUndefined();
   return ran;
 }
 
@@ -210,3 +215,84 @@ test('an existing database is described, prepared, loaded and proved; leaving it
   }
   expect(existsSync(join(cwd, '.cdc', 'state.json'))).toBe(false);
 }, 120_000);
+
+test('an address is read as libpq reads it, and what would be ignored or cannot be reached is refused by name', async () => {
+  const { port, password } = ready;
+  const env = { CDC_SOURCE_PASSWORD: password };
+  const said = async (url: string) => {
+    const ran = await refused(`ports: auto\nsource:\n  url: ${url}\n`, ['doctor', '--json'], env);
+    return (ran.json().findings as { id: string; message: string }[]).map(
+      ({ id, message }) => `${id}: ${message}`,
+    );
+  };
+  const all = async (url: string) => (await said(url)).join('\n');
+  const found = await all(`postgres:///inventory?host=127.0.0.1&port=${port}&user=postgres`);
+  expect(found).toContain('no table matches source.include');
+  expect(found).not.toContain('5432');
+  for (const [url, named] of [
+    [`postgres://postgres@127.0.0.1:${port}/inventory?options=-csearch_path%3Dx`, 'options'],
+    [`postgres://postgres@127.0.0.1:${port}/inventory?target_session_attrs=any`, 'target_session'],
+    [`postgres:///inventory?host=/run/postgresql&port=${port}`, 'the folder of a socket'],
+    [`postgres:///inventory?host=a.example,b.example`, 'several hosts'],
+    [`postgres://postgres@[::1]:${port}/inventory`, 'no IPv6 address (::1)'],
+    [`postgres:///inventory?port=many`, 'many is no port'],
+  ] as const)
+    expect(await all(url), url).toContain(named);
+});
+
+test.each(['a+b', '50%', 'why?'])(
+  'a database called %s, which Debezium cannot address, is refused before anything is made',
+  async (name) => {
+    await using admin = await ready.connect();
+    await admin.query(`CREATE DATABASE ${pgIdent(name)}`);
+    const yaml = `ports: auto\nsource:\n  url: ${ready.url({ database: encodeURIComponent(name) })}\n`;
+    const ran = await refused(yaml, ['up', '--json'], { CDC_SOURCE_PASSWORD: ready.password });
+    expect(ran.exit).not.toBe(0);
+    expect(ran.stderr).toContain(`a database with ${name.replace(/\w/g, '')} in its name`);
+    const slots = await admin.query('SELECT 1 FROM pg_replication_slots WHERE database = $1', [
+      name,
+    ]);
+    expect(slots.rowCount).toBe(0);
+    await admin.query(`DROP DATABASE ${pgIdent(name)}`);
+  },
+);
+
+test('a slot that waits for a transaction says for whose, and leaves nothing when it is given up', async () => {
+  await using holder = await ready.connect();
+  await using client = await ready.connect();
+  await using watcher = await ready.connect();
+  await holder.query("SET application_name = 'month end'");
+  await holder.query('BEGIN; SELECT pg_current_xact_id()');
+  const abort = new AbortController();
+  const said: string[] = [];
+  const making = createSlot(client, watcher, 'waits', abort.signal, (text) => {
+    said.push(text);
+    abort.abort(new Error('enough'));
+  });
+  await expect(making).rejects.toThrow();
+  expect(said[0]).toMatch(/^the slot waits for pid \d+ of postgres \(month end\), for /);
+  const left = await watcher.query(
+    `SELECT slot_name FROM pg_replication_slots WHERE slot_name = 'waits' UNION ALL
+     SELECT query FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_create_logical%' AND pid <> pg_backend_pid()`,
+  );
+  expect(left.rows).toEqual([]);
+  // It is made once the transaction ends.
+  const again = createSlot(client, watcher, 'waits', new AbortController().signal, () => {
+    void holder.query('COMMIT');
+  });
+  expect(await again).toBeGreaterThan(0n);
+  await watcher.query("SELECT pg_drop_replication_slot('waits')");
+});
+
+test('a standby is refused by doctor and by up, before anything is started', async () => {
+  await ready.becomeStandby();
+  const yaml = `ports: auto\nsource:\n  url: ${ready.url()}\n`;
+  const env = { CDC_SOURCE_PASSWORD: ready.password };
+  const looked = await refused(yaml, ['doctor', '--json'], env);
+  expect(looked.json().findings).toContainEqual(
+    expect.objectContaining({ id: 'source-standby', severity: 'error' }),
+  );
+  const ran = await refused(yaml, ['up'], env);
+  expect(ran.exit).not.toBe(0);
+  expect(ran.stderr).toContain('it is a standby');
+});

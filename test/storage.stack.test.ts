@@ -244,7 +244,7 @@ describe('on a table that is copied already', () => {
   });
 });
 
-test('what ClickHouse refuses, since an index of somebody’s holds on to a column, stops no table, and is named', async () => {
+test('an index and a projection of somebody’s that hold on to a column which the source drops are set aside, and named', async () => {
   await createOrders('indexed', 10);
   await createOrders('beside', 10);
   await cdcJson('apply');
@@ -254,17 +254,70 @@ test('what ClickHouse refuses, since an index of somebody’s holds on to a colu
   await clickhouse.command(
     `ALTER TABLE ${final} ADD INDEX theirs note TYPE bloom_filter GRANULARITY 1`,
   );
+  await clickhouse.command(
+    `ALTER TABLE ${final} MODIFY SETTING deduplicate_merge_projection_mode = 'rebuild'`,
+  );
+  await clickhouse.command(`ALTER TABLE ${final} ADD PROJECTION by_note (SELECT id ORDER BY note)`);
   await client.query(`ALTER TABLE ${schema}.indexed DROP COLUMN note`);
-  const refused = await cdc('apply');
-  expect(refused.stderr).toContain('[CLICKHOUSE_REFUSED]');
-  expect(refused.stderr).toContain('theirs');
+  await cdcJson('apply');
   for (const name of ['indexed', 'beside']) {
     await client.query(`INSERT INTO ${schema}.${name} (id, customer, at) VALUES (11, 1, now())`);
     await eventually(`the rows of ${name}`, 11, () => countRows(schema, name));
   }
-  await clickhouse.command(`ALTER TABLE ${final} DROP INDEX theirs`);
-  await cdcJson('apply');
   await expectEqual('indexed', 11, of('indexed', {}));
+  const { findings } = (await cdc('doctor', '--json')).json() as {
+    findings: { id: string; fix: string }[];
+  };
+  expect(findings.find(({ id }) => id === 'index-set-aside')?.fix).toContain('ADD INDEX');
+  expect(findings.find(({ id }) => id === 'projection-set-aside')?.fix).toContain('ADD PROJECTION');
+});
+
+test('what somebody made on a storage survives changes of the table and of how it is stored', async () => {
+  await createOrders('hung', 10);
+  await cdcJson('apply');
+  await using client = await source();
+  await using clickhouse = target();
+  const final = chIdent(schema, 'hung_final');
+  for (const change of [
+    'ADD COLUMN theirs UInt8',
+    "ADD COLUMN tagged String DEFAULT 'tag'",
+    'ADD COLUMN twice Int64 MATERIALIZED customer * 2',
+    'ADD INDEX their_index customer TYPE minmax GRANULARITY 2',
+    'ADD CONSTRAINT their_rule CHECK customer < 1000000',
+  ])
+    await clickhouse.command(`ALTER TABLE ${final} ${change}`);
+  await clickhouse.command(
+    `CREATE MATERIALIZED VIEW ${chIdent(schema, 'their_view')} ENGINE = MergeTree ORDER BY id AS SELECT id FROM ${final}`,
+  );
+  await clickhouse.command(
+    `ALTER TABLE ${final} UPDATE theirs = 7 WHERE 1 SETTINGS mutations_sync = 2`,
+  );
+  const kept = async () => {
+    const [row] = await clickhouse.rows<{ n: string; statement: string }>(
+      `SELECT (SELECT count() FROM ${final} FINAL WHERE theirs = 7 AND tagged = 'tag' AND twice = customer * 2) AS n,
+              (SELECT create_table_query FROM system.tables WHERE database = '${schema}' AND name = 'hung_final') AS statement`,
+    );
+    expect(row?.statement).toMatch(/INDEX their_index[\s\S]*CONSTRAINT their_rule/);
+    return Number(row?.n);
+  };
+  expect(await kept()).toBe(10);
+  await client.query(`ALTER TABLE ${schema}.hung ADD COLUMN more int`);
+  await client.query(`ALTER TABLE ${schema}.hung DROP COLUMN note`);
+  await cdcJson('apply');
+  await kept();
+  await expectEqual('hung', 10, of('hung', {}));
+  await clickhouse.command(
+    `ALTER TABLE ${final} UPDATE theirs = 7 WHERE 1 SETTINGS mutations_sync = 2`,
+  );
+  const file = of('hung', { partition_by: 'id % 3' });
+  await cdcJson('apply', '--config', file);
+  expect(await kept()).toBe(10);
+  await client.query(`INSERT INTO ${schema}.hung (id, customer, at) VALUES (11, 1, now())`);
+  await expectEqual('hung', 11, file);
+  const [seen] = await clickhouse.rows<{ n: string }>(
+    `SELECT count() AS n FROM ${chIdent(schema, 'their_view')} WHERE id = 11`,
+  );
+  expect(Number(seen?.n)).toBe(1);
 });
 
 test('a block with more partitions than ClickHouse takes at once by itself is stored all the same', async () => {

@@ -126,3 +126,17 @@ test('a table whose topic was deleted is mended by apply', async () => {
   await flows();
   expect(await cdcJson('verify', `${schema}.forgotten`)).toMatchObject({ ok: true, rows: 9 });
 });
+
+test('what it sent under another name of its key, and is read only once it is loaded, leaves no row behind', async () => {
+  const [table, renamed] = [`${schema}.keyed`, `${schema}.keyed_again`];
+  await made('keyed');
+  await cdcJson('apply');
+  await sql(
+    `ALTER TABLE ${table} RENAME TO keyed_again`,
+    `INSERT INTO ${renamed} SELECT g, 'sent' FROM generate_series(10, 40) g`,
+    `ALTER TABLE ${renamed} RENAME COLUMN id TO number`,
+  );
+  await flows();
+  await cdcJson('apply');
+  expect(await cdcJson('verify', renamed)).toMatchObject({ ok: true, rows: 40 });
+});

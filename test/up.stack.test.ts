@@ -4,7 +4,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chIdent, pgIdent } from '../cli/lib/sql.ts';
 import { pause, waitFor } from '../cli/lib/wait.ts';
-import { SERVER_NAMES, type ServerName } from '../cli/runtimes/endpoints.ts';
+import { SERVER_NAMES, type ServerName } from '../cli/stack/endpoints.ts';
 import {
   cdc,
   cdcJson,
@@ -288,6 +288,8 @@ describe('kill -9', () => {
       const again = await kill('agent');
       const ran = await cdc('status', '--json');
       expect([0, 4, 6]).toContain(ran.exit);
+      // Changes flow on without it, and can be proved.
+      expect((await cdc('verify', 'inventory.customers')).exit).toBe(0);
       await cdcJson('up');
       expect((await pids()).at(-1)).not.toBe(before);
       await again();

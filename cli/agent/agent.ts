@@ -1,68 +1,52 @@
-import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
+import { settingsDigest } from '../config/digest.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import type { Config } from '../config/schema.ts';
 import { Problem } from '../core/problems.ts';
 import { tryLock } from '../lib/lock.ts';
-import { findMarked, isAlive, isSameProcess, processStart } from '../lib/processes.ts';
-import { waitFor } from '../lib/wait.ts';
-import { type Stack, stackOf } from '../pipeline/stack.ts';
+import { processStart } from '../lib/processes.ts';
+import { type Stack, stackOf } from '../pipeline/state/stack.ts';
 import { requireRoom } from '../runtimes/embedded/check.ts';
+import { placeParts } from '../runtimes/embedded/ext4Placement.ts';
 import { ensureJars } from '../runtimes/embedded/jars.ts';
-import {
-  createLayout,
-  type EmbeddedPorts,
-  ensureSecrets,
-  type Layout,
-  layoutOf,
-  type Secrets,
-} from '../runtimes/embedded/layout.ts';
+import { endLeftovers } from '../runtimes/embedded/leftovers.ts';
 import { observersToRun } from '../runtimes/embedded/observers/programs.ts';
+import { type ClaimedPorts, chooseExtraPorts, choosePorts } from '../runtimes/embedded/ports.ts';
 import { EMBEDDED_SERVERS } from '../runtimes/embedded/registry.ts';
 import type { ServerSetting } from '../runtimes/embedded/servers/server.ts';
-import { spreadParts } from '../runtimes/embedded/spread.ts';
 import { Supervisor } from '../runtimes/embedded/supervisor.ts';
-import { findJava } from '../runtimes/embedded/toolchain.ts';
+import { findJava, needsJava } from '../runtimes/embedded/toolchain.ts';
 import {
   chooseRuntime,
   publishedPorts,
   resolveEndpoints,
-  type View,
   withAgentPassword,
 } from '../runtimes/resolve.ts';
-import { applyAtStart } from './inside.ts';
+import {
+  createLayout,
+  type EmbeddedPorts,
+  type ExtraPorts,
+  ensureSecrets,
+  type Layout,
+  layoutOf,
+  type Secrets,
+} from '../stack/layout.ts';
+import {
+  type AgentPhase,
+  type AgentState,
+  readState,
+  stackMarker,
+  type View,
+  writeState,
+} from '../stack/state.ts';
+import { applyAtStart } from './applyAtStart.ts';
+import { readLargeRows } from './largeRows.ts';
 import { ControlLoops } from './loops.ts';
 import { serveMetrics } from './observe.ts';
 import { Observers } from './observers.ts';
-import { type ClaimedPorts, chooseExtraPorts, choosePorts, type ExtraPorts } from './ports.ts';
 import { SchemaWatch } from './schema.ts';
-import { type AgentPhase, type AgentState, readState, stackMarker, writeState } from './state.ts';
+import { StallWatch } from './stalls.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
-
-/** A digest of the settings that servers take only at their start. No password goes into it. */
-export function settingsDigest(config: Config): string {
-  const { runtime, profile, ports, kafka, connect, clickhouse, observability, agent } = config;
-  const url = config.source.url ? withoutPassword(config.source.url) : null;
-  const relevant = [
-    runtime,
-    profile,
-    ports,
-    kafka,
-    connect,
-    clickhouse,
-    url,
-    observability,
-    agent.listen,
-    agent.password_file,
-    config.alerts,
-  ];
-  return createHash('sha256').update(JSON.stringify(relevant)).digest('hex').slice(0, 16);
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/^([a-z]+:\/\/[^:@/]*):[^@/]*@/, '$1@');
-}
 
 /**
  * The long-running half: boots and supervises the embedded servers, keeps the heartbeat going and
@@ -168,6 +152,8 @@ class Agent {
         ...(this.place === 'container' ? [this.applyFirst(stack, signal, report)] : []),
         loops.run(signal),
         schema.run(signal),
+        new StallWatch(stack, this.log, (trouble) => report('tables', trouble)).run(signal),
+        readLargeRows(stack, this.log, signal),
         this.observers?.start(this.loaded, endpoints, this.extra.ports, stackMarker(this.layout)),
         serveMetrics(
           {
@@ -187,7 +173,7 @@ class Agent {
           },
           signal,
         ),
-        ...(this.supervisor ? [spreadParts(this.layout.data('clickhouse'), signal)] : []),
+        ...(this.supervisor ? [placeParts(this.layout.data('clickhouse'), signal)] : []),
       ]);
     } catch (error) {
       if (!signal.aborted) {
@@ -310,44 +296,12 @@ class Agent {
   }
 }
 
-export function needsJava(servers: readonly string[]): boolean {
-  return servers.includes('kafka') || servers.includes('connect');
-}
-
-/** Servers get what they need to run, and none of the passwords that the CLI may carry. */
+/**
+ * Servers get what they need to run, and none of the passwords that the CLI may carry. Their locale is always the same:
+ * in another one Java cannot open a folder called Büro, or writes its own constants in Turkish.
+ */
 function childEnvironment(env: Env): Env {
-  const kept = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'JAVA_HOME', 'LD_LIBRARY_PATH', 'USER'];
-  return Object.fromEntries(
-    kept.filter((key) => env[key] !== undefined).map((key) => [key, env[key]]),
-  );
-}
-
-/** Ends what an agent that was killed left running, so that no two servers share a data folder. */
-export async function endLeftovers(layout: Layout, log?: Logger): Promise<number[]> {
-  const marker = `CDC_STACK=${stackMarker(layout)}`;
-  const leftovers = findMarked(marker);
-  if (leftovers.length === 0) return [];
-  log?.warn({ pids: leftovers }, 'ending processes that a killed agent left');
-  // A process that is about to end cannot always be read; those found once are waited for by pid.
-  const found = leftovers.map((pid) => ({ pid, start: processStart(pid) }));
-  for (const pid of leftovers) signalQuietly(pid, 'SIGINT');
-  const softDeadlineMs = performance.now() + 8000;
-  await waitFor('leftover processes to end', { timeoutMs: 20_000, everyMs: 100 }, () => {
-    const known = found.filter(({ pid, start }) => isSameProcess(pid, start)).map(({ pid }) => pid);
-    const alive = [...new Set([...known, ...findMarked(marker).filter(isAlive)])];
-    if (alive.length === 0) return { ready: true };
-    if (performance.now() > softDeadlineMs) {
-      for (const pid of alive) signalQuietly(pid, 'SIGKILL');
-    }
-    return { seen: `alive: ${alive.join(', ')}` };
-  });
-  return leftovers;
-}
-
-function signalQuietly(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // Gone already.
-  }
+  const kept = ['PATH', 'HOME', 'TMPDIR', 'JAVA_HOME', 'LD_LIBRARY_PATH', 'USER'];
+  const found = kept.filter((key) => env[key] !== undefined).map((key) => [key, env[key]]);
+  return { ...Object.fromEntries(found), LC_ALL: 'C.UTF-8' };
 }

@@ -1,17 +1,17 @@
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import { Connect } from '../components/connect/client.ts';
-import { forgetReading, isReadingTables } from '../components/connect/control.ts';
+import { forgetReading, isSnapshotRunning } from '../components/connect/control.ts';
 import { SLOT_WARNING_BYTES } from '../components/postgres/check.ts';
 import { connectPostgres } from '../components/postgres/client.ts';
 import { observeSlot } from '../components/postgres/observe.ts';
-import { beat } from '../components/postgres/prepare.ts';
+import { writeHeartbeat } from '../components/postgres/prepare.ts';
 import type { Config } from '../config/schema.ts';
 import { PROFILES } from '../core/profiles.ts';
 import { formatBytes } from '../lib/format.ts';
 import { pause } from '../lib/wait.ts';
-import { pipelineNames } from '../pipeline/stack.ts';
-import type { Endpoints } from '../runtimes/endpoints.ts';
+import { pipelineNames } from '../pipeline/state/stack.ts';
+import type { Endpoints } from '../stack/endpoints.ts';
 
 /** Reports the trouble of a loop; undefined when it goes well. */
 type Report = (loop: string, trouble: string | undefined) => void;
@@ -40,7 +40,7 @@ export class ControlLoops {
     await Promise.all([this.heartbeats(signal), this.connector(signal)]);
   }
 
-  /** Writes the heartbeat row and looks at the slot, on one connection that is made anew when it breaks. */
+  /** Writes the heartbeat row and looks at the slot, on one connection that is recreated when it breaks. */
   private async heartbeats(signal: AbortSignal): Promise<void> {
     const everyMs = PROFILES[this.config.profile].heartbeatMs;
     let client: pg.Client | undefined;
@@ -50,7 +50,7 @@ export class ControlLoops {
         client ??= await connectPostgres(this.endpoints.postgres);
         const ready = await client.query("SELECT 1 WHERE to_regclass('cdc.heartbeat') IS NOT NULL");
         if (ready.rowCount !== 0) {
-          await beat(client);
+          await writeHeartbeat(client);
           if (performance.now() - slotAtMs > SLOT_CHECK_MS) {
             slotAtMs = performance.now();
             await this.watchSlot(client);
@@ -104,7 +104,7 @@ export class ControlLoops {
           );
           await pause(wait, signal);
           // Failed again at its start: what it cannot take up is a reading of tables, if there is one.
-          if (restarts > 0 && (await isReadingTables(connect, name))) {
+          if (restarts > 0 && (await isSnapshotRunning(connect, name))) {
             this.log.warn({ connector: name }, 'forgetting the tables that it was reading');
             await forgetReading(connect, name);
           } else {

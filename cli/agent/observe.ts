@@ -9,12 +9,13 @@ import { packageRoot } from '../lib/packageRoot.ts';
 import { pause } from '../lib/wait.ts';
 import { Monitor } from '../metrics/monitor.ts';
 import { type Routes, serve } from '../metrics/server.ts';
-import { memoryByProcess } from '../pipeline/sights.ts';
-import { pipelineNames } from '../pipeline/stack.ts';
-import type { Layout, Secrets } from '../runtimes/embedded/layout.ts';
+import { pipelineNames } from '../pipeline/state/stack.ts';
+import { processStatus } from '../runtimes/embedded/status.ts';
 import { openLog } from '../runtimes/embedded/supervisor.ts';
-import type { Endpoints } from '../runtimes/endpoints.ts';
-import type { AgentState } from './state.ts';
+import { memoryByPart } from '../runtimes/memory.ts';
+import type { Endpoints } from '../stack/endpoints.ts';
+import type { Layout, Secrets } from '../stack/layout.ts';
+import type { AgentState } from '../stack/state.ts';
 
 const LISTEN_AGAIN_MS = 5000;
 
@@ -148,7 +149,7 @@ function ownFigures({ layout, state, taskRestarts }: Observed): Sample[] {
     ...servers.flatMap(({ name: server, restarts }) =>
       sample('cdc_server_restarts_total', restarts, { server }),
     ),
-    ...Object.entries(memoryByProcess(agent)).flatMap(([process, bytes]) =>
+    ...Object.entries(memoryByPart(processStatus(agent))).flatMap(([process, bytes]) =>
       sample('cdc_process_memory_bytes', bytes, { process }),
     ),
     ...LOOPS.flatMap((loop) =>

@@ -2,9 +2,10 @@ import type { LoadedConfig } from '../config/load.ts';
 import { installCommandOf, type observersToRun } from '../runtimes/embedded/observers/programs.ts';
 import { observerServers } from '../runtimes/embedded/observers/servers.ts';
 import type { ServerSetting } from '../runtimes/embedded/servers/server.ts';
-import { type ServerStatus, Supervisor } from '../runtimes/embedded/supervisor.ts';
-import type { Endpoints } from '../runtimes/endpoints.ts';
-import type { ExtraPorts } from './ports.ts';
+import { Supervisor } from '../runtimes/embedded/supervisor.ts';
+import type { Endpoints } from '../stack/endpoints.ts';
+import type { ExtraPorts } from '../stack/layout.ts';
+import type { ServerStatus } from '../stack/state.ts';
 
 /**
  * Prometheus, Alertmanager and exporters beside the servers. They start when the pipeline’s servers are

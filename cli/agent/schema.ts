@@ -5,12 +5,12 @@ import { catalogFingerprint } from '../components/postgres/catalog.ts';
 import { connectPostgres } from '../components/postgres/client.ts';
 import { isUsable, observeSlot } from '../components/postgres/observe.ts';
 import type { LeftOut } from '../core/leftOut.ts';
-import { type Change, describeChange } from '../core/plan.ts';
 import { errorText, plural } from '../core/problems.ts';
+import { describeStep, type Step } from '../core/steps.ts';
 import { pause } from '../lib/wait.ts';
-import { applyPlan } from '../pipeline/apply.ts';
-import { makePlan } from '../pipeline/plan.ts';
-import type { Stack } from '../pipeline/stack.ts';
+import { applyPlan } from '../pipeline/apply/apply.ts';
+import { makePlan } from '../pipeline/apply/plan.ts';
+import type { Stack } from '../pipeline/state/stack.ts';
 
 const LOOK_MS = 500;
 /** What could not be done is tried again, since what is in the way need not be in the catalog. */
@@ -97,23 +97,23 @@ export class SchemaWatch {
     const state = (await new Connect(stack.endpoints.connect).status(connector))?.connector.state;
     if (state !== 'RUNNING') return { waitsFor: `connector ${connector}, ${state ?? 'not there'}` };
     if (stack.config.agent.schema_changes === 'report') {
-      const { changes, leftOut } = await makePlan(stack, { tolerant: true });
-      const [first, ...others] = changes.map(describeChange);
+      const { steps, leftOut } = await makePlan(stack, { tolerant: true });
+      const [first, ...others] = steps.map(describeStep);
       const more = others.length > 0 ? ` and ${others.length} more` : '';
-      const text = `${plural(changes.length, 'change')} to apply: ${first}${more}; cdc apply makes them`;
+      const text = `${plural(steps.length, 'change')} to apply: ${first}${more}; cdc apply makes them`;
       this.tellLeftOut(leftOut);
       return { ...(first ? { trouble: text } : {}), again: leftOut.length > 0 };
     }
-    const planned = (changes: readonly Change[]) =>
-      this.log.info({ changes: changes.map(describeChange) }, 'the schema changed: applying');
+    const planned = (steps: readonly Step[]) =>
+      this.log.info({ changes: steps.map(describeStep) }, 'the schema changed: applying');
     const events = { step: () => {}, loading: () => {}, planned };
     const applied = await applyPlan(stack, signal, events, { by: 'agent', tolerant: true });
-    if (applied.changes.length > 0)
-      this.log.info({ changes: applied.changes.length }, 'the schema is applied');
-    // Only somebody can mend them, and cdc doctor and cdc plan go on showing them.
+    if (applied.steps.length > 0)
+      this.log.info({ changes: applied.steps.length }, 'the schema is applied');
+    // Only somebody can repair them, and cdc doctor and cdc plan go on showing them.
     for (const problem of applied.refused)
       this.log.warn({ error: errorText(problem) }, 'making views');
-    const made = applied.changes.map(describeChange).join('\n');
+    const made = applied.steps.map(describeStep).join('\n');
     this.tellLeftOut(applied.leftOut);
     const trouble = applied.failed.map((problem) => errorText(problem)).join('; ');
     return {

@@ -1,8 +1,11 @@
+import { loadConfig } from '../config/load.ts';
 import type { Percentiles } from '../core/lag.ts';
 import { type CommandSpec, positiveNumber, type Session } from '../kernel/program.ts';
 import { formatBytes, formatCount, formatMs, formatSeconds } from '../lib/format.ts';
-import { type BenchResult, bench as measure } from '../pipeline/bench.ts';
-import { attach } from '../pipeline/stack.ts';
+import { stackOf } from '../pipeline/state/stack.ts';
+import { type BenchResult, bench as measure } from '../pipeline/status/bench.ts';
+import { totalBytes } from '../runtimes/memory.ts';
+import { stackMemory } from '../runtimes/registry.ts';
 import { applyEvents } from './progress.ts';
 
 export const bench: CommandSpec = {
@@ -34,7 +37,8 @@ export const bench: CommandSpec = {
   ],
   async run(session, _args, options) {
     const { context, printer } = session;
-    const stack = attach(context, { file: session.configFile });
+    const loaded = loadConfig({ cwd: context.cwd, env: context.env, file: session.configFile });
+    const stack = stackOf(loaded, context);
     const events = applyEvents(printer);
     const result = await measure(
       stack,
@@ -45,7 +49,12 @@ export const bench: CommandSpec = {
         latencySeconds: (options.seconds as number | undefined) ?? 15,
       },
       context.signal,
-      { step: () => {}, loading: events.loading, phase: (text) => printer.note(`… ${text}`) },
+      {
+        step: () => {},
+        loading: events.loading,
+        phase: (text) => printer.note(`… ${text}`),
+        memoryBytes: async () => totalBytes(await stackMemory(loaded, context.env)),
+      },
     );
     printer.result(result, () => text(session, result));
     return undefined;

@@ -9,7 +9,7 @@ import {
 } from '../components/connect/control.ts';
 import { EXIT } from '../core/problems.ts';
 import type { CommandSpec, Session } from '../kernel/program.ts';
-import { attach, type Stack } from '../pipeline/stack.ts';
+import { attach, type Stack } from '../pipeline/state/stack.ts';
 
 /** Connect's REST interface and the connector's name there. */
 function connectorOf(session: Session): { connect: Connect; name: string; stack: Stack } {

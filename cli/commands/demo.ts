@@ -15,10 +15,11 @@ import {
   parseDurationMs,
 } from '../lib/format.ts';
 import { pause } from '../lib/wait.ts';
-import { readLag } from '../pipeline/lag.ts';
-import { memoryByPart, totalBytes } from '../pipeline/sights.ts';
-import { type Stack, stackOf } from '../pipeline/stack.ts';
-import { isProven } from '../pipeline/verify.ts';
+import { readLag } from '../pipeline/inspect/lag.ts';
+import { type Stack, stackOf } from '../pipeline/state/stack.ts';
+import { isProven } from '../pipeline/verify/verify.ts';
+import { totalBytes } from '../runtimes/memory.ts';
+import { stackMemory } from '../runtimes/registry.ts';
 import { prepareWorkload, writeWorkload } from './load.ts';
 import { bringUp } from './up.ts';
 import { verifyWithProgress } from './verify.ts';
@@ -80,7 +81,7 @@ export const demo: CommandSpec = {
     // What the boot and the joining of tables delayed is not what the workload saw.
     const lag = await readLag(stack, Math.floor((context.monotonicMs() - writingSinceMs) / 1000));
     const verification = await verifyWithProgress(session, stack, []);
-    const memory = await memoryByPart(stack);
+    const memory = await stackMemory(loaded, context.env);
     const result: DemoResult = {
       startup_seconds: started.seconds,
       written,

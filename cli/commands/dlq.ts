@@ -1,7 +1,12 @@
 import { EXIT, plural } from '../core/problems.ts';
 import type { CommandSpec, Session } from '../kernel/program.ts';
-import { discardLetters, listLetters, replayLetters, showLetter } from '../pipeline/deadLetters.ts';
-import { attach, type Stack } from '../pipeline/stack.ts';
+import { attach, type Stack } from '../pipeline/state/stack.ts';
+import {
+  discardDeadLetters,
+  listDeadLetters,
+  replayDeadLetters,
+  showDeadLetter,
+} from '../pipeline/verify/deadLetters.ts';
 
 const LIST_LIMIT = 100;
 
@@ -14,7 +19,7 @@ const list: CommandSpec = {
   summary: `the latest ${LIST_LIMIT} messages that are no row of a copied table, with the reason`,
   examples: ['cdc dlq list', 'cdc dlq list --json'],
   async run(session) {
-    const letters = await listLetters(stackOf(session), LIST_LIMIT);
+    const letters = await listDeadLetters(stackOf(session), LIST_LIMIT);
     const { printer } = session;
     printer.result({ letters }, () =>
       letters.length === 0
@@ -40,7 +45,7 @@ const show: CommandSpec = {
   summary: 'one dead letter in full',
   examples: ['cdc dlq show postgres-server.inventory.orders:0:17'],
   async run(session, [id]) {
-    const letter = await showLetter(stackOf(session), String(id));
+    const letter = await showDeadLetter(stackOf(session), String(id));
     session.printer.result(letter, () =>
       Object.entries(letter)
         .filter(([, value]) => value !== '')
@@ -60,7 +65,7 @@ const replay: CommandSpec = {
     const { printer } = session;
     const stack = stackOf(session);
     const progress = printer.progress('reading rows again');
-    const result = await replayLetters(
+    const result = await replayDeadLetters(
       stack,
       (ids as string[] | undefined) ?? [],
       session.context.signal,
@@ -85,7 +90,7 @@ const discard: CommandSpec = {
   summary: 'forget dead letters that are no row’s, such as a message that somebody else wrote',
   examples: ['cdc dlq discard postgres-server.inventory.orders:0:17'],
   async run(session, [ids]) {
-    const discarded = await discardLetters(stackOf(session), ids as string[]);
+    const discarded = await discardDeadLetters(stackOf(session), ids as string[]);
     session.printer.result(
       { discarded },
       () => `Forgot ${plural(discarded.length, 'dead letter')}.`,

@@ -3,7 +3,7 @@ import type { Finding } from '../core/findings.ts';
 import { EXIT, plural } from '../core/problems.ts';
 import type { Printer } from '../kernel/printer.ts';
 import type { CommandSpec } from '../kernel/program.ts';
-import { diagnose } from '../pipeline/doctor.ts';
+import { diagnose } from '../pipeline/status/doctor.ts';
 import { printScript } from './script.ts';
 
 export const doctor: CommandSpec = {
@@ -39,7 +39,7 @@ function doctorText(printer: Printer, findings: readonly Finding[], wrong: numbe
   const { paint } = printer;
   const verdict =
     wrong > 0
-      ? `${paint.red('✖')} ${plural(wrong, 'finding')} to mend; then run cdc doctor again`
-      : `${paint.green('✔')} no findings${findings.length > 0 ? ' that need mending' : ''}`;
+      ? `${paint.red('✖')} ${plural(wrong, 'finding')} to fix; then run cdc doctor again`
+      : `${paint.green('✔')} no findings${findings.length > 0 ? ' that need fixing' : ''}`;
   return findings.length === 0 ? verdict : `${printer.findings(findings)}\n${verdict}`;
 }

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { currentRuntime } from '../agent/runtimes.ts';
 import { loadConfig } from '../config/load.ts';
 import type { CommandSpec } from '../kernel/program.ts';
-import { layoutOf, SOURCE_PASSWORD_FILE } from '../runtimes/embedded/layout.ts';
+import { currentRuntime } from '../runtimes/registry.ts';
+import { layoutOf, SOURCE_PASSWORD_FILE } from '../stack/layout.ts';
 
 export const down: CommandSpec = {
   usage: 'down',

@@ -1,7 +1,7 @@
 import type { CommandSpec } from '../kernel/program.ts';
-import { attach, type Stack } from '../pipeline/stack.ts';
-import { AGENT_USER } from '../runtimes/embedded/servers/server.ts';
-import type { Endpoints } from '../runtimes/endpoints.ts';
+import { attach, type Stack } from '../pipeline/state/stack.ts';
+import type { Endpoints } from '../stack/endpoints.ts';
+import { AGENT_USER } from '../stack/users.ts';
 
 export const env: CommandSpec = {
   usage: 'env',
@@ -9,7 +9,7 @@ export const env: CommandSpec = {
     'print shell exports that let any client in (passwords included: eval it, do not log it)',
   examples: ['eval "$(cdc env)" && psql -c "select 1"', 'cdc env --json'],
   async run(session) {
-    const stack = attach(session.context, { file: session.configFile });
+    const stack = attach(session.context, { file: session.configFile, mayLackAgent: true });
     const values = environmentOf(stack);
     session.printer.result(values, () =>
       Object.entries(values)

@@ -5,7 +5,7 @@ import { plural } from '../core/problems.ts';
 import type { Printer } from '../kernel/printer.ts';
 import { type CommandSpec, UsageError } from '../kernel/program.ts';
 import { formatBytes, formatCount } from '../lib/format.ts';
-import { type InitResult, writeConfig } from '../pipeline/init.ts';
+import { type InitResult, writeConfig } from '../pipeline/inspect/init.ts';
 import { printScript } from './script.ts';
 
 export const init: CommandSpec = {

@@ -3,8 +3,8 @@ import { EXIT, Problem } from '../core/problems.ts';
 import { type CommandSpec, durationOption, type Session } from '../kernel/program.ts';
 import { formatBytes, formatCount, formatMs, parseDurationMs } from '../lib/format.ts';
 import { pause } from '../lib/wait.ts';
-import { type LagReport, readLag } from '../pipeline/lag.ts';
-import { attach } from '../pipeline/stack.ts';
+import { type LagReport, readLag } from '../pipeline/inspect/lag.ts';
+import { attach } from '../pipeline/state/stack.ts';
 
 const WATCH_MS = 1000;
 
@@ -22,7 +22,7 @@ export const lag: CommandSpec = {
     },
   ],
   async run(session, _args, options) {
-    const stack = attach(session.context, { file: session.configFile });
+    const stack = attach(session.context, { file: session.configFile, mayLackAgent: true });
     if (options.watch === true) {
       while (!session.context.signal.aborted) {
         const report = await readLag(stack);

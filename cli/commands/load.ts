@@ -4,9 +4,9 @@ import type { CommandSpec, Session } from '../kernel/program.ts';
 import { durationOption, UsageError } from '../kernel/program.ts';
 import { formatCount, formatSeconds, parseDurationMs } from '../lib/format.ts';
 import { pause } from '../lib/wait.ts';
-import { passLanes } from '../pipeline/barrier.ts';
-import { findWorkload, setupExample } from '../pipeline/examples.ts';
-import { attach, type Stack } from '../pipeline/stack.ts';
+import { waitForQueues } from '../pipeline/inspect/caughtUp.ts';
+import { findWorkload, setupExample } from '../pipeline/inspect/examples.ts';
+import { attach, type Stack } from '../pipeline/state/stack.ts';
 import { LANES } from '../workloads/lanes.ts';
 import { type RunResult, runWorkload } from '../workloads/runner.ts';
 import { leftOutLines } from './left-out.ts';
@@ -67,13 +67,13 @@ export async function prepareWorkload(
   await setupExample(stack, workload);
   const applied = await applyWithProgress(session, stack);
   for (const line of leftOutLines(session.printer, applied.leftOut)) session.printer.note(line);
-  if (applied.changes.length === 0) return;
-  const progress = session.printer.progress('waiting for the lanes that tables joined');
-  await passLanes(stack, session.context.signal).catch((error: unknown) => {
-    progress.fail('the lanes do not read');
+  if (applied.steps.length === 0) return;
+  const progress = session.printer.progress('waiting for the queues that tables joined');
+  await waitForQueues(stack, session.context.signal).catch((error: unknown) => {
+    progress.fail('the queues do not read');
     throw error;
   });
-  progress.done('all lanes read');
+  progress.done('all queues read');
 }
 
 export interface WriteOptions {

@@ -1,11 +1,11 @@
-import { currentRuntime } from '../agent/runtimes.ts';
 import { loadConfig } from '../config/load.ts';
 import { Problem } from '../core/problems.ts';
 import type { Printer } from '../kernel/printer.ts';
 import { type CommandSpec, UsageError } from '../kernel/program.ts';
 import { nearest } from '../lib/nearest.ts';
-import { secretHider } from '../pipeline/secrets.ts';
+import { secretHider } from '../pipeline/state/secrets.ts';
 import { LOG_COMPONENTS } from '../runtimes/embedded/logs.ts';
+import { currentRuntime } from '../runtimes/registry.ts';
 import type { LogLine } from '../runtimes/runtime.ts';
 
 const DEFAULT_LINES = 50;

@@ -1,12 +1,12 @@
 import { withClickHouse } from '../components/clickhouse/client.ts';
-import { type Change, describeChange } from '../core/plan.ts';
 import { plural } from '../core/problems.ts';
+import { describeStep, type Step, shownSql, shownStep } from '../core/steps.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { formatSeconds } from '../lib/format.ts';
-import type { WaitingView } from '../pipeline/aggregates.ts';
-import { type HistoryEntry, readHistory } from '../pipeline/history.ts';
-import { makePlan } from '../pipeline/plan.ts';
-import { attach } from '../pipeline/stack.ts';
+import type { WaitingView } from '../pipeline/apply/aggregates.ts';
+import { makePlan } from '../pipeline/apply/plan.ts';
+import { type HistoryEntry, readHistory } from '../pipeline/state/applyLog.ts';
+import { attach } from '../pipeline/state/stack.ts';
 import { explainLeftOut, leftOutLines, STRICT } from './left-out.ts';
 import { applyWithProgress } from './progress.ts';
 
@@ -36,16 +36,16 @@ export const plan: CommandSpec = {
     }
     const made = await makePlan(stack, { strict: options.strict === true });
     const result = {
-      result: made.changes.length === 0 ? 'unchanged' : 'changes',
-      changes: made.changes,
+      result: made.steps.length === 0 ? 'unchanged' : 'changes',
+      changes: made.steps.map(shownStep),
       waiting: made.views.waiting,
       left_out: made.leftOut,
     };
     printer.result(result, () => {
       const waiting = [...waitingLines(made.views.waiting), ...leftOutLines(printer, made.leftOut)];
-      if (made.changes.length === 0) return ['unchanged', ...waiting].join('\n');
-      const lines = made.changes.map((change) => changeLines(change, options.sql === true));
-      const sum = `${plural(made.changes.length, 'change')}; cdc apply makes them`;
+      if (made.steps.length === 0) return ['unchanged', ...waiting].join('\n');
+      const lines = made.steps.map((step) => stepLines(step, options.sql === true));
+      const sum = `${plural(made.steps.length, 'change')}; cdc apply makes them`;
       return [...lines, ...waiting, sum].join('\n');
     });
     return explainLeftOut(printer, { leftOut: made.leftOut, failed: [] });
@@ -59,8 +59,16 @@ function waitingLines(waiting: readonly WaitingView[]): string[] {
   );
 }
 
-function changeLines(change: Change, withSql: boolean): string {
-  return [`+ ${describeChange(change)}`, ...(withSql ? sqlLines(change.sql) : [])].join('\n');
+function stepLines(step: Step, withSql: boolean): string {
+  const { consequence } = step;
+  // That a queue goes says the one that comes.
+  const reason = step.kind === 'drop' ? undefined : step.reason;
+  const why = [...(reason ? [reason] : []), ...(consequence ? [`→ ${consequence}`] : [])].join(' ');
+  return [
+    `+ ${describeStep(step)}`,
+    ...(why === '' ? [] : [`    ${why}`]),
+    ...(withSql ? sqlLines(shownSql(step)) : []),
+  ].join('\n');
 }
 
 function sqlLines(statements: readonly string[]): string[] {
@@ -87,8 +95,8 @@ export const apply: CommandSpec = {
       strict: options.strict === true,
     });
     const result = {
-      result: applied.changes.length === 0 ? 'unchanged' : 'applied',
-      changes: applied.changes.map(({ component, action, object }) => ({
+      result: applied.steps.length === 0 ? 'unchanged' : 'applied',
+      changes: applied.steps.map(({ component, action, object }) => ({
         component,
         action,
         object,
@@ -100,7 +108,7 @@ export const apply: CommandSpec = {
       left_out: applied.leftOut,
     };
     printer.result(result, () => {
-      const lines = applied.changes.map((c) => `+ ${describeChange(c)}`);
+      const lines = applied.steps.map((step) => `+ ${describeStep(step)}`);
       return [
         ...(lines.length === 0 ? ['unchanged'] : lines),
         ...waitingLines(applied.waiting),

@@ -2,11 +2,11 @@ import { plural } from '../core/problems.ts';
 import type { Printer, Progress } from '../kernel/printer.ts';
 import type { Session } from '../kernel/program.ts';
 import { formatCount, formatSeconds } from '../lib/format.ts';
-import { type ApplyResult, applyPlan } from '../pipeline/apply.ts';
-import type { ExistingEvents } from '../pipeline/existing.ts';
-import type { LoadProgress } from '../pipeline/load.ts';
-import type { PlanOptions } from '../pipeline/plan.ts';
-import type { Stack } from '../pipeline/stack.ts';
+import { type ApplyResult, applyPlan } from '../pipeline/apply/apply.ts';
+import type { PlanOptions } from '../pipeline/apply/plan.ts';
+import type { LoadEvents } from '../pipeline/load/events.ts';
+import type { LoadProgress } from '../pipeline/load/load.ts';
+import type { Stack } from '../pipeline/state/stack.ts';
 import { keptLines } from './kept-text.ts';
 
 /** Applies the plan and shows how it goes on. Throws what applyPlan throws. */
@@ -33,12 +33,12 @@ export async function applyWithProgress(
 /** Shows an apply while it goes on: its steps, then a bar per table that is loaded. */
 export function applyEvents(
   printer: Printer,
-): ExistingEvents & { done(result: ApplyResult): void; fail(): void } {
+): LoadEvents & { done(result: ApplyResult): void; fail(): void } {
   const events = loadEvents(printer, 'comparing with what stands in the servers');
   return {
     ...events,
     done: (result) => {
-      const changes = result.changes.length;
+      const changes = result.steps.length;
       events.done(
         changes === 0
           ? 'source, topics, tables and connector: unchanged'
@@ -52,7 +52,7 @@ export function applyEvents(
 export function loadEvents(
   printer: Printer,
   beginning: string,
-): ExistingEvents & { done(text: string): void; fail(): void } {
+): LoadEvents & { done(text: string): void; fail(): void } {
   const loading = new Map<string, LoadProgress>();
   let current: Progress | undefined = printer.progress(beginning);
   let text = beginning;

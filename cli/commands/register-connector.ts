@@ -2,10 +2,10 @@ import { isUsable } from '../components/postgres/observe.ts';
 import { maskedConfig } from '../core/connector.ts';
 import { Problem } from '../core/problems.ts';
 import type { CommandSpec } from '../kernel/program.ts';
-import { withApplyLock } from '../pipeline/applyLock.ts';
-import { makePlan } from '../pipeline/plan.ts';
-import { registerConnector } from '../pipeline/register.ts';
-import { attach } from '../pipeline/stack.ts';
+import { makePlan } from '../pipeline/apply/plan.ts';
+import { registerConnector } from '../pipeline/load/register.ts';
+import { withApplyLock } from '../pipeline/state/applyLock.ts';
+import { attach } from '../pipeline/state/stack.ts';
 
 export const registerConnectorCommand: CommandSpec = {
   usage: 'register-connector',

@@ -2,7 +2,7 @@ import { loadConfig } from '../config/load.ts';
 import { plural } from '../core/problems.ts';
 import { visible } from '../kernel/printer.ts';
 import type { Session } from '../kernel/program.ts';
-import { ownerSql } from '../pipeline/ownerSql.ts';
+import { ownerSql } from '../pipeline/inspect/ownerSql.ts';
 
 /** Prints the script for the owner of the source, and on standard output nothing else: it is piped into psql. */
 export async function printScript(

@@ -1,7 +1,7 @@
 import type { CommandSpec, Session } from '../kernel/program.ts';
 import { ensureJars, findJars, type Jars } from '../runtimes/embedded/jars.ts';
 import { installObservers } from '../runtimes/embedded/observers/programs.ts';
-import { findJava, installMissingTools } from '../runtimes/embedded/toolchain.ts';
+import { findJava, installMissingTools, type Tool } from '../runtimes/embedded/toolchain.ts';
 
 /** Hidden: what `npm start` and `npm test` run first. */
 export const setup: CommandSpec = {
@@ -11,10 +11,13 @@ export const setup: CommandSpec = {
   hidden: true,
   options: [
     { flags: '--observers', description: 'also Prometheus, Alertmanager and exporters, for tests' },
+    { flags: '--jdk', description: 'also a JDK and Maven, for the tests of the converter' },
   ],
   async run(session, _args, options) {
     const { context, printer } = session;
     if (options.observers === true) installObservers(context.env, (line) => printer.note(line));
+    // A JDK has a java, too.
+    if (options.jdk === true) install(session, ['jdk', 'maven']);
     const before = toolsThatAreThere(context.env);
     const { java, jars } = before ?? (await fetchTools(session));
     const result = { java, jars, result: before ? 'unchanged' : 'installed' };
@@ -41,13 +44,18 @@ function toolsThatAreThere(env: Env): Tools | undefined {
   }
 }
 
-async function fetchTools({ context, printer }: Session): Promise<Tools> {
+function install({ context, printer }: Session, tools: readonly Tool[]): void {
   try {
-    installMissingTools(context.env, (line) => printer.note(line));
+    installMissingTools(context.env, (line) => printer.note(line), tools);
   } catch (error) {
     // What is missing then is a problem of its own, with the command to type.
     printer.note(`that did not work: ${(error as Error).message.split('\n')[0]}`);
   }
+}
+
+async function fetchTools(session: Session): Promise<Tools> {
+  const { context, printer } = session;
+  install(session, ['java', 'maven']);
   const java = findJava(context.env);
   if (findJars(context.env))
     return { java, jars: await ensureJars(context.env, context.signal, () => {}) };

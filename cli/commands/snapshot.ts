@@ -1,9 +1,9 @@
 import { EXIT } from '../core/problems.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { formatCount, formatSeconds } from '../lib/format.ts';
-import type { Method } from '../pipeline/existing.ts';
-import { snapshotTables } from '../pipeline/snapshot.ts';
-import { attach } from '../pipeline/stack.ts';
+import { snapshotTables } from '../pipeline/apply/snapshot.ts';
+import type { Method } from '../pipeline/load/events.ts';
+import { attach } from '../pipeline/state/stack.ts';
 import { keptLines } from './kept-text.ts';
 import { leftOutLines, leftOutProblem } from './left-out.ts';
 import { loadEvents } from './progress.ts';

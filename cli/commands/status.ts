@@ -1,18 +1,21 @@
+import type { SetAside } from '../components/clickhouse/dependents.ts';
 import { loadConfig } from '../config/load.ts';
+import { dependentLabel } from '../core/dependents.ts';
 import type { LeftOut } from '../core/leftOut.ts';
 import { EXIT, plural } from '../core/problems.ts';
 import { type Printer, visible } from '../kernel/printer.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { formatBytes, formatCount, formatMs, formatPercent, formatSeconds } from '../lib/format.ts';
+import type { StandingTable } from '../pipeline/apply/stalls.ts';
+import type { LastVerified } from '../pipeline/state/verifications.ts';
 import {
-  type ComponentStatus,
   HEARTBEAT_LIMIT_MS,
   notRunning,
   observeStack,
   type StackStatus,
   watchStack,
-} from '../pipeline/status.ts';
-import type { LastVerified } from '../pipeline/verifications.ts';
+} from '../pipeline/status/status.ts';
+import type { ComponentStatus } from '../pipeline/status/statusParts.ts';
 import { keptLines } from './kept-text.ts';
 
 export const status: CommandSpec = {
@@ -61,6 +64,8 @@ function statusText(printer: Printer, seen: StackStatus): string {
     ...keptLines(seen.kept_values ?? []).map((line) => `· ${line}`),
     ...(seen.last_verified ? [verifiedLine(printer, seen.last_verified)] : []),
     ...(seen.left_out ?? []).map((one) => leftOutLine(printer, one)),
+    ...(seen.set_aside ?? []).map((one) => setAsideLine(printer, one)),
+    ...(seen.standing ?? []).map((one) => standingLine(printer, one)),
     verdict(printer, seen),
   ].join('\n');
 }
@@ -69,6 +74,15 @@ function statusText(printer: Printer, seen: StackStatus): string {
 function leftOutLine({ paint }: Printer, { table, why, named }: LeftOut): string {
   const mark = named ? paint.red('✖') : paint.yellow('!');
   return `${mark} ${visible(table)} is left out: ${visible(why)}`;
+}
+
+function standingLine({ paint }: Printer, { table, why }: StandingTable): string {
+  return `${paint.red('✖')} ${visible(table)} stands, its changes wait: ${visible(why)}`;
+}
+
+/** How to bring it back is doctor's to say. */
+function setAsideLine({ paint }: Printer, one: SetAside): string {
+  return `${paint.yellow('!')} ${visible(dependentLabel(one))} held up the copy and is set aside: ${visible(one.why)}`;
 }
 
 function letterLine({ paint }: Printer, letters: number): string {
@@ -122,6 +136,7 @@ function verdict(printer: Printer, seen: StackStatus): string {
     .map((part) => `${part.name} ${part.state}`);
   const named = (seen.left_out ?? []).filter((one) => one.named).map(({ table }) => visible(table));
   const missing = named.length > 0 ? [`not copied: ${named.join(', ')}`] : [];
-  const why = [...bad, ...missing, ...(late ? [crossed] : [])].join(', ');
+  const stands = (seen.standing ?? []).map(({ table }) => `${visible(table)} stands`);
+  const why = [...bad, ...missing, ...stands, ...(late ? [crossed] : [])].join(', ');
   return `${paint.red('✖')} ${paint.bold('not healthy')}: ${why} (${how})\n  next: ${paint.cyan('cdc doctor')}`;
 }

@@ -1,15 +1,15 @@
-import { runtimeToStart } from '../agent/runtimes.ts';
-import { withPostgres } from '../components/postgres/client.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { LeftOut } from '../core/leftOut.ts';
 import type { Progress } from '../kernel/printer.ts';
 import type { CommandSpec, Options, Session } from '../kernel/program.ts';
 import { formatCount, formatMs, formatSeconds } from '../lib/format.ts';
-import type { ApplyResult } from '../pipeline/apply.ts';
-import { endpointSummary } from '../pipeline/describe.ts';
-import { setupExample } from '../pipeline/examples.ts';
-import { crossPipeline } from '../pipeline/heartbeat.ts';
-import { type Stack, stackOf } from '../pipeline/stack.ts';
+import type { ApplyResult } from '../pipeline/apply/apply.ts';
+import { endpointSummary } from '../pipeline/inspect/describe.ts';
+import { setupExample } from '../pipeline/inspect/examples.ts';
+import { crossPipeline } from '../pipeline/inspect/heartbeat.ts';
+import { askServer } from '../pipeline/inspect/source.ts';
+import { pipelineNames, type Stack, stackOf } from '../pipeline/state/stack.ts';
+import { runtimeToStart } from '../runtimes/registry.ts';
 import { postgresEndpoint } from '../runtimes/resolve.ts';
 import type { RuntimeHooks } from '../runtimes/runtime.ts';
 import { explainLeftOut, leftOutLines, STRICT } from './left-out.ts';
@@ -98,7 +98,7 @@ export async function bringUp(
     throw error;
   });
   heartbeat.done(`a heartbeat row crossed the pipeline in ${formatMs(heartbeatMs)}`);
-  const changed = applied.changes.length > 0;
+  const changed = applied.steps.length > 0;
   const result: UpResult = {
     result: started.result === 'started' ? 'created' : changed ? 'changed' : 'unchanged',
     runtime: runtime.kind,
@@ -113,7 +113,7 @@ export async function bringUp(
   return { result, stack, applied };
 }
 
-/** The source elsewhere is asked first: a wrong password should not cost a boot. */
+/** The source elsewhere is asked first: a wrong password, or a standby, should not cost a boot. */
 async function askSource(loaded: LoadedConfig, env: Session['context']['env']): Promise<void> {
   const { config, directory } = loaded;
   if (config.source.url === undefined) return;
@@ -124,7 +124,7 @@ async function askSource(loaded: LoadedConfig, env: Session['context']['env']): 
     ports: undefined,
     secrets: undefined,
   });
-  await withPostgres(postgres, async (client) => client.query('SELECT 1'));
+  await askServer({ endpoints: { postgres }, names: pipelineNames(config) });
 }
 
 /** Shows the runtime's work; a result's text stays, and what fails is said. */

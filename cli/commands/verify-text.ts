@@ -1,11 +1,11 @@
 import type { LeftOut } from '../core/leftOut.ts';
 import { plural } from '../core/problems.ts';
 import { type ShownValue, showDifference } from '../core/shown.ts';
-import { displayWidth, type Printer, visible } from '../kernel/printer.ts';
+import { clip, type Printer, visible } from '../kernel/printer.ts';
 import { formatCount, formatPercent, formatSeconds } from '../lib/format.ts';
-import { isEqual, type TableVerdict } from '../pipeline/tableCheck.ts';
-import type { DifferingRow } from '../pipeline/values.ts';
-import type { Verification } from '../pipeline/verify.ts';
+import { isEqual, type TableVerdict } from '../pipeline/verify/tableVerifier.ts';
+import type { DifferingRow } from '../pipeline/verify/valueDiff.ts';
+import type { Verification } from '../pipeline/verify/verify.ts';
 import { leftOutLines } from './left-out.ts';
 
 /** How a comparison is written down: for people, and as JSON. */
@@ -81,7 +81,7 @@ export function tableLines(printer: Printer, table: TableVerdict): string[] {
       `${paint.bold(visible(table.table))}: ${formatCount(table.kept)} ${table.kept === 1 ? 'value' : 'values'} beyond the column's type, compared by the exact text in _exact`,
     );
   if (table.repaired > 0)
-    lines.push(`${paint.bold(visible(table.table))}: ${plural(table.repaired, 'row')} mended`);
+    lines.push(`${paint.bold(visible(table.table))}: ${plural(table.repaired, 'row')} repaired`);
   if (counted > 0) {
     const shown = table.rows.length < counted ? `, ${formatCount(table.rows.length)} shown` : '';
     const differ = counted === 1 ? '1 row differs' : `${formatCount(counted)} rows differ`;
@@ -103,7 +103,7 @@ const HOW = {
 function rowLines(printer: Printer, row: DifferingRow): string[] {
   const { paint, columns } = printer;
   const key = row.key
-    .map(({ name, text }) => `${visible(name)} ${clipped(visible(text), columns - 8)}`)
+    .map(({ name, text }) => `${visible(name)} ${clip(visible(text), columns - 8)}`)
     .join(', ');
   if (row.how !== 'different') return [`  ${key}: ${HOW[row.how]}`];
   if (row.columns.length === 0) return [`  ${key}: different; it has changed since`];
@@ -116,7 +116,7 @@ function rowLines(printer: Printer, row: DifferingRow): string[] {
         Math.max(WORST_WIDTH, columns - 15),
       );
       return [
-        `    ${paint.cyan(clipped(visible(name), columns - 4))}${lengths(source, copy, own, other)}`,
+        `    ${paint.cyan(clip(visible(name), columns - 4))}${lengths(source, copy, own, other)}`,
         `      source ${valueText(printer, own)}`,
         `      copy   ${valueText(printer, other)}`,
       ];
@@ -146,11 +146,6 @@ function lengths(
   if (!isCut(own) && !isCut(other)) return '';
   const of = (value: ShownValue) => (value.text === null ? 'NULL' : formatCount(value.length));
   return ` (${of(source)} and ${of(copy)} characters)`;
-}
-
-function clipped(text: string, width: number): string {
-  if (displayWidth(text) <= width) return text;
-  return `${[...text].slice(0, Math.max(1, width - 1)).join('')}…`;
 }
 
 export function notFlowing({ paint }: Printer): string {

@@ -1,9 +1,9 @@
 import { EXIT, Problem } from '../core/problems.ts';
 import type { Session } from '../kernel/program.ts';
 import { pause } from '../lib/wait.ts';
-import type { Stack } from '../pipeline/stack.ts';
-import { type CheckOptions, isEqual } from '../pipeline/tableCheck.ts';
-import { verify as compare, isProven, type Verification } from '../pipeline/verify.ts';
+import type { Stack } from '../pipeline/state/stack.ts';
+import { type CheckOptions, isEqual } from '../pipeline/verify/tableVerifier.ts';
+import { verify as compare, isProven, type Verification } from '../pipeline/verify/verify.ts';
 import { notFlowing, tableLines, verdictLine, verificationJson } from './verify-text.ts';
 
 /** A round begins this long after the one before it, at the earliest. */
@@ -21,7 +21,7 @@ export interface WatchOptions {
 
 /**
  * Compares again and again. A round that fails, such as one during which a table was dropped or a
- * server was restarted, is told and does not end the watch.
+ * server was restarted, is reported and does not end the watch.
  *
  * @returns the exit code of the worst round.
  */

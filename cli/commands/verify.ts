@@ -9,13 +9,13 @@ import {
   wholeNumber,
 } from '../kernel/program.ts';
 import { formatCount, formatSeconds, parsePercent } from '../lib/format.ts';
-import { attach, type Stack } from '../pipeline/stack.ts';
+import { attach, type Stack } from '../pipeline/state/stack.ts';
 import {
   verify as compare,
   isProven,
   type Verification,
   type VerifyOptions,
-} from '../pipeline/verify.ts';
+} from '../pipeline/verify/verify.ts';
 import { leftOutProblem, STRICT } from './left-out.ts';
 import { differingTables, verificationJson, verificationText } from './verify-text.ts';
 import { watchVerify } from './verify-watch.ts';
@@ -74,7 +74,7 @@ export const verify: CommandSpec = {
   ],
   async run(session, [tables], options) {
     refuseContradictions(options);
-    const stack = attach(session.context, { file: session.configFile });
+    const stack = attach(session.context, { file: session.configFile, mayLackAgent: true });
     const patterns = (tables as string[] | undefined) ?? [];
     const fraction = options.sample as number | undefined;
     const sampleOf = () =>

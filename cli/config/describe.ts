@@ -8,6 +8,7 @@ export interface LeafPath {
   readonly variable: string;
   readonly list: boolean;
   readonly number: boolean;
+  readonly boolean: boolean;
   /** Holds keys that people choose: no variable can set it. */
   readonly mapping: boolean;
   readonly type: string;
@@ -54,6 +55,7 @@ function leaf(path: string, schema: JsonSchema): LeafPath {
     variable: `CDC_${path.replaceAll('.', '_').toUpperCase()}`,
     list: schema.type === 'array',
     number: schema.type === 'integer',
+    boolean: schema.type === 'boolean',
     mapping: isMapping(schema),
     type: typeOf(schema),
     default: schema.anyOf ? undefined : schema.default,
@@ -83,6 +85,7 @@ function typeOf(schema: JsonSchema): string {
   if (schema.anyOf)
     return schema.anyOf.map((s) => (s.properties ? 'keys below' : typeOf(s))).join(' | ');
   if (isMapping(schema)) return 'keys and values';
+  if (schema.type === 'boolean') return 'true | false';
   if (schema.type === 'array') return `list of ${schema.items?.type ?? 'text'}`;
   return schema.type === 'integer'
     ? 'number'

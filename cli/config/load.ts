@@ -4,7 +4,7 @@ import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { Problem, plural } from '../core/problems.ts';
 import { nearest } from '../lib/nearest.ts';
-import { keysAt, leafPaths } from './describe.ts';
+import { keysAt, type LeafPath, leafPaths } from './describe.ts';
 import { type Config, configSchema } from './schema.ts';
 
 export const CONFIG_FILE = 'cdc.yaml';
@@ -90,13 +90,16 @@ function applyEnvironment(raw: Record<string, unknown>, env: LoadOptions['env'])
     setPath(
       raw,
       leaf.path,
-      leaf.list ? value.split(',').map((v) => v.trim()) : numeric(value, leaf.number),
+      leaf.list ? value.split(',').map((v) => v.trim()) : scalar(value, leaf),
     );
   }
 }
 
-function numeric(value: string, wanted: boolean): unknown {
-  return wanted && /^\d+$/.test(value) ? Number(value) : value;
+/** What is neither is left to the schema, which says what is wrong with it. */
+function scalar(value: string, { number, boolean }: LeafPath): unknown {
+  if (number && /^\d+$/.test(value)) return Number(value);
+  if (boolean && (value === 'true' || value === 'false')) return value === 'true';
+  return value;
 }
 
 function setPath(target: Record<string, unknown>, path: string, value: unknown): void {

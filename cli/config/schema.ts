@@ -37,6 +37,12 @@ const source = z.strictObject({
     .regex(/^[a-z0-9_]{1,63}$/, 'may have lower case letters, digits and underscores, 63 at most')
     .optional()
     .describe('Name of the replication slot. Default: cdc_<name>.'),
+  column_lists: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether the publication names the columns of tables that have excluded ones, so that PostgreSQL (15 and later) does not send these at all. It refuses ALTER COLUMN … TYPE and a DROP COLUMN without CASCADE of what is named (docs/types.md). false: it sends them, and Kafka Connect drops them.',
+    ),
 });
 
 const kafka = z.strictObject({

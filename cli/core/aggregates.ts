@@ -1,13 +1,14 @@
 import { chIdent } from '../lib/sql.ts';
 import type { TargetObject } from './ddl.ts';
 import { tableLabel } from './names.ts';
-import { type Change, createStatement } from './plan.ts';
+import { createStatement } from './plan.ts';
+import type { StepOf } from './steps.ts';
 
 /** A view that a file declares: made and kept by `apply`. */
 export interface Aggregate extends TargetObject {
   readonly kind: 'aggregate';
   readonly file: string;
-  /** It holds rows, which are made anew now and then; else it is only a query. */
+  /** It holds rows, which are recreated now and then; else it is only a query. */
   readonly isRefreshed: boolean;
   /** The statement after the view's name. */
   readonly body: string;
@@ -81,7 +82,7 @@ function parseStatement(
  * Makes a view, and waits until it has its rows. One that is there is read until then, and changes
  * its place with the new one in one step.
  */
-export function aggregateChange(aggregate: Aggregate, isPresent: boolean): AggregateChange {
+export function aggregateStep(aggregate: Aggregate, isPresent: boolean): StepOf<'aggregate'> {
   const { database, name, isRefreshed } = aggregate;
   const own = chIdent(database, name);
   const next = chIdent(database, `${name}__next`);
@@ -94,19 +95,16 @@ export function aggregateChange(aggregate: Aggregate, isPresent: boolean): Aggre
     ...(isPresent ? [`EXCHANGE TABLES ${next} AND ${own}`, `DROP VIEW ${next} SYNC`] : []),
   ];
   return {
+    kind: 'aggregate',
     component: 'clickhouse',
     action: isPresent ? 'replace' : 'create',
     object: `aggregate ${database}.${name}`,
+    view: `${database}.${name}`,
     sql,
+    reason: `${aggregate.file} declares it`,
     undo: `DROP VIEW IF EXISTS ${made} SYNC`,
     file: aggregate.file,
   };
-}
-
-export interface AggregateChange extends Change {
-  /** Takes away what an attempt has left that failed. */
-  readonly undo: string | undefined;
-  readonly file: string | undefined;
 }
 
 function createAs({ isRefreshed, body }: Aggregate, name: string): string {

@@ -37,7 +37,16 @@ export const ALERTS = {
     for: '30s',
     threshold: undefined,
     window: '5m',
-    expr: () => `${m('cdc_healthy')} == 0`,
+    expr: () => `${m('cdc_healthy')} == 0 unless on() ${m('cdc_table_standing')}`,
+  },
+  CdcTableStands: {
+    severity: 'critical',
+    summary: 'Changes of {{ $labels.table }} cannot be stored and wait; the other tables go on.',
+    fix: 'cdc doctor',
+    for: '30s',
+    threshold: undefined,
+    window: '5m',
+    expr: () => `${m('cdc_table_standing')} == 1`,
   },
   CdcServerDown: {
     severity: 'critical',
@@ -200,7 +209,13 @@ export const INHIBITIONS: readonly { source: AlertName; targets: readonly AlertN
   },
   {
     source: 'CdcServerDown',
-    targets: ['CdcPipelineStalled', 'CdcConsumerStuck', 'CdcConnectorFailed', 'CdcLatencyHigh'],
+    targets: [
+      'CdcPipelineStalled',
+      'CdcTableStands',
+      'CdcConsumerStuck',
+      'CdcConnectorFailed',
+      'CdcLatencyHigh',
+    ],
   },
   { source: 'CdcPipelineStalled', targets: ['CdcLatencyHigh'] },
 ];

@@ -10,7 +10,7 @@ import {
   targetKey,
   targetKeyCondition,
 } from './keys.ts';
-import { sourceFrom, targetFrom } from './selection.ts';
+import { sourceFrom, targetFrom } from './rowScope.ts';
 
 /**
  * How `verify` compares: a row is its canonical text, hashed with MD5 (both databases have it) to
@@ -150,7 +150,7 @@ interface Dialect {
 }
 
 const SOURCE_SQL: Dialect = {
-  column: ({ column }) => `${SOURCE}.${pgIdent(column.name)}`,
+  column: ({ column }) => `${SOURCE}.${pgIdent(column.source.name)}`,
   literal: bound,
   text: pgLiteral,
   bucket: sourceBucket,
@@ -323,14 +323,14 @@ function targetKeysAndHashes(plan: TablePlan, where: readonly string[]): string 
 
 /** The lowest and the highest leading key, for buckets that are ranges. */
 export function sourceKeyBounds(plan: TablePlan, column: ColumnPlan): string {
-  const name = `${SOURCE}.${pgIdent(column.name)}`;
+  const name = `${SOURCE}.${pgIdent(column.source.name)}`;
   return `SELECT min(${name}) AS lo, max(${name}) AS hi ${sourceFrom(plan)}`;
 }
 
 /** The hash of every column of rows, as `{1,2}` or `[1,2]`. Columns: __cdc_key, __cdc_hashes. */
 export function sourceColumnHashes(plan: TablePlan, keys: readonly string[]): string {
   const hashes = plan.columns.map((c) =>
-    sourceHash(c.canonicalSource(`${SOURCE}.${pgIdent(c.name)}`)),
+    sourceHash(c.canonicalSource(`${SOURCE}.${pgIdent(c.source.name)}`)),
   );
   return `SELECT ${sourceKey(plan)} AS __cdc_key, ARRAY[${hashes.join(', ')}]::text AS __cdc_hashes ${sourceFrom(plan, [sourceKeyCondition(plan, keys)])}`;
 }
@@ -351,7 +351,7 @@ export function sourceValues(
   characters: number,
 ): string {
   const values = columns.map((c, i) => {
-    const text = c.shownSource(`${SOURCE}.${pgIdent(c.name)}`);
+    const text = c.shownSource(`${SOURCE}.${pgIdent(c.source.name)}`);
     return `left(${text}, ${characters}) AS __cdc_v${i}, char_length(${text}) AS __cdc_l${i}`;
   });
   return `SELECT ${[`${sourceKey(plan)} AS __cdc_key`, ...values].join(', ')} ${sourceFrom(plan, [sourceKeyCondition(plan, keys)])}`;

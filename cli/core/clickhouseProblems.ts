@@ -32,6 +32,12 @@ export const CLICKHOUSE_PROBLEMS = {
     'Everything else is applied.',
     'Edit {file}, then: cdc apply',
   ),
+  RECORD_UNREADABLE: entry(
+    EXIT.refused,
+    'cdc.loads has something about {subject} that this cdc cannot read ({kind}).',
+    '{detail}',
+    "Run the cdc that wrote it, or a newer one; the record: SELECT * FROM cdc.loads FINAL WHERE chunk = '{kind}'",
+  ),
   STORAGE_REFUSED: entry(
     EXIT.configuration,
     'ClickHouse cannot store {table} as cdc.yaml says.',

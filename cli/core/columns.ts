@@ -2,13 +2,13 @@ import { chIdent, chLiteral, pgIdent, pgLiteral } from '../lib/sql.ts';
 import type { SourceColumn } from './source.ts';
 import { elementsOf, hasOneDimension, oneDimension } from './types/array.ts';
 import { mappingOf, textOf } from './types/mapping.ts';
-import type { NoNull, TypeMapping } from './types/typeMapping.ts';
+import { type NoNull, type TypeMapping, textCast } from './types/typeMapping.ts';
 
 /**
  * How a value is stored. What is needed more than once gets a name in the statement: ClickHouse analyses
  * a view anew for every block, and an expression that is repeated as often as it stands there.
  */
-export interface Reading {
+export interface IncrementalSnapshot {
   /** What was read → the value that fits, or NULL; absent where it is not needed. */
   readonly parse?: (read: string) => string;
   /** What was read, and what `parse` gave → value to store: the nearest that there is where it does not fit. */
@@ -25,6 +25,7 @@ export interface Reading {
  * are made here from their element's mapping.
  */
 export interface ColumnPlan {
+  /** In the copy: that of the source, unless the copy has a column of its own of this name. */
   readonly name: string;
   readonly source: SourceColumn;
   /** Complete ClickHouse type, with Nullable. */
@@ -35,11 +36,11 @@ export interface ColumnPlan {
   /** Type of this column in the tuple that JSONExtract makes. */
   readonly wire: string;
   /** How a tuple's element is read. */
-  readonly wired: Reading;
+  readonly wired: IncrementalSnapshot;
   /** PostgreSQL: the column as the load query selects it (text). */
   loadSelect(column: string): string;
   /** How that text is read. */
-  readonly loaded: Reading;
+  readonly loaded: IncrementalSnapshot;
   /**
    * Text that does not fit → what tells a key with it from others whose stored value is the same.
    * Absent where every value that a key can have fits.
@@ -86,7 +87,7 @@ function scalarColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
   const { fallback } = mapping;
   const nullable = !column.notNull;
   const settled = (value: string) => (nullable ? value : `assumeNotNull(${value})`);
-  const reading = (parse: (text: string) => string): Reading =>
+  const reading = (parse: (text: string) => string): IncrementalSnapshot =>
     fallback
       ? {
           parse,
@@ -145,7 +146,7 @@ function sized(mapping: TypeMapping, text: string): string {
 
 /** A value of whose type ClickHouse has no NULL, but which is no array of PostgreSQL's. */
 function noNullColumn(column: SourceColumn, mapping: TypeMapping, noNull: NoNull): ColumnPlan {
-  const reading = (parse: (text: string) => string): Reading => ({
+  const reading = (parse: (text: string) => string): IncrementalSnapshot => ({
     parse,
     store: (_, parsed) => noNull.store(parsed),
     unfit: (_, parsed) => noNull.unfit(parsed),
@@ -173,6 +174,7 @@ function noNullColumn(column: SourceColumn, mapping: TypeMapping, noNull: NoNull
 
 /** ClickHouse has no NULL array: it is stored empty, as is one of another shape. */
 function arrayColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
+  const printed = textCast(column);
   const elements = (text: string) => elementsOf(text, column.delimiter);
   const each = (items: string, convert: (text: string) => string) => {
     const body = convert('x');
@@ -183,7 +185,7 @@ function arrayColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
   const itemsOf = (text: string) =>
     elements(`if(${hasOneDimension(whole(text))}, ${whole(text)}, '')`);
   const nulls = (array: string) => `arrayCount(x -> isNull(x), ${array})`;
-  const reading: Reading = {
+  const reading: IncrementalSnapshot = {
     store: (text) =>
       each(itemsOf(text), (item) => nearest(mapping, item, mapping.fromOutput(item))),
     unfit: (text) => {
@@ -214,14 +216,14 @@ function arrayColumn(column: SourceColumn, mapping: TypeMapping): ColumnPlan {
     keepsNull: true,
     wire: 'Nullable(String)',
     wired: reading,
-    loadSelect: (name) => `${name}::text`,
+    loadSelect: printed,
     loaded: reading,
     canonicalSource: (name) =>
-      `CASE WHEN ${name} IS NULL THEN '~' WHEN ${oneDimension(name)} THEN coalesce((SELECT string_agg(${canonical(mapping, 'e')}, chr(30)) FROM (SELECT unnest(${name}) AS e) AS u), '') ELSE 'out of shape ' || ${name}::text END`,
+      `CASE WHEN ${name} IS NULL THEN '~' WHEN ${oneDimension(name)} THEN coalesce((SELECT string_agg(${canonical(mapping, 'e')}, chr(30)) FROM (SELECT unnest(${name}) AS e) AS u), '') ELSE 'out of shape ' || ${printed(name)} END`,
     canonicalTarget: (name) =>
       `multiIf(NOT ${isKept(column.name)}, ${joined(name, stored)}, isNull(${kept(column.name)}), '~', ${hasOneDimension(keptText)}, ${joined(elements(keptText), asKept)}, concat('out of shape ', ${keptText}))`,
     sized: false,
-    shownSource: (name) => `${name}::text`,
+    shownSource: printed,
     shownTarget: (name) => `if(${isKept(column.name)}, ${kept(column.name)}, toString(${name}))`,
   };
 }
@@ -245,7 +247,7 @@ export interface ReadRow {
  */
 export function readRow(
   columns: readonly ColumnPlan[],
-  reading: (column: ColumnPlan) => Reading,
+  reading: (column: ColumnPlan) => IncrementalSnapshot,
   read: (column: ColumnPlan) => string,
   partial?: string,
 ): ReadRow {
@@ -295,7 +297,7 @@ function exactOf(
   const isPartial = partial !== undefined && flags.some(([c]) => c.keepsNull);
   const none = isPartial ? `((${sum}) * (${partial} = 0)) = 0` : `(${sum}) = 0`;
   const pairs = flags.map(
-    ([column, flag]) => `(if(${flag} != 0, ${chLiteral(column.name)}, ''), ${read(column)})`,
+    ([column, flag]) => `(if(${flag} != 0, ${chLiteral(column.source.name)}, ''), ${read(column)})`,
   );
   return `if(${none}, ${empty}, CAST(arrayFilter(x -> x.1 != '', [${pairs.join(', ')}]), '${EXACT.type}'))`;
 }
@@ -313,7 +315,9 @@ export const FIELD_SEPARATOR = '\u001f';
 /** PostgreSQL: a row's canonical text. */
 export function canonicalRowSource(columns: readonly ColumnPlan[], alias: string): string {
   const separator = pgLiteral(FIELD_SEPARATOR);
-  const texts = columns.map((column) => column.canonicalSource(`${alias}.${pgIdent(column.name)}`));
+  const texts = columns.map((column) =>
+    column.canonicalSource(`${alias}.${pgIdent(column.source.name)}`),
+  );
   return joined(texts, separator);
 }
 

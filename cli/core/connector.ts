@@ -7,7 +7,8 @@ import {
   tableLabel,
 } from './names.ts';
 import type { Profile } from './profiles.ts';
-import { translatePattern } from './select.ts';
+import { NO_TIMEOUTS } from './sessions.ts';
+import { translatePattern } from './tableFilter.ts';
 import { topicCreation } from './topics.ts';
 
 export interface CapturedTable extends TableId {
@@ -46,6 +47,9 @@ export interface ConnectorInput {
   };
 }
 
+/** What a message has beside its value, at most: its key (an index row of PostgreSQL's) and its headers. */
+const ROOM_BYTES = 64 * 1024;
+
 export const CONNECTOR_CLASS = 'io.debezium.connector.postgresql.PostgresConnector';
 
 /** The configuration as it may be shown. */
@@ -63,6 +67,21 @@ export function literalPattern(name: string): string {
   return name.replace(/[\\^$.|?*+()[\]{},]/g, '\\$&');
 }
 
+/**
+ * The same for what Debezium splits at commas, colons and blanks, and compares without regard to case: each such sign
+ * by its number, and case as it is.
+ */
+export function exactPattern(name: string): string {
+  return `(?-i)${inPattern(name)}`;
+}
+
+function inPattern(name: string): string {
+  return name.replace(
+    /[^A-Za-z0-9_]/g,
+    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** A pattern of cdc.yaml, as selectTables takes it. */
 export function wildcardPattern(pattern: string): string {
   return translatePattern(pattern, {
@@ -78,7 +97,9 @@ export function wildcardPattern(pattern: string): string {
  */
 function messageKeys(tables: readonly CapturedTable[]): Record<string, string> {
   const keys = tables.flatMap((table) =>
-    table.messageKey ? [`${literalPattern(tableLabel(table))}:${table.messageKey.join(',')}`] : [],
+    table.messageKey
+      ? [`${exactPattern(tableLabel(table))}:${table.messageKey.map(inPattern).join(',')}`]
+      : [],
   );
   return keys.length > 0 ? { 'message.key.columns': keys.join(';') } : {};
 }
@@ -112,7 +133,7 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     ].join(','),
     ...messageKeys(input.tables),
     ...(input.columns.excluded.length > 0
-      ? { 'column.exclude.list': input.columns.excluded.map(literalPattern).join(',') }
+      ? { 'column.exclude.list': input.columns.excluded.map(exactPattern).join(',') }
       : {}),
     ...topicCreation(input),
     'snapshot.mode': 'no_data',
@@ -141,7 +162,7 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
           ),
         }
       : {}),
-    'driver.options': '-c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex',
+    'driver.options': `-c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex ${NO_TIMEOUTS}`,
     'driver.binaryTransfer': 'false',
     // The driver's own form of an interval reads infinity as zero.
     'driver.datatype.interval': 'cdc.IntervalText',
@@ -187,7 +208,8 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'errors.max.retries': '-1',
     'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
     'key.converter.schemas.enable': 'false',
-    'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
+    'value.converter': 'cdc.BoundedJson',
+    'value.converter.max.bytes': String(input.maxMessageBytes - ROOM_BYTES),
     'value.converter.schemas.enable': 'false',
     // Else a NULL in a column that has a default would be sent as the default.
     'key.converter.replace.null.with.default': 'false',

@@ -24,7 +24,7 @@ export const CONTAINER_PROBLEMS = {
     EXIT.unreachable,
     'The image {image} cannot be had.',
     '{detail}',
-    'cdc up --runtime embedded   # needs no image; or mend the way to the registry: docker pull {image}',
+    'cdc up --runtime embedded   # needs no image; or restore the way to the registry: docker pull {image}',
   ),
   STACK_UNREADABLE: entry(
     EXIT.configuration,

@@ -1,9 +1,17 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
 import { type ColumnPlan, EXACT, ownAlias, planColumn, readRow } from './columns.ts';
-import type { Lane } from './lanes.ts';
+import { MULTISET_COLUMNS } from './multisetColumns.ts';
 import { CH_CDC, snapshotNames, type TableId, type TargetNames } from './names.ts';
-import { isMultiset, type SourceTable } from './source.ts';
-import { type StorageMarks, type StorageOptions, storageClauses, targetAlive } from './storage.ts';
+import type { SharedQueue } from './sharedQueues.ts';
+import { isMultiset, type SourceTable, type StorageOptions } from './source.ts';
+import {
+  columnDefinition,
+  type StorageColumn,
+  type StorageMarks,
+  storageClauses,
+  tableBody,
+  targetAlive,
+} from './storage.ts';
 
 /** A source table together with everything its copy needs. */
 export interface TablePlan extends TableId {
@@ -22,16 +30,19 @@ export interface TablePlan extends TableId {
 
 /** Throws a RangeError when a type is not carried or there is no key; checks find those before. */
 export function planTable(source: SourceTable, names: TargetNames): TablePlan {
-  const columns = source.columns.map((column) => {
+  const typedColumns = source.columns.map(planColumn);
+  const nested = nestedArrays(typedColumns);
+  const columns = source.columns.map((column, i) => {
     // A sorting key cannot hold Array(Nullable(…)), nor tell by `_exact`; the text of such a value is as good.
-    const typed = planColumn(column);
+    const typed = typedColumns[i];
     const isKeyText = typed?.keepsNull && source.key.includes(column.name);
-    const plan = isKeyText ? planColumn({ ...column, carry: 'text' }) : typed;
+    const isText = isKeyText || nested.has(column.name);
+    const plan = isText ? planColumn({ ...column, carry: 'text' }) : typed;
     if (!plan) throw new RangeError(`type ${column.displayType} of ${column.name} is not carried`);
-    return plan;
+    return { ...plan, name: nameInCopy(column.name, source) };
   });
   const key = source.key.map((name) => {
-    const column = columns.find((c) => c.name === name);
+    const column = columns.find((c) => c.source.name === name);
     if (!column) throw new RangeError(`key column ${name} is missing`);
     return column;
   });
@@ -51,12 +62,41 @@ export function planTable(source: SourceTable, names: TargetNames): TablePlan {
   };
 }
 
+/** Of a column whose name is one of ours or of ClickHouse's: with underscores behind it. */
+export function nameInCopy(name: string, table: SourceTable): string {
+  const isReserved = (one: string) =>
+    RESERVED_COLUMNS.has(one) || (isMultiset(table) && MULTISET_COLUMN_NAMES.has(one));
+  if (!isReserved(name)) return name;
+  let free = `${name}_`;
+  while (isReserved(free) || table.columns.some((c) => c.name === free)) free += '_';
+  return free;
+}
+
+/**
+ * Arrays that ClickHouse would take for parts of one Nested, whose arrays must all be of one length: their names
+ * have the same beginning before a dot. They are kept as PostgreSQL's text.
+ */
+export function nestedArrays(columns: readonly (ColumnPlan | undefined)[]): Set<string> {
+  const arrays = columns.filter((column) => column !== undefined).filter(isArray);
+  const stemOf = ({ name }: ColumnPlan) => name.slice(0, Math.max(0, name.indexOf('.'))) || name;
+  const count = new Map<string, number>();
+  for (const column of arrays) count.set(stemOf(column), (count.get(stemOf(column)) ?? 0) + 1);
+  const shared = arrays.filter((c) => c.name.includes('.') && (count.get(stemOf(c)) ?? 0) > 1);
+  return new Set(shared.map(({ name }) => name));
+}
+
+function isArray({ type }: ColumnPlan): boolean {
+  return type.startsWith('Array(');
+}
+
 /** An object in ClickHouse and the statement that makes it. */
 export interface TargetObject {
   readonly database: string;
   readonly name: string;
   readonly kind: 'queue' | 'fanout' | 'storage' | 'view' | 'materialized-view' | 'aggregate';
   readonly create: string;
+  /** Of what keeps rows: its columns, as the statement has them. */
+  readonly definitions?: readonly string[];
 }
 
 /** A table's storage: what it is compared by with the one that stands there. */
@@ -64,23 +104,11 @@ export interface StorageObject extends TargetObject {
   /** The source's columns, and what is kept beside them; those of ours never change. */
   readonly columns: readonly StorageColumn[];
   readonly key: readonly string[];
-  /** What follows the name in the statement. */
+  readonly definitions: readonly string[];
   readonly body: string;
   readonly marks: StorageMarks;
   readonly ttl?: string;
   readonly settings?: StorageOptions['settings'];
-}
-
-export interface StorageColumn {
-  readonly name: string;
-  readonly type: string;
-  /** From cdc.yaml. */
-  readonly codec?: string | undefined;
-}
-
-/** Columns of the source and what is kept beside them, as a statement defines them. */
-export function columnDefinition({ name, type, codec }: StorageColumn): string {
-  return `${chIdent(name)} ${type}${codec === undefined ? '' : ` CODEC(${codec})`}`;
 }
 
 export function storageColumns(columns: readonly ColumnPlan[]): StorageColumn[] {
@@ -111,12 +139,28 @@ const SYSTEM_COLUMNS = [
  */
 export const KEY_TEXT = { name: '_exact_key', type: 'String' } as const;
 
-/** Names that a source's column may not have. */
+/** Those of ours, where rows are told apart by a key. */
 export const OWN_COLUMNS: ReadonlySet<string> = new Set([
   EXACT.name,
   KEY_TEXT.name,
   ...SYSTEM_COLUMNS.map((definition) => definition.slice(0, definition.indexOf(' '))),
 ]);
+
+/** Names that no column of the source has in its copy; ClickHouse refuses the last ones. */
+const RESERVED_COLUMNS: ReadonlySet<string> = new Set([
+  ...OWN_COLUMNS,
+  ...['_row_exists', '_block_number', '_block_offset'],
+]);
+
+/** Those of ours, where rows are counted (core/multiset-ddl.ts). */
+const MULTISET_COLUMN_NAMES: ReadonlySet<string> = new Set(
+  MULTISET_COLUMNS.map(({ name }) => name),
+);
+
+/** Whether a column of a storage, of either kind, is one of ours. */
+export function isOwnColumn(name: string): boolean {
+  return OWN_COLUMNS.has(name) || MULTISET_COLUMN_NAMES.has(name);
+}
 
 /** What every row keeps beside the source's columns: not in `SELECT *`, but by their names. */
 export function keptColumns(plan: TablePlan): { name: string; type: string }[] {
@@ -133,7 +177,7 @@ export function storageObject(plan: TablePlan): StorageObject {
   const columns = storageColumns(plan.columns);
   return storageFrom(plan, {
     columns: [...columns, ...kept],
-    lines: [
+    definitions: [
       ...columns.map(columnDefinition),
       ...kept.map(({ name, type }) => `${name} ${type}`),
       ...SYSTEM_COLUMNS,
@@ -149,7 +193,7 @@ export function storageFrom(
   plan: TablePlan,
   own: {
     readonly columns: readonly StorageColumn[];
-    readonly lines: readonly string[];
+    readonly definitions: readonly string[];
     readonly engine: string;
     readonly key: readonly string[];
     /** The sorting key, quoted. */
@@ -159,16 +203,14 @@ export function storageFrom(
   const { database, final } = plan.names;
   const { columns, key } = own;
   const { clauses, ttl, settings, marks } = storageClauses(plan, own);
-  const body = `(
-${own.lines.map((line) => `    ${line}`).join(',\n')}
-)
-${clauses}`;
+  const body = tableBody(own.definitions, clauses);
   return {
     database,
     name: final,
     kind: 'storage',
     columns,
     key,
+    definitions: own.definitions,
     body,
     marks,
     ...(ttl === undefined ? {} : { ttl }),
@@ -229,8 +271,11 @@ function rowName(plan: TablePlan): string {
   return `${ownAlias(plan.columns)}row`;
 }
 
+/** ClickHouse refuses a tuple with an element of this name. */
+const NO_TUPLE_ELEMENT = 'null';
+
 /**
- * How a table's columns are read from an image. `row` qualifies the lane's columns.
+ * How a table's columns are read from an image. `row` qualifies the queue's columns.
  * @param partial what is not 0 where the image has the key only; absent where it never is.
  */
 export function extraction(
@@ -239,15 +284,19 @@ export function extraction(
   partial: string | undefined = `${row}op = 'd'`,
 ) {
   const tuple = `${ownAlias(plan.columns)}tuple`;
-  const wire = plan.columns.map((c) => `${chIdent(c.name)} ${c.wire}`).join(', ');
-  const extracted = `JSONExtract(${row}image, ${chLiteral(`Tuple(${wire})`)}) AS ${tuple}`;
+  const inTuple = plan.columns.filter(({ source }) => source.name !== NO_TUPLE_ELEMENT);
+  const wire = inTuple.map((c) => `${chIdent(c.source.name)} ${c.wire}`).join(', ');
+  const whole =
+    inTuple.length > 0 ? `JSONExtract(${row}image, ${chLiteral(`Tuple(${wire})`)})` : 'tuple()';
   // By position: names may hold any character.
   const element = (column: ColumnPlan) =>
-    `tupleElement(${tuple}, ${plan.columns.indexOf(column) + 1})`;
+    column.source.name === NO_TUPLE_ELEMENT
+      ? `JSONExtract(${row}image, ${chLiteral(column.source.name)}, ${chLiteral(column.wire)})`
+      : `tupleElement(${tuple}, ${inTuple.indexOf(column) + 1})`;
   // A delete carries the key only, unless the replica identity is full.
   const read = readRow(plan.columns, (c) => c.wired, element, partial);
   return {
-    named: [extracted, ...read.named].join(',\n    '),
+    named: [`${whole} AS ${tuple}`, ...read.named].join(',\n    '),
     values: read.values,
     belongs: `${row}route = ${chLiteral(routeOf(plan))}`,
     exact: read.exact,
@@ -270,28 +319,32 @@ export function keyTextOf(
   return `if((${sum}) = 0, '', arrayStringConcat([${texts.join(', ')}], '\\x1F'))`;
 }
 
-/** Names a table among a lane's rows; the separator is in no name that people type. */
+/** Names a table among a queue's rows; the separator is in no name that people type. */
 export function routeOf(id: TableId): string {
   return `${id.schema}\u001f${id.table}`;
 }
 
-/** From the lane's rows into storage: typed columns, the version, the mark of a delete. */
-export function tableView(plan: TablePlan, lane: Lane): TargetObject {
+/** From the queue's rows into storage: typed columns, the version, the mark of a delete. */
+export function tableView(plan: TablePlan, sharedQueue: SharedQueue): TargetObject {
   const { database, mv } = plan.names;
   // A row that Debezium read may be older than any change: it must outrank none.
   const version = `if(${rowName(plan)}.op = 'r', 1, ${rowName(plan)}.version)`;
-  return viewInto(plan, lane, { database, name: mv }, version);
+  return viewInto(plan, sharedQueue, { database, name: mv }, version);
 }
 
-/** Behind a lane that exists while Debezium reads a table: what it reads, with one version. */
-export function snapshotView(plan: TablePlan, lane: Lane, version: bigint): TargetObject {
-  const name = { database: lane.names.database, name: snapshotNames(plan).mv };
-  return viewInto(plan, lane, name, `toUInt64(${version})`, `${rowName(plan)}.op = 'r'`);
+/** Behind a queue that exists while Debezium reads a table: what it reads, with one version. */
+export function snapshotView(
+  plan: TablePlan,
+  sharedQueue: SharedQueue,
+  version: bigint,
+): TargetObject {
+  const name = { database: sharedQueue.names.database, name: snapshotNames(plan).mv };
+  return viewInto(plan, sharedQueue, name, `toUInt64(${version})`, `${rowName(plan)}.op = 'r'`);
 }
 
 function viewInto(
   plan: TablePlan,
-  lane: Lane,
+  sharedQueue: SharedQueue,
   view: { database: string; name: string },
   version: string,
   condition?: string,
@@ -306,7 +359,7 @@ function viewInto(
   const columns = plan.columns.map((c, i) => `    ${values[i]} AS ${chIdent(c.name)}`);
   columns.push(`    ${exact} AS ${EXACT.name}`);
   if (plan.hasKeyText) columns.push(`    ${keyText} AS ${KEY_TEXT.name}`);
-  const rows = chIdent(lane.names.database, lane.names.fanout);
+  const rows = chIdent(sharedQueue.names.database, sharedQueue.names.fanout);
   return {
     ...view,
     kind: 'materialized-view',
@@ -323,7 +376,7 @@ WHERE ${belongs}${condition ? ` AND ${condition}` : ''}`,
 }
 
 /**
- * A lane's rows, and before an update that changes a column of the sorting key which is not of the source's
+ * A queue's rows, and before an update that changes a column of the sorting key which is not of the source's
  * key the end of the old row: to Debezium such an update is like any other.
  */
 function movedRows(rows: string, route: string, columns: readonly string[]): string {

@@ -2,7 +2,7 @@ import { pgLiteral } from '../lib/sql.ts';
 import type { Finding } from './findings.ts';
 import { type TableId, tableLabel } from './names.ts';
 import type { SourceTable } from './source.ts';
-import { columnYaml } from './yaml.ts';
+import { columnYaml, excludeYaml } from './yaml.ts';
 
 /**
  * What keeps values back (exclude, mask) is a rule of a column, whatever it or its table is called by now:
@@ -12,6 +12,8 @@ export interface RememberedTable extends TableId {
   readonly oid: number;
   /** The column's number, the name under which cdc.yaml has the rule, and the rule. */
   readonly rules: readonly (readonly [number, string, PrivateRule])[];
+  /** OIDs of the relations that are, or were, its partitions: their rows are rows of it. */
+  readonly partitions?: readonly number[];
 }
 
 export type PrivateRule = 'exclude' | 'mask';
@@ -45,7 +47,8 @@ export function ruledTables(tables: readonly SourceTable[]): Record<string, unkn
         {
           table: tableLabel(table),
           columns: table.attributes.map(({ number, name }) => `${number} ${name}`),
-          sent: table.attributes.filter((a) => a.isPublished).map(({ name }) => name),
+          sent:
+            table.listed ?? table.attributes.filter((a) => a.isPublished).map(({ name }) => name),
         },
       ]),
   );
@@ -109,8 +112,57 @@ export function memoryOf(table: SourceTable, remembered: Remembered): Remembered
     const isOwn = table.ruledBy?.includes(name) === true;
     return [[number, isOwn ? name : (given.get(number) ?? name), rule] as const];
   });
+  // Of a column that is gone: cdc.yaml names it until somebody takes it out, and is no error for that.
+  const isThere = new Set(table.attributes.map(({ number }) => number));
+  const named = new Set(rules.map(([, name]) => name));
+  const gone = (before?.rules ?? []).filter(
+    ([number, name]) => !isThere.has(number) && table.ruledBy?.includes(name) && !named.has(name),
+  );
   const { schema, table: own } = table.renamedFrom ?? table;
-  return { schema, table: own, oid: table.oid, rules };
+  const partitions = [
+    ...new Set([...(before?.partitions ?? []), ...(table.partitions ?? [])]),
+  ].sort((a, b) => a - b);
+  return {
+    schema,
+    table: own,
+    oid: table.oid,
+    rules: [...gone, ...rules],
+    ...(partitions.length > 0 ? { partitions } : {}),
+  };
+}
+
+/**
+ * Of a table that was a partition of one with such rules, and of one that has got such a table as its partition: by which
+ * of its columns the same values go is for somebody to say.
+ *
+ * @param isNamed cdc.yaml has an entry for this very table.
+ */
+export function partitionFindings(
+  table: SourceTable,
+  remembered: Remembered,
+  isNamed: boolean,
+): Finding[] {
+  if (isNamed) return [];
+  const others = [...remembered.values()].filter(
+    ({ oid, rules }) => oid !== table.oid && rules.length > 0,
+  );
+  const was = others.find(({ partitions = [] }) => partitions.includes(table.oid));
+  const has = others.find(({ oid }) => table.partitions?.includes(oid));
+  const other = was ?? has;
+  if (!other) return [];
+  const kept = other.rules.map(([, name]) => name).join(', ');
+  const how = was
+    ? `it was a partition of ${tableLabel(other)}`
+    : `${tableLabel(other)} is a partition of it`;
+  return [
+    {
+      id: 'private-partition',
+      severity: 'error',
+      subject: tableLabel(table),
+      message: `${how}, of which cdc.yaml keeps ${kept} back, and it says nothing of this table`,
+      fix: `In cdc.yaml: ${columnYaml(table, other.rules[0]?.[1] ?? '', other.rules[0]?.[2] ?? 'exclude')}, or leave it out in cdc.yaml: ${excludeYaml([table])}`,
+    },
+  ];
 }
 
 /** What cdc.yaml should say by now. */

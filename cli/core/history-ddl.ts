@@ -9,9 +9,11 @@ import {
   type TablePlan,
   type TargetObject,
 } from './ddl.ts';
-import type { Lane } from './lanes.ts';
 import { CH_CDC, historyNames } from './names.ts';
-import { codecMark } from './storage.ts';
+import { HISTORY_SQL } from './records.ts';
+import { LEGACY_HISTORY_SQL } from './recordsLegacy.ts';
+import type { SharedQueue } from './sharedQueues.ts';
+import { codecMark, tableBody } from './storage.ts';
 
 /**
  * The history of a table, where cdc.yaml asks for it. Two storages, each right for one question:
@@ -21,17 +23,6 @@ import { codecMark } from './storage.ts';
  * - every version of every row as the copy has had it, with its types. It hangs behind the copy's
  *   own storage, so nothing that writes there can be forgotten: loads and repairs are in it, too.
  */
-
-/** Where the beginning and the end of a history are kept, among the loads. */
-export const HISTORY_BEGIN = 'history';
-export const HISTORY_END = 'history end';
-/** States of these records; that of a beginning goes on with the table's oid and a version. */
-export const HISTORY_STATES = {
-  begun: 'begun',
-  done: 'done',
-  ended: 'ended',
-  open: 'open',
-} as const;
 
 /** Routes of changes that lack a value, which no other view takes. */
 export function incompleteRoute(route: string): string {
@@ -55,8 +46,12 @@ export function historyObjects(plan: TablePlan): HistoryObjects {
 }
 
 /** The views that fill it, in the order in which they are made. */
-export function historyViews(plan: TablePlan, lane: Lane, placeholder: string): TargetObject[] {
-  return [versionsView(plan), logView(plan, lane, placeholder)];
+export function historyViews(
+  plan: TablePlan,
+  sharedQueue: SharedQueue,
+  placeholder: string,
+): TargetObject[] {
+  return [versionsView(plan), logView(plan, sharedQueue, placeholder)];
 }
 
 function logObject(plan: TablePlan): TargetObject {
@@ -66,25 +61,26 @@ function logObject(plan: TablePlan): TargetObject {
     database,
     name: log,
     kind: 'storage',
+    definitions: LOG_COLUMNS,
     // A change that comes again may have lost a value meanwhile: the complete one stays.
     create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, log)}
-(
-    op LowCardinality(String),
-    key String CODEC(ZSTD(1)),
-    before String CODEC(ZSTD(1)),
-    after String CODEC(ZSTD(1)),
-    unchanged Array(LowCardinality(String)),
-    version UInt64 CODEC(Delta, ZSTD(1)),
-    transaction_id Nullable(UInt64) CODEC(ZSTD(1)),
-    committed_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
-    captured_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
-    written_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC') CODEC(Delta, ZSTD(1)),
-    complete UInt8 MATERIALIZED empty(unchanged)
-)
-ENGINE = ReplacingMergeTree(complete)
-ORDER BY (key, version)`,
+${tableBody(LOG_COLUMNS, 'ENGINE = ReplacingMergeTree(complete)\nORDER BY (key, version)')}`,
   };
 }
+
+const LOG_COLUMNS = [
+  'op LowCardinality(String)',
+  'key String CODEC(ZSTD(1))',
+  'before String CODEC(ZSTD(1))',
+  'after String CODEC(ZSTD(1))',
+  'unchanged Array(LowCardinality(String))',
+  'version UInt64 CODEC(Delta, ZSTD(1))',
+  'transaction_id Nullable(UInt64) CODEC(ZSTD(1))',
+  "committed_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1))",
+  "captured_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1))",
+  "written_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC') CODEC(Delta, ZSTD(1))",
+  'complete UInt8 MATERIALIZED empty(unchanged)',
+];
 
 const ROW = '__cdc_row';
 
@@ -112,7 +108,7 @@ function members(image: string, condition: string): string {
   return `arrayFilter(m -> ${condition}, JSONExtractKeysAndValuesRaw(${image}))`;
 }
 
-function logView(plan: TablePlan, lane: Lane, placeholder: string): TargetObject {
+function logView(plan: TablePlan, sharedQueue: SharedQueue, placeholder: string): TargetObject {
   const { database } = plan.names;
   const { logMv, log } = historyNames(plan.names);
   const route = chLiteral(routeOf(plan));
@@ -139,7 +135,7 @@ SELECT
     ${ROW}.transaction_id AS transaction_id,
     ${ROW}.committed_at AS committed_at,
     ${ROW}.captured_at AS captured_at
-FROM ${chIdent(lane.names.database, lane.names.fanout)} AS ${ROW}
+FROM ${chIdent(sharedQueue.names.database, sharedQueue.names.fanout)} AS ${ROW}
 WHERE ${ROW}.route IN (${route}, ${chLiteral(incompleteRoute(routeOf(plan)))}) AND ${ROW}.op != 'r'`,
   };
 }
@@ -155,11 +151,12 @@ function versionsObject(plan: TablePlan): StorageObject {
   const { versions } = historyNames(plan.names);
   const storage = storageObject(plan);
   const names = VERSION_COLUMNS.map((column) => column.name);
-  const lines = storage.body.slice(0, storage.body.indexOf('\n)'));
-  const body = `${lines}
-)
-ENGINE = ReplacingMergeTree(_written_at)
-ORDER BY (${[...keyColumns(plan), ...names].join(', ')})`;
+  const { definitions } = storage;
+  const body = tableBody(
+    definitions,
+    `ENGINE = ReplacingMergeTree(_written_at)
+ORDER BY (${[...keyColumns(plan), ...names].join(', ')})`,
+  );
   // A TTL or settings of the copy are not the history's.
   return {
     database,
@@ -167,6 +164,7 @@ ORDER BY (${[...keyColumns(plan), ...names].join(', ')})`;
     kind: 'storage',
     columns: [...storage.columns, ...VERSION_COLUMNS],
     key: [...storage.key, ...names],
+    definitions,
     body,
     marks: { layout: '', options: codecMark(storage.columns) },
     create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, versions)}\n${body}`,
@@ -225,11 +223,10 @@ function asOfView(plan: TablePlan): TargetObject {
     .join(', ');
   const latest = ['_deleted', ...others.map(({ name }) => name)].join(', ');
   const own = `${ownRows(plan)} AND floor = 0`;
-  const begin = `chunk = ${chLiteral(HISTORY_BEGIN)}`;
-  const { done, ended } = HISTORY_STATES;
-  const inRange = `countIf(${begin} AND startsWith(state, ${chLiteral(done)}) AND at <= ${at}) > countIf(chunk = ${chLiteral(HISTORY_END)} AND state = ${chLiteral(ended)} AND at < ${at})`;
+  const { isBegin, isEnd, isDone, isEnded, version: begunAt } = HISTORY_SQL;
+  const inRange = `countIf(${isBegin} AND ${isDone} AND at <= ${at}) > countIf(${isEnd} AND ${isEnded} AND at < ${at})`;
   // In the aggregate that the rows are compared with, the check is made even when there is no row.
-  const version = `max(if(${begin}, toUInt64OrZero(splitByChar(':', state)[3]), 0)) + throwIf(NOT (${inRange}), ${chLiteral(OUT_OF_RANGE)})`;
+  const version = `max(if(${isBegin}, toUInt64OrZero(${begunAt}), 0)) + throwIf(NOT (${inRange}), ${chLiteral(OUT_OF_RANGE)})`;
   return {
     database,
     name: asOf,
@@ -250,4 +247,15 @@ FROM
 )
 WHERE tupleElement(${ROW}, 1) = 0`,
   };
+}
+
+/** A view of an earlier cdc, as ClickHouse shows it, made to read the records as they are written now; undefined for any other. */
+export function renewedAsOf(statement: string): string | undefined {
+  const { isDone, version, isEnded } = LEGACY_HISTORY_SQL;
+  if (![isDone, version, isEnded].every((part) => statement.includes(part))) return undefined;
+  return statement
+    .replace(/^CREATE VIEW /, 'CREATE OR REPLACE VIEW ')
+    .replaceAll(isDone, HISTORY_SQL.isDone)
+    .replaceAll(version, HISTORY_SQL.version)
+    .replaceAll(isEnded, HISTORY_SQL.isEnded);
 }

@@ -87,7 +87,7 @@ export function sourceKeyCondition(plan: TablePlan, keys: readonly string[]): st
     const cast = castOf(column);
     if (!cast) return [];
     const values = new Set(parts.map((part) => `${pgLiteral(part[i] ?? '')}::${cast}`));
-    return [`${SOURCE}.${pgIdent(column.name)} IN (${[...values].join(', ')})`];
+    return [`${SOURCE}.${pgIdent(column.source.name)} IN (${[...values].join(', ')})`];
   });
   if (plan.key.length > 1 || !integerKey(plan))
     conditions.push(`${sourceKey(plan)} IN (${keys.map(pgLiteral).join(', ')})`);

@@ -1,7 +1,7 @@
 import type { Finding } from './findings.ts';
 import { type TableId, tableLabel, tableLabelKey } from './names.ts';
-import { isNamed } from './select.ts';
 import type { SourceTable } from './source.ts';
+import { isNamed } from './tableFilter.ts';
 import { excludeYaml } from './yaml.ts';
 
 /** A table that cdc.yaml chooses and that is not copied, or not whole; the others go on. */
@@ -65,7 +65,7 @@ export function leftOutFor(
   };
 }
 
-/** How to mend it, and how to do without it. */
+/** How to repair it, and how to do without it. */
 function fixOf(id: TableId, errors: readonly Finding[]): string {
   const fixes = [...new Set(errors.map((finding) => finding.fix))];
   const without = excludeYaml([id]);

@@ -14,18 +14,18 @@ export interface MetricSpec {
 }
 
 /** Readings, each with its pace: what costs more is read less often. */
-export const READINGS = {
+export const COLLECTORS = {
   agent: { everyMs: 5000, help: 'the agent itself and the machine' },
   postgres: { everyMs: 5000, help: 'the replication slot' },
   connect: { everyMs: 5000, help: 'the connector and its tasks' },
   kafka: { everyMs: 5000, help: 'offsets of the consumer groups' },
-  clickhouse: { everyMs: 5000, help: 'dead letters, comparisons and loads' },
+  clickhouse: { everyMs: 5000, help: 'dead letters, tables that stand, comparisons and loads' },
   heartbeats: { everyMs: 5000, help: 'heartbeat rows that crossed the pipeline' },
   storage: { everyMs: 15_000, help: 'parts and sizes of the copied tables' },
   kept: { everyMs: 30_000, help: 'values whose exact text stands beside them' },
   business: { everyMs: 60_000, help: 'figures of the e-commerce example, where it is copied' },
 } as const;
-export type ReadingName = keyof typeof READINGS;
+export type ReadingName = keyof typeof COLLECTORS;
 
 /** Around the promise, p95 below 100 ms, in steps that tell 80 from 120 ms. */
 const LATENCY_BUCKETS = [
@@ -116,6 +116,11 @@ export const METRICS = {
   cdc_dead_letters_total: counter(
     'clickhouse',
     'Dead letters that arrived since this agent began to look.',
+    'table',
+  ),
+  cdc_table_standing: gauge(
+    'clickhouse',
+    'A copied table whose changes cannot be stored and wait (1); absent where there is none.',
     'table',
   ),
   cdc_kept_values: gauge(

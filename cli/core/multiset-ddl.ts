@@ -1,7 +1,6 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
 import { canonicalRowTarget, EXACT, ownAlias } from './columns.ts';
 import {
-  columnDefinition,
   extraction,
   ownRows,
   routeOf,
@@ -13,9 +12,10 @@ import {
   TIME_COLUMNS,
   viewColumns,
 } from './ddl.ts';
-import type { Lane } from './lanes.ts';
+import { MULTISET_COLUMNS, ROW_HASH } from './multisetColumns.ts';
 import { CH_CDC } from './names.ts';
-import { targetAlive } from './storage.ts';
+import type { SharedQueue } from './sharedQueues.ts';
+import { columnDefinition, targetAlive } from './storage.ts';
 
 /**
  * Tables without a key. Their rows cannot be told apart, so none is ever replaced: storage has a row
@@ -28,25 +28,7 @@ import { targetAlive } from './storage.ts';
  * cdc.generations makes a complete one current, at once.
  */
 
-export const ROW_HASH = '_row_hash';
-
-/** Columns beside the source's, and their types. */
-const MULTISET_COLUMNS = [
-  { name: ROW_HASH, type: 'FixedString(16)', codec: '' },
-  // 0 for what was streamed.
-  { name: '_generation', type: 'UInt64', codec: ' CODEC(Delta, ZSTD(1))' },
-  { name: '_version', type: 'UInt64', codec: ' CODEC(Delta, ZSTD(1))' },
-  { name: '_ordinal', type: 'UInt64', codec: ' CODEC(Delta, ZSTD(1))' },
-  { name: '_sign', type: 'Int8', codec: ' CODEC(ZSTD(1))' },
-  { name: '_txid', type: 'UInt32', codec: ' CODEC(Delta, ZSTD(1))' },
-] as const;
-
 const KEY: readonly string[] = [ROW_HASH, '_generation', '_version', '_ordinal', '_sign'];
-
-/** Names that a column of such a table may not have, beside those that none may have. */
-export const MULTISET_COLUMN_NAMES: ReadonlySet<string> = new Set(
-  MULTISET_COLUMNS.map(({ name }) => name),
-);
 
 /** What tells different rows apart: the whole row's text, with the exact texts of what does not fit. */
 export function rowHash(plan: TablePlan): string {
@@ -57,7 +39,7 @@ export function multisetStorage(plan: TablePlan): StorageObject {
   const source = storageColumns(plan.columns);
   return storageFrom(plan, {
     columns: [...source, EXACT, ...MULTISET_COLUMNS.map(({ name, type }) => ({ name, type }))],
-    lines: [
+    definitions: [
       ...source.map(columnDefinition),
       `${EXACT.name} ${EXACT.type}`,
       ...MULTISET_COLUMNS.map(({ name, type, codec }) => `${name} ${type}${codec}`),
@@ -137,8 +119,8 @@ WHERE arrayJoin(range(toUInt64(${count}))) >= 0`,
   };
 }
 
-/** From the lane's rows into storage. A change is a row that it takes away, one that it adds, or both. */
-export function multisetRowView(plan: TablePlan, lane: Lane): TargetObject {
+/** From the queue's rows into storage. A change is a row that it takes away, one that it adds, or both. */
+export function multisetRowView(plan: TablePlan, sharedQueue: SharedQueue): TargetObject {
   const { database, mv, final } = plan.names;
   const row = `${ownAlias(plan.columns)}row`;
   const { named, values, exact } = extraction(plan, `${row}.`, '0');
@@ -169,7 +151,7 @@ ${[...columns, `        ${exact} AS ${EXACT.name}`].join(',\n')},
             lane.ordinal AS change_ordinal,
             toUInt32(ifNull(lane.transaction_id, 0)) AS txid,
             lane.committed_at AS change_time
-        FROM ${chIdent(lane.names.database, lane.names.fanout)} AS lane
+        FROM ${chIdent(sharedQueue.names.database, sharedQueue.names.fanout)} AS lane
         WHERE lane.route = ${chLiteral(routeOf(plan))} AND lane.op IN ('c', 'u', 'd')
     ) AS ${row}
 )`,

@@ -131,7 +131,7 @@ export interface TargetNames {
   readonly view: string;
   /** Storage: every version of every row. */
   readonly final: string;
-  /** From the lane's Null table into storage. */
+  /** From the queue's Null table into storage. */
   readonly mv: string;
   /** How names of the table's history begin. */
   readonly historyStem: string;
@@ -188,6 +188,8 @@ export interface TakenNames {
   readonly known: ReadonlyMap<string, KnownNames>;
   /** Tables and views that are not ours, by objectKey. */
   readonly foreign: ReadonlySet<string>;
+  /** Tables, by tableLabelKey, that share a queue with no other: what they hold would hold it up. */
+  readonly isolated?: ReadonlySet<string>;
   /** Names that were given are right, whatever cdc.yaml wants by now. */
   readonly stay?: boolean;
 }
@@ -281,8 +283,8 @@ export function tableLabelKey(id: TableId): string {
   return JSON.stringify([id.schema, id.table]);
 }
 
-/** Names of a lane: one Kafka engine table, the Null table behind it, and the views between. */
-export interface LaneNames {
+/** Names of a queue: one Kafka engine table, the Null table behind it, and the views between. */
+export interface SharedQueueNames {
   readonly database: string;
   readonly queue: string;
   readonly fanout: string;
@@ -291,13 +293,17 @@ export interface LaneNames {
   readonly group: string;
 }
 
-/** Whether a group is of a second reader, which earlier versions had for each lane. */
+/** Whether a group is of a second reader, which earlier versions had for each queue. */
 export function isCheckGroup(group: string): boolean {
   return group.endsWith('.check');
 }
 
-/** A lane of one table is named after it (`orders_queue`); a shared one lives in `cdc`. */
-export function laneNames(group: string, own: TargetNames | undefined, index: number): LaneNames {
+/** A queue of one table is named after it (`orders_queue`); a shared one lives in `cdc`. */
+export function sharedQueueNames(
+  group: string,
+  own: TargetNames | undefined,
+  index: number,
+): SharedQueueNames {
   const stem = own ? own.mv.slice(0, -'mv'.length) : `lane_${index}_`;
   const ownGroup = `${group}.${own ? groupPart(own) : `lane_${index}`}`;
   return {

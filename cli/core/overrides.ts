@@ -5,13 +5,13 @@ import {
   followFindings,
   isPrivateRule,
   namesOf,
+  partitionFindings,
   type Remembered,
 } from './followRules.ts';
 import { tableLabel } from './names.ts';
-import { matchesPattern } from './select.ts';
-import type { SourceColumn, SourceTable, Target } from './source.ts';
-import type { StorageOptions } from './storage.ts';
+import type { SourceColumn, SourceTable, StorageOptions, Target } from './source.ts';
 import { applyStorage, checkStorage, checkTtls } from './storageRules.ts';
+import { isNamed, matchesPattern } from './tableFilter.ts';
 import { choicesOf } from './types/chosen.ts';
 import { canBe } from './types/mapping.ts';
 import { excludeYaml } from './yaml.ts';
@@ -42,22 +42,30 @@ export type ColumnRule =
   | 'mask'
   | { readonly type?: string | undefined; readonly codec?: string | undefined };
 
-/** The tables as they are to be copied, and what in the overrides cannot be done. */
+/**
+ * The tables as they are to be copied, and what in the overrides cannot be done: what is about one table, which
+ * may have come about in the source, by its OID.
+ */
 export function applyOverrides(
   tables: readonly SourceTable[],
   overrides: Overrides,
   remembered: Remembered = new Map(),
-): { tables: SourceTable[]; findings: Finding[] } {
+): { tables: SourceTable[]; findings: Finding[]; ofTable: Map<number, Finding[]> } {
   const entries = Object.entries(overrides);
   const matches = (table: SourceTable, pattern: string) =>
     namesOf(table, remembered).some((name) => matchesPattern(name, pattern));
   const rulesOf = (table: SourceTable) =>
     entries.filter(([pattern]) => matches(table, pattern)).map(([, rule]) => rule);
   const found: Finding[] = [];
+  const ofTable = new Map<number, Finding[]>();
   const columned = tables.map((table) => {
     const given = Object.assign({}, ...rulesOf(table).map(({ columns }) => columns));
     const { rules, renamed } = followed<ColumnRule>(table, given, remembered);
     found.push(...followFindings(table, renamed));
+    ofTable.set(table.oid, [
+      ...keyFindings(table, rules),
+      ...partitionFindings(table, remembered, isNamed(table, Object.keys(overrides))),
+    ]);
     const [first, ...others] = namesOf(table, remembered);
     const isCalled = entries.some(([pattern]) => matchesPattern(table, pattern));
     return {
@@ -70,6 +78,7 @@ export function applyOverrides(
   const changed = columned.map((table) => rulesOf(table).reduce(applyRule, table));
   return {
     tables: changed,
+    ofTable,
     findings: [
       ...found,
       ...entries.flatMap(([pattern, { columns }]) =>
@@ -152,7 +161,11 @@ function checkEntry(
     const full = pattern.includes('.') ? pattern : `public.${pattern}`;
     const near = nearest(full, tables.map(tableLabel));
     const fix = near ? `Did you mean "${near}"?` : 'Name a table that source.include chooses.';
-    return [error('override-table', subject, 'no copied table has this name', fix)];
+    const found = error('override-table', subject, 'no copied table has this name', fix);
+    // A table that was there and is gone stops nothing; what was meant to be kept back and is misspelt, everything.
+    const wasThere = [...remembered.values()].some((table) => matchesPattern(table, pattern));
+    const isPrivate = Object.values(rules).some(isPrivateRule);
+    return [isPrivate && !wasThere ? found : { ...found, severity: 'warning' }];
   }
   return Object.entries(rules).flatMap(([name, rule]) => {
     const at = `${subject}.columns."${name}"`;
@@ -171,11 +184,10 @@ function checkEntry(
       const fix = near ? `Did you mean "${near}"?` : `Columns: ${[...new Set(known)].join(', ')}`;
       return [error('override-column', at, 'no such column', fix)];
     }
-    if (rule === 'text') return [];
-    const ofKey = matching.filter((table) => table.key.includes(name));
     if (typeof rule === 'object') {
       const { type } = rule;
       if (type === undefined) return [];
+      const ofKey = matching.filter((table) => table.key.includes(name));
       const columns = matching.flatMap((table) =>
         table.columns.filter((column) => column.name === name),
       );
@@ -200,13 +212,19 @@ function checkEntry(
         ),
       ];
     }
-    return ofKey.map((table) =>
-      error(
-        'override-key',
-        at,
-        `it is part of the key of ${tableLabel(table)}, without which rows cannot be told apart`,
-        `Remove it from cdc.yaml, or exclude the table: ${excludeYaml([table])}`,
-      ),
-    );
+    return [];
   });
+}
+
+/** A key can come to have such a column: its table is left out then, and PostgreSQL goes on taking its changes. */
+function keyFindings(table: SourceTable, rules: Readonly<Record<string, ColumnRule>>): Finding[] {
+  return table.key
+    .filter((name) => Object.hasOwn(rules, name) && isPrivateRule(rules[name]))
+    .map((name) => ({
+      id: 'override-key',
+      severity: 'error',
+      subject: `${tableLabel(table)}.${name}`,
+      message: `it is part of the key, without which rows cannot be told apart, and cdc.yaml ${rules[name] === 'mask' ? 'masks' : 'excludes'} it`,
+      fix: `Remove it from cdc.yaml, or exclude the table: ${excludeYaml([table])}`,
+    }));
 }

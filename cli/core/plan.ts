@@ -2,18 +2,8 @@ import { createHash } from 'node:crypto';
 import type { StorageObject, TablePlan, TargetObject } from './ddl.ts';
 import type { HistoryObjects } from './history-ddl.ts';
 import { OWN_TABLES, type TableId, tableLabel, tableLabelKey } from './names.ts';
-import type { PublishedTable } from './source.ts';
+import { type PublishedTable, sameColumns } from './source.ts';
 import type { StorageMarks } from './storage.ts';
-
-/** One thing that `apply` does; `plan` prints them. */
-export interface Change {
-  readonly component: 'postgres' | 'kafka' | 'clickhouse' | 'connect';
-  readonly action: 'create' | 'add' | 'remove' | 'alter' | 'replace' | 'drop' | 'load' | 'update';
-  /** What it is done to: `publication cdc_cdc`, `table inventory.orders_final`. */
-  readonly object: string;
-  /** Statements, where it is done with SQL; shown by `plan`, run by `apply`. */
-  readonly sql: readonly string[];
-}
 
 /** An object in ClickHouse as it stands. */
 export interface ObservedObject {
@@ -35,6 +25,10 @@ export interface ObservedColumn {
   readonly isKey: boolean;
   /** Computed from others (MATERIALIZED, ALIAS): somebody else's. */
   readonly isComputed: boolean;
+  /** Somebody else's, whatever it is: the view of the copy does not have it. */
+  readonly isForeign?: boolean;
+  /** `DEFAULT now()`, as ClickHouse writes it; empty where there is none. */
+  readonly expression?: string;
   readonly hasCodec: boolean;
 }
 
@@ -48,11 +42,11 @@ export interface DesiredTarget {
     readonly view: TargetObject;
     readonly history: HistoryObjects | undefined;
   }[];
-  readonly lanes: readonly DesiredLane[];
+  readonly sharedQueues: readonly DesiredSharedQueue[];
 }
 
 /** A queue, what hangs behind its reader, and the reader. */
-export interface DesiredLane {
+export interface DesiredSharedQueue {
   readonly queue: TargetObject;
   /** In the order in which they are made: the Null table, then the views behind it. */
   readonly behind: readonly TargetObject[];
@@ -96,7 +90,7 @@ export function createStatement(object: TargetObject): string {
   return `${object.create}\nCOMMENT '${commentOf(object)}'`;
 }
 
-/** Tables that join and leave the publication, or get another filter. Our own are always in it. */
+/** Tables that join and leave the publication, or get another filter or other columns. Our own are always in it. */
 export function publicationDiff(
   present: readonly PublishedTable[],
   wanted: readonly PublishedTable[],
@@ -109,9 +103,14 @@ export function publicationDiff(
     remove: present.filter((id) => !want.has(tableLabelKey(id))),
     filter: all.filter((id) => {
       const found = has.get(tableLabelKey(id));
-      return found !== undefined && found.where !== id.where;
+      return found !== undefined && !isPublishedAs(found, id);
     }),
   };
+}
+
+/** Whether the publication has the same rows and columns of it. */
+function isPublishedAs(present: PublishedTable, wanted: PublishedTable): boolean {
+  return present.where === wanted.where && sameColumns(present.listed, wanted.listed);
 }
 
 /** Names of the options that differ; never their values, since a plan is shown. */
@@ -123,11 +122,6 @@ export function connectorDiff(
   const keys = new Set([...Object.keys(present), ...Object.keys(wanted)]);
   keys.delete('name');
   return [...keys].filter((key) => present[key] !== wanted[key]).sort();
-}
-
-/** A line about a change, for people. */
-export function describeChange(change: Change): string {
-  return `${change.component}: ${change.action} ${change.object}`;
 }
 
 export function tableObject(id: TableId): string {

@@ -163,7 +163,7 @@ export const PROBLEMS = {
     EXIT.refused,
     'PostgreSQL refused a statement: {detail}',
     'Statement: {statement}',
-    'cdc doctor   # checks rights and settings and prints the SQL that mends them',
+    'cdc doctor   # checks rights and settings and prints the SQL that fixes them',
   ),
   /** The role of source.url owns neither the publication nor the table; it does not have to. */
   SOURCE_NOT_OWNER: entry(
@@ -176,7 +176,7 @@ export const PROBLEMS = {
     EXIT.refused,
     'The source database is not ready: {count}.',
     '{detail}',
-    'cdc doctor   # prints each finding with its fix; mend them and run the same command again',
+    'cdc doctor   # prints each finding with its fix; fix them and run the same command again',
   ),
   SOURCE_NOT_NAMED: entry(
     EXIT.configuration,

@@ -8,7 +8,7 @@ export interface Profile {
   /** Kafka engine: the wait between two rounds of a consumer. */
   readonly rescheduleMs: number;
   /**
-   * The same in a lane that many tables share. Each round costs some milliseconds a table, idle or
+   * The same in a queue that many tables share. Each round costs some milliseconds a table, idle or
    * not: rounds that are too short take the CPU from the rest and make everything later.
    */
   readonly sharedPollTimeoutMs: number;
@@ -24,7 +24,7 @@ export interface Profile {
 export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput', Profile>> = {
   'low-latency': {
     pollTimeoutMs: 20,
-    rescheduleMs: 5,
+    rescheduleMs: 50,
     sharedPollTimeoutMs: 50,
     maxBlockSize: 65_536,
     connectPollMs: 15,
@@ -63,7 +63,7 @@ export function flushMs(profile: Profile): number {
   return Math.round(profile.pollTimeoutMs * 0.75);
 }
 
-/** The profile of lanes that several tables share. */
+/** The profile of queues that several tables share. */
 export function sharedProfile(profile: Profile): Profile {
   return { ...profile, pollTimeoutMs: profile.sharedPollTimeoutMs };
 }

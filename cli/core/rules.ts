@@ -69,7 +69,7 @@ export function ruleFiles(settings: RuleSettings = {}): Record<string, string> {
 }
 
 function file(group: string, from: string, rules: readonly string[]): string {
-  return `# Generated from ${from}: npm run golden.
+  return `# Generated from ${from}: npm run generate.
 groups:
   - name: ${group}
     rules:

@@ -1,14 +1,9 @@
 import { createHash } from 'node:crypto';
+import { type Random, seededRandom } from './random.ts';
 
-/** A sequence that a seed and a name determine; mulberry32. */
-function sequence(seed: number, name: string): () => number {
-  let state = createHash('sha256').update(`${seed}:${name}`).digest().readUInt32LE(0);
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
+/** A sequence that a seed and a name determine. */
+function sequence(seed: number, name: string): Random {
+  return seededRandom(createHash('sha256').update(`${seed}:${name}`).digest().readUInt32LE(0));
 }
 
 /**

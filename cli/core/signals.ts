@@ -24,7 +24,7 @@ function reference(table: TableId): string {
 }
 
 /** Reads a table's rows beside the stream, in chunks by key; those that meet the condition. */
-export function readSignal(id: string, table: TableId, where?: string): DebeziumSignal {
+export function snapshotSignal(id: string, table: TableId, where?: string): DebeziumSignal {
   // An expression, too; the signal names one table only.
   const condition = { 'data-collection': '(?s).*', filter: `(${where})` };
   const data = {
@@ -60,7 +60,7 @@ interface Notification {
 }
 
 /** What a notification says about a table; undefined when it is about something else. */
-export function readingNews(message: string, table: TableId): ReadingNews | undefined {
+export function snapshotNews(message: string, table: TableId): ReadingNews | undefined {
   const { aggregate_type, type, additional_data } = JSON.parse(message) as Notification;
   const data = additional_data ?? {};
   const label = tableLabel(table);

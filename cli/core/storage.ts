@@ -1,22 +1,6 @@
 import { createHash } from 'node:crypto';
 import { chIdent, chLiteral, pgIdent } from '../lib/sql.ts';
-import type { SourceTable } from './source.ts';
-
-/** How a table is stored in ClickHouse, where cdc.yaml says more than its key does. */
-export interface StorageOptions {
-  /** Expression of ClickHouse over columns of the sorting key: versions in two partitions never merge. */
-  readonly partitionBy?: string;
-  readonly ttl?: Ttl;
-  /** Of MergeTree, by name. */
-  readonly settings?: Readonly<Record<string, string | number | boolean>>;
-}
-
-/** Rows are in the copy until this long after the time in a column. */
-export interface Ttl {
-  readonly column: string;
-  readonly count: number;
-  readonly unit: string;
-}
+import type { SourceTable, StorageOptions, Ttl } from './source.ts';
 
 /**
  * Digests, to tell from a table that stands how it is stored; empty where nothing is said of it. A
@@ -111,8 +95,33 @@ function ttlExpression({ column, count, unit }: Ttl): string {
   return `toDateTime(${time}, 'UTC') + ${length} + INTERVAL ${SLACK[unit] ?? '1 HOUR'}`;
 }
 
+/** Whether a TTL, as ClickHouse writes it, is one that cdc.yaml says. */
+export function isOwnTtl(expression: string): boolean {
+  return /^\(*toDateTime\(least\(greatest\(ifNull\(toDateTime64\(/.test(expression);
+}
+
 const digest = (value: unknown) =>
   createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 8);
+
+export interface StorageColumn {
+  readonly name: string;
+  readonly type: string;
+  /** From cdc.yaml. */
+  readonly codec?: string | undefined;
+}
+
+/** Columns of the source and what is kept beside them, as a statement defines them. */
+export function columnDefinition({ name, type, codec }: StorageColumn): string {
+  return `${chIdent(name)} ${type}${codec === undefined ? '' : ` CODEC(${codec})`}`;
+}
+
+/** What follows the name of a table in its statement. */
+export function tableBody(definitions: readonly string[], clauses: string): string {
+  return `(
+${definitions.map((definition) => `    ${definition}`).join(',\n')}
+)
+${clauses}`;
+}
 
 /** Of columns whose codec cdc.yaml says. */
 export function codecMark(
@@ -165,7 +174,7 @@ export function storageClauses(
   };
 }
 
-/** On one line, since columns are told by how lines begin. */
+/** On one line, as ever: the statement's digest is what tables that stand are compared by. */
 function partitionClause(expression: string): string {
   return `PARTITION BY (${expression.replaceAll('\n', ' ')})`;
 }

@@ -1,8 +1,8 @@
 import { nearest } from '../lib/nearest.ts';
 import type { Finding } from './findings.ts';
 import { tableLabel } from './names.ts';
-import { isMultiset, type SourceTable, type Target } from './source.ts';
-import { isTime, parseTtl, type StorageOptions } from './storage.ts';
+import { isMultiset, type SourceTable, type StorageOptions, type Target } from './source.ts';
+import { isTime, parseTtl } from './storage.ts';
 
 /** What an entry of `tables` says of how the copy is stored, and what of it cannot be. */
 export interface StorageRule {

@@ -20,7 +20,7 @@ export function topicSettings(of: {
 /**
  * A table that is in the publication and has no topic, since it was renamed or somebody added it a moment ago,
  * would hold the connector up, and all other tables with it. Connect makes its topic; what that holds is
- * read from its beginning when the table gets a lane. Topics that are there are left as they are.
+ * read from its beginning when the table gets a queue. Topics that are there are left as they are.
  */
 export function topicCreation(of: {
   readonly topicPrefix: string;

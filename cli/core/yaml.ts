@@ -1,5 +1,5 @@
 import type { TableId } from './names.ts';
-import { patternOf } from './select.ts';
+import { patternOf } from './tableFilter.ts';
 
 /** Text for cdc.yaml, to be pasted: what a name holds must mean nothing in YAML or in a pattern. */
 

@@ -1,4 +1,5 @@
 import ora, { type Ora } from 'ora';
+import stringWidth from 'string-width';
 import type { Finding } from '../core/findings.ts';
 import type { Problem } from '../core/problems.ts';
 import type { Context } from './context.ts';
@@ -121,13 +122,13 @@ export class Printer {
   }
 
   /** Stops a spinner that an exception left running. */
-  settle(): void {
+  stopSpinner(): void {
     this.spinner?.stop();
     this.spinner = undefined;
   }
 
   problem(problem: Problem): void {
-    this.settle();
+    this.stopSpinner();
     if (this.json) {
       this.context.stdout.write(`${JSON.stringify({ error: problem.render() }, null, 2)}\n`);
     }
@@ -136,7 +137,7 @@ export class Printer {
 
   /** A problem beside a result: the result says it in JSON, people read it on standard error. */
   explain(problem: Problem): void {
-    this.settle();
+    this.stopSpinner();
     const marks = paint(this.context.stderr.isTTY === true && !this.context.env.NO_COLOR);
     const lines = [
       `${marks.red('✖')} ${marks.bold(problem.message)} ${marks.dim(`[${problem.code}]`)}`,
@@ -176,11 +177,11 @@ export class Printer {
         rows.length > 0 &&
         rows.every((row) => /^[\d,.<>-]*( [a-zµ%/A-Z]+)?$/.test(String(row[i] ?? ''))),
     );
-    const widths = head.map((_, i) => Math.max(...cells.map((row) => displayWidth(row[i] ?? ''))));
+    const widths = head.map((_, i) => Math.max(...cells.map((row) => stringWidth(row[i] ?? ''))));
     const render = (row: readonly string[]) =>
       row
         .map((cell, i) => {
-          const pad = ' '.repeat(Math.max(0, (widths[i] ?? 0) - displayWidth(cell)));
+          const pad = ' '.repeat(Math.max(0, (widths[i] ?? 0) - stringWidth(cell)));
           return numeric[i] ? pad + cell : cell + pad;
         })
         .join('  ')
@@ -218,23 +219,12 @@ export function visible(text: string): string {
   );
 }
 
-function clip(text: string, width: number): string {
-  return displayWidth(text) <= width ? text : `${[...text].slice(0, width - 1).join('')}…`;
-}
-
-/** Cells a text takes on a terminal: escape sequences none, wide characters two. */
-export function displayWidth(text: string): number {
-  let width = 0;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences start with ESC
-  for (const char of text.replace(/\u001b\[[0-9;]*m/g, '')) {
-    width +=
-      /\p{Extended_Pictographic}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]/u.test(
-        char,
-      ) && !/[✔✖]/u.test(char)
-        ? 2
-        : 1;
-  }
-  return width;
+/** As many characters as have room, with a mark where some have none. */
+export function clip(text: string, width: number): string {
+  if (stringWidth(text) <= width) return text;
+  const kept = [...text];
+  while (kept.length > 0 && stringWidth(kept.join('')) > width - 1) kept.pop();
+  return `${kept.join('')}…`;
 }
 
 /** WAL positions and counts can exceed 2^53; JSON gets them as text then. */

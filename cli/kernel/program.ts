@@ -71,7 +71,7 @@ export async function runCli(
   } catch (error) {
     return report(error, program, printer, context, argv);
   } finally {
-    printer.settle();
+    printer.stopSpinner();
   }
 }
 

@@ -24,6 +24,13 @@ export function writeFileAtomic(path: string, content: string, mode = 0o644): vo
   }
 }
 
+/** @returns whether the file had another content, or was not there. */
+export function writeFileIfOther(path: string, content: string, mode: number): boolean {
+  if (existsSync(path) && readFileSync(path, 'utf8') === content) return false;
+  writeFileAtomic(path, content, mode);
+  return true;
+}
+
 export function readJson<T>(path: string): T | undefined {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as T;

@@ -61,14 +61,14 @@ export class StopWaiting extends Error {
 }
 
 /** What `within` throws when the work takes too long. */
-export class TooSlow extends Error {}
+export class DeadlineError extends Error {}
 
 /** The work's result, or TooSlow; the work itself goes on, and its late failure is nobody's. */
 export async function within<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
   const timer = new AbortController();
   const late = pause(timeoutMs, timer.signal).then(
     () => {
-      throw new TooSlow(`no answer within ${timeoutMs / 1000} s`);
+      throw new DeadlineError(`no answer within ${timeoutMs / 1000} s`);
     },
     () => new Promise<never>(() => {}),
   );

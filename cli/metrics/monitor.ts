@@ -1,16 +1,16 @@
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
-import { READINGS, type ReadingName, type Sample, sample } from '../core/metrics.ts';
+import { COLLECTORS, type ReadingName, type Sample, sample } from '../core/metrics.ts';
 import { Problem } from '../core/problems.ts';
 import { pause, within } from '../lib/wait.ts';
-import { HEARTBEAT_LIMIT_MS } from '../pipeline/status.ts';
-import { Latencies, page } from './page.ts';
-import { type Pipeline, Readings } from './readings.ts';
+import { HEARTBEAT_LIMIT_MS } from '../pipeline/status/status.ts';
+import { SERVER_NAMES } from '../stack/endpoints.ts';
+import { type Pipeline, Readings } from './collectors.ts';
+import { Latencies, page } from './exposition.ts';
 
 const READ_MS = 4500;
-const SERVERS = ['postgres', 'kafka', 'connect', 'clickhouse'] as const;
 
-interface Reading {
+interface IncrementalSnapshot {
   readonly samples: readonly Sample[];
   readonly atMs: number;
 }
@@ -24,7 +24,9 @@ export class Monitor {
   private readonly own: () => Sample[];
   private readonly log: Logger;
   private readonly latencies = new Latencies();
-  private readonly last = new Map<ReadingName, Reading>();
+  private readonly last = new Map<ReadingName, IncrementalSnapshot>();
+  /** The same, also after a look that failed: what health is judged by. An age grows by itself. */
+  private readonly seen = new Map<ReadingName, IncrementalSnapshot>();
   private readonly up = new Map<string, boolean>();
   private readonly troubles = new Map<ReadingName, string>();
 
@@ -53,7 +55,7 @@ export class Monitor {
     while (!signal.aborted) {
       const startedAtMs = performance.now();
       await this.look(name, read);
-      const restMs = READINGS[name].everyMs - (performance.now() - startedAtMs);
+      const restMs = COLLECTORS[name].everyMs - (performance.now() - startedAtMs);
       await pause(Math.max(200, restMs), signal).catch(() => {});
     }
   }
@@ -62,7 +64,9 @@ export class Monitor {
     try {
       const samples = await within(READ_MS, read);
       for (const one of samples) this.latencies.observe(one);
-      this.last.set(name, { samples, atMs: performance.now() });
+      const reading = { samples, atMs: performance.now() };
+      this.last.set(name, reading);
+      this.seen.set(name, reading);
       this.up.set(name, true);
       this.troubles.delete(name);
     } catch (error) {
@@ -77,17 +81,32 @@ export class Monitor {
     }
   }
 
-  /** Age of the newest heartbeat that crossed, at the last look; absent when that failed. */
+  /** Age of the newest heartbeat that was seen to cross; absent before the first. */
   private heartbeatMs(): number | undefined {
-    const reading = this.last.get('heartbeats');
+    const reading = this.seen.get('heartbeats');
     const age = reading?.samples.find(({ metric }) => metric === 'cdc_heartbeat_age_seconds');
     return reading && age ? age.value * 1000 + performance.now() - reading.atMs : undefined;
   }
 
-  health(): { healthy: boolean; heartbeat_age_ms: number | undefined; troubles: object } {
+  /** Copied tables whose changes wait, as they were last seen. */
+  private standing(): string[] {
+    const samples = this.seen.get('clickhouse')?.samples ?? [];
+    return samples
+      .filter(({ metric }) => metric === 'cdc_table_standing')
+      .map(({ labels }) => labels.table ?? '');
+  }
+
+  health(): {
+    healthy: boolean;
+    heartbeat_age_ms: number | undefined;
+    standing: readonly string[];
+    troubles: object;
+  } {
     const age = this.heartbeatMs();
+    const standing = this.standing();
     return {
-      healthy: age !== undefined && age < HEARTBEAT_LIMIT_MS,
+      healthy: age !== undefined && age < HEARTBEAT_LIMIT_MS && standing.length === 0,
+      standing,
       heartbeat_age_ms: age === undefined ? undefined : Math.round(age),
       troubles: Object.fromEntries(this.troubles),
     };
@@ -98,7 +117,9 @@ export class Monitor {
     const samples = [
       ...this.own(),
       ...sample('cdc_healthy', this.health().healthy),
-      ...SERVERS.flatMap((component) => sample('cdc_up', this.up.get(component), { component })),
+      ...SERVER_NAMES.flatMap((component) =>
+        sample('cdc_up', this.up.get(component), { component }),
+      ),
       ...[...this.last].flatMap(([reading, { samples: read, atMs }]) => [
         ...sample('cdc_reading_age_seconds', (nowMs - atMs) / 1000, { reading }),
         ...read,

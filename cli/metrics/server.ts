@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { AGENT_USER } from '../runtimes/embedded/servers/server.ts';
+import { AGENT_USER } from '../stack/users.ts';
 
 const BODY_LIMIT_BYTES = 1024 * 1024;
 

@@ -2,11 +2,6 @@ import { readFileSync } from 'node:fs';
 import { resolveFrom } from '../config/load.ts';
 import { type Config, DEFAULT_PORTS } from '../config/schema.ts';
 import { Problem } from '../core/problems.ts';
-import type { EmbeddedPorts, Secrets } from './embedded/layout.ts';
-import { CLICKHOUSE_USER } from './embedded/servers/clickhouse.ts';
-import { CONNECT_USER } from './embedded/servers/connect.ts';
-import { KAFKA_USER } from './embedded/servers/jvm.ts';
-import { POSTGRES_DATABASE, POSTGRES_USER } from './embedded/servers/postgres.ts';
 import {
   type ClickHouseEndpoint,
   type ConnectEndpoint,
@@ -15,16 +10,18 @@ import {
   type KafkaEndpoint,
   type PostgresEndpoint,
   SERVER_NAMES,
+  SERVERS,
   type ServerName,
-} from './endpoints.ts';
-
-export type RuntimeKind = 'embedded' | 'compose' | 'external';
-
-/**
- * From where a stack's own servers are seen: processes of this machine, containers through their
- * published ports, or containers from within their network.
- */
-export type View = 'processes' | 'published' | 'network';
+} from '../stack/endpoints.ts';
+import type { EmbeddedPorts, Secrets } from '../stack/layout.ts';
+import type { RuntimeKind, View } from '../stack/state.ts';
+import {
+  CLICKHOUSE_USER,
+  CONNECT_USER,
+  KAFKA_USER,
+  POSTGRES_DATABASE,
+  POSTGRES_USER,
+} from '../stack/users.ts';
 
 /** The servers that cdc.yaml gives no address for: those cdc runs. */
 export function ownServers(config: Config): ServerName[] {
@@ -44,13 +41,6 @@ export interface RuntimeChoice {
   readonly why: string;
 }
 
-const ADDRESS_KEYS: Readonly<Record<ServerName, string>> = {
-  postgres: 'source.url',
-  kafka: 'kafka.brokers',
-  connect: 'connect.url',
-  clickhouse: 'clickhouse.url',
-};
-
 export function chooseRuntime(config: Config): RuntimeChoice {
   const servers = ownServers(config);
   if (config.runtime === 'external' && servers.length > 0) {
@@ -58,7 +48,7 @@ export function chooseRuntime(config: Config): RuntimeChoice {
       'NOT_IMPLEMENTED_RUNTIME',
       {
         runtime: 'external',
-        detail: `With runtime: external every server runs already, but these have no address: ${servers.map((s) => ADDRESS_KEYS[s]).join(', ')}.`,
+        detail: `With runtime: external every server runs already, but these have no address: ${servers.map((s) => SERVERS[s].addressKey).join(', ')}.`,
       },
       { fix: 'Set them in cdc.yaml, or runtime: embedded to let cdc run the others.' },
     );
@@ -86,12 +76,10 @@ interface ResolveInput {
 
 /** Ports of this machine that lead to the containers. */
 export function publishedPorts(config: Config): EmbeddedPorts {
-  const inner = { kafka_controller: 0, kafka_jmx: 0, connect_jmx: 0 };
-  return { ...(config.ports === 'auto' ? DEFAULT_PORTS : config.ports), ...inner };
+  const internal = { kafka_controller: 0, kafka_jmx: 0, connect_jmx: 0 };
+  return { ...(config.ports === 'auto' ? DEFAULT_PORTS : config.ports), ...internal };
 }
 
-/** Ports of the servers in their containers. */
-const INNER_PORTS = { postgres: 5432, kafka: 9092, connect: 8083, clickhouse: 8123 } as const;
 /** What a container calls the machine that it runs on. */
 const CONTAINER_HOST = 'host.docker.internal';
 
@@ -102,14 +90,14 @@ function isLoopback(host: string): boolean {
 /** Where a server of the stack's own is, seen from here. */
 function ownAddress(input: ResolveInput, server: ServerName): HostPort {
   return input.view === 'network'
-    ? { host: server, port: INNER_PORTS[server] }
+    ? { host: server, port: SERVERS[server].containerPort }
     : { host: '127.0.0.1', port: own(input).ports[server] };
 }
 
 /** The same as the stack's other servers see it. */
-function innerAddress(input: ResolveInput, server: ServerName): HostPort {
+function internalAddress(input: ResolveInput, server: ServerName): HostPort {
   return isContained(input)
-    ? { host: server, port: INNER_PORTS[server] }
+    ? { host: server, port: SERVERS[server].containerPort }
     : ownAddress(input, server);
 }
 
@@ -191,7 +179,7 @@ export function postgresEndpoint(input: ResolveInput): PostgresEndpoint {
     const { secrets } = own(input);
     return {
       ...ownAddress(input, 'postgres'),
-      inner: innerAddress(input, 'postgres'),
+      internal: internalAddress(input, 'postgres'),
       user: POSTGRES_USER,
       password: secrets.postgres,
       database: POSTGRES_DATABASE,
@@ -199,22 +187,64 @@ export function postgresEndpoint(input: ResolveInput): PostgresEndpoint {
       sslmode: undefined,
     };
   }
-  const url = parseUrl('source.url', source.url);
-  const user = decoded(url.username) || 'postgres';
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  const port = Number(url.port || 5432);
+  const { host, port, user, password, database, sslmode } = sourceAddress(source.url);
   return {
     host: fromHere(input, host),
     port,
-    inner: { host: isContained(input) ? fromContainer(host) : host, port },
+    internal: { host: isContained(input) ? fromContainer(host) : host, port },
     user,
     password:
       secret(input, 'CDC_SOURCE_PASSWORD', source.password_file) ??
-      (decoded(url.password) || (input.env.PGPASSWORD ?? '')),
-    database: decoded(url.pathname.slice(1)) || user,
+      (password || (input.env.PGPASSWORD ?? '')),
+    database,
     managed: false,
-    sslmode: url.searchParams.get('sslmode') ?? undefined,
+    sslmode,
   };
+}
+
+/** What `source.url` may have after its `?`, as in libpq; a parameter that would be ignored is refused. */
+const SOURCE_PARAMETERS = ['host', 'port', 'user', 'password', 'dbname', 'sslmode'] as const;
+type SourceParameter = (typeof SOURCE_PARAMETERS)[number];
+
+/** As libpq reads it: a parameter counts where the part of the address itself is empty. */
+function sourceAddress(text: string) {
+  const url = parseUrl('source.url', text);
+  const given = new Map<string, string>();
+  for (const [name, value] of url.searchParams) {
+    if (!SOURCE_PARAMETERS.some((known) => known === name))
+      throw badUrl(
+        'source.url',
+        `cdc does not know its parameter ${name} (it knows ${SOURCE_PARAMETERS.join(', ')})`,
+      );
+    given.set(name, value);
+  }
+  const of = (part: string, name: SourceParameter) => part || given.get(name) || undefined;
+  const host = of(url.hostname.replace(/^\[|\]$/g, ''), 'host') ?? 'localhost';
+  const refused = unusableHost(host);
+  if (refused) throw badUrl('source.url', refused);
+  const port = Number(of(url.port, 'port') ?? 5432);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw badUrl('source.url', `${given.get('port')} is no port`);
+  const user = of(decoded(url.username), 'user') ?? 'postgres';
+  return {
+    host,
+    port,
+    user,
+    password: of(decoded(url.password), 'password'),
+    database: of(decoded(url.pathname.slice(1)), 'dbname') ?? user,
+    sslmode: given.get('sslmode'),
+  };
+}
+
+/** Why Debezium could not connect there; undefined when it can. */
+function unusableHost(host: string): string | undefined {
+  if (host.startsWith('/'))
+    return `${host} is the folder of a socket, and Debezium connects by TCP only; name a host`;
+  if (host.includes(','))
+    return `it names several hosts (${host}); name the one that is the primary`;
+  if (host.includes(':'))
+    return `Debezium takes no IPv6 address (${host}); give it a name, such as a line in /etc/hosts, and write that`;
+  return undefined;
 }
 
 function kafkaEndpoint(input: ResolveInput): KafkaEndpoint {
@@ -223,7 +253,7 @@ function kafkaEndpoint(input: ResolveInput): KafkaEndpoint {
     const { secrets } = own(input);
     return {
       brokers: [hostPort(ownAddress(input, 'kafka'))],
-      innerBrokers: [hostPort(innerAddress(input, 'kafka'))],
+      internalBrokers: [hostPort(internalAddress(input, 'kafka'))],
       sasl: { username: KAFKA_USER, password: secrets.kafka },
       managed: true,
     };
@@ -231,7 +261,7 @@ function kafkaEndpoint(input: ResolveInput): KafkaEndpoint {
   const password = secret(input, 'CDC_KAFKA_PASSWORD', kafka.password_file);
   return {
     brokers: kafka.brokers.map((broker) => moved(broker, (host) => fromHere(input, host))),
-    innerBrokers: isContained(input)
+    internalBrokers: isContained(input)
       ? kafka.brokers.map((broker) => moved(broker, fromContainer))
       : kafka.brokers,
     sasl: kafka.username ? { username: kafka.username, password: password ?? '' } : undefined,

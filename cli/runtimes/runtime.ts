@@ -1,4 +1,6 @@
-import type { RuntimeKind } from './resolve.ts';
+import type { Finding } from '../core/findings.ts';
+import type { ServerName } from '../stack/endpoints.ts';
+import type { AgentState, RuntimeKind } from '../stack/state.ts';
 
 /** What a runtime shows while it works. */
 export interface RuntimeHooks {
@@ -25,6 +27,18 @@ export interface OpenLogs {
   follow(signal: AbortSignal, onLine: (line: LogLine) => void): Promise<void>;
 }
 
+/** A part of a stack (a server, the agent, an observer) as its runtime sees it; what was not read is absent. */
+export interface PartStatus {
+  readonly name: string;
+  /** `ready` is good. */
+  readonly state: string;
+  readonly detail: string | undefined;
+  /** What to type; absent when nothing is wrong. */
+  readonly fix: string | undefined;
+  readonly restarts: number | undefined;
+  readonly memory_bytes: number | undefined;
+}
+
 /** How the servers of a stack are run. Commands work with this and do not know which one it is. */
 export interface Runtime {
   readonly kind: RuntimeKind;
@@ -36,6 +50,17 @@ export interface Runtime {
   complete(hooks: RuntimeHooks): Promise<void>;
   /** Ends everything; with `deleteData` the servers' data go, too. @returns whether anything ran. */
   stop(deleteData: boolean): Promise<boolean>;
+  /**
+   * Agent, servers and observers of a stack that runs; nothing is changed. Throws STACK_NOT_RUNNING where what
+   * was written down is not there.
+   */
+  status(agent: AgentState): Promise<PartStatus[]>;
+  /** What the agent says of itself, wherever it runs; absent when it has written nothing yet. */
+  agentState(agent: AgentState): AgentState | undefined;
+  /** What this runtime lacks here for these servers to start, or to go on; changes nothing and asks no network. */
+  findings(servers: readonly ServerName[]): Promise<Finding[]>;
+  /** Of the broker that it runs: Kafka's protocol does not tell. */
+  kafkaVersion(): Promise<string | undefined>;
   /** Names that `logs` takes. */
   logNames(): readonly string[];
   logs(names: readonly string[], count: number): Promise<OpenLogs>;

@@ -1,5 +1,6 @@
 import { faker } from '@faker-js/faker/locale/en';
-import { between, pick, seededRandom } from './random.ts';
+import { seededRandom } from '../core/random.ts';
+import { between, pick } from './random.ts';
 
 export interface Product {
   /** PROD001… */

@@ -1,9 +1,10 @@
+import { type Random, seededRandom } from '../core/random.ts';
 import type { Product } from './catalogue.ts';
 import { type ShopEvent, shopEventSchema } from './event.ts';
 import { Shopper, type Step } from './funnel.ts';
 import { deal } from './lanes.ts';
 import { formatCents } from './money.ts';
-import { between, pick, type Random, seededRandom, takeAny } from './random.ts';
+import { between, pick, takeAny } from './random.ts';
 import type { Written } from './workload.ts';
 
 /** Decides what a batch of the e-commerce workload holds. Clock and identities are passed in. */

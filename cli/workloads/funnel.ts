@@ -1,5 +1,6 @@
+import type { Random } from '../core/random.ts';
 import type { Product } from './catalogue.ts';
-import { between, pick, type Random } from './random.ts';
+import { between, pick } from './random.ts';
 
 /** What one visitor of the shop does, step by step. No clock and no I/O. */
 

@@ -1,5 +1,6 @@
+import { type Random, seededRandom } from '../core/random.ts';
 import { deal } from './lanes.ts';
-import { between, pick, type Random, seededRandom } from './random.ts';
+import { between, pick } from './random.ts';
 import type { Written } from './workload.ts';
 
 /** Decides what a batch of the inventory workload holds. The clock is passed in. */

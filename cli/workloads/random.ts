@@ -1,19 +1,4 @@
-/** Numbers in [0, 1). */
-export type Random = () => number;
-
-/**
- * A small seeded generator (mulberry32). Each lane has one of its own, so that a seed gives the
- * same decisions however the lanes interleave; faker's generator is one per process.
- */
-export function seededRandom(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import type { Random } from '../core/random.ts';
 
 /** A whole number from `low` to `high`, both included. */
 export function between(random: Random, low: number, high: number): number {

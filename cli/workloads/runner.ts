@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import type { Random } from './random.ts';
+import type { Random } from '../core/random.ts';
 import { NOTHING_WRITTEN, totalOf, type Writer, type Written } from './workload.ts';
 
 export interface RunOptions {

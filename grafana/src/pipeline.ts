@@ -172,6 +172,15 @@ export function pipelineStatus() {
     .withRow(row('Is anything missing'))
     .withPanel(
       table({
+        title: 'Tables that stand',
+        says: 'Their changes cannot be stored and wait; the others go on. cdc doctor says why.',
+        queries: [prom('cdc_table_standing', { instant: true, empty: 'there are none' })],
+        noValue: 'none',
+        alerts: ['CdcTableStands'],
+      }),
+    )
+    .withPanel(
+      table({
         title: 'Dead letters by table',
         says: 'cdc dlq list shows each; misfit is a value that its column cannot hold.',
         queries: [prom('cdc_table_dead_letters', { instant: true, empty: 'there are none' })],

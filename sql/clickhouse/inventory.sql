@@ -1,4 +1,4 @@
--- What cdc makes in ClickHouse for the inventory example. Generated: npm run golden.
+-- What cdc makes in ClickHouse for the inventory example. Generated: npm run generate.
 -- Credentials for Kafka stand in the server's configuration.
 
 CREATE DATABASE IF NOT EXISTS `cdc`;
@@ -316,20 +316,23 @@ SETTINGS
     kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 15,
     kafka_poll_timeout_ms = 20,
-    kafka_consumer_reschedule_ms = 5,
+    kafka_consumer_reschedule_ms = 50,
     kafka_max_block_size = 65536,
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 1bca6bc8b86ecaf9';
+COMMENT 'cdc queue c98a588d0ffba93b';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`heartbeat_queue_mv` TO `cdc`.`heartbeat_queue_rows` AS
 WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    -- The connector sends it without its row, which is then read by its key.
+    startsWith(op, 'too large') AS is_large,
+    multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
+        is_large, concat('its row is larger than a message can be: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
@@ -357,7 +360,7 @@ SELECT
     the_problem AS problem,
     _raw_message AS raw
 FROM `cdc`.`heartbeat_queue`
-COMMENT 'cdc materialized-view a0dbdce7f73a6cda';
+COMMENT 'cdc materialized-view faf74d83f56d6a63';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue_rows`
 (
@@ -421,20 +424,23 @@ SETTINGS
     kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 15,
     kafka_poll_timeout_ms = 20,
-    kafka_consumer_reschedule_ms = 5,
+    kafka_consumer_reschedule_ms = 50,
     kafka_max_block_size = 65536,
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 2e28a1cdbd647e12';
+COMMENT 'cdc queue 41f6866cd03f69be';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_queue_mv` TO `inventory`.`customers_queue_rows` AS
 WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    -- The connector sends it without its row, which is then read by its key.
+    startsWith(op, 'too large') AS is_large,
+    multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
+        is_large, concat('its row is larger than a message can be: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
@@ -462,7 +468,7 @@ SELECT
     the_problem AS problem,
     _raw_message AS raw
 FROM `inventory`.`customers_queue`
-COMMENT 'cdc materialized-view a98147c4477bffd9';
+COMMENT 'cdc materialized-view 1392ee4d939015b6';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue_rows`
 (
@@ -529,20 +535,23 @@ SETTINGS
     kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 15,
     kafka_poll_timeout_ms = 20,
-    kafka_consumer_reschedule_ms = 5,
+    kafka_consumer_reschedule_ms = 50,
     kafka_max_block_size = 65536,
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 5e961b437b45ec55';
+COMMENT 'cdc queue ae0692896507156a';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_queue_mv` TO `inventory`.`orders_queue_rows` AS
 WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    -- The connector sends it without its row, which is then read by its key.
+    startsWith(op, 'too large') AS is_large,
+    multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
+        is_large, concat('its row is larger than a message can be: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
@@ -570,7 +579,7 @@ SELECT
     the_problem AS problem,
     _raw_message AS raw
 FROM `inventory`.`orders_queue`
-COMMENT 'cdc materialized-view 167ad168c4dcfef7';
+COMMENT 'cdc materialized-view 8169e39bc4ba9dfd';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_queue_rows`
 (
@@ -634,20 +643,23 @@ SETTINGS
     kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 15,
     kafka_poll_timeout_ms = 20,
-    kafka_consumer_reschedule_ms = 5,
+    kafka_consumer_reschedule_ms = 50,
     kafka_max_block_size = 65536,
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 5d5d4b3fa1e6a4b0';
+COMMENT 'cdc queue 86c79bcd92c82d50';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_queue_mv` TO `inventory`.`products_queue_rows` AS
 WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    -- The connector sends it without its row, which is then read by its key.
+    startsWith(op, 'too large') AS is_large,
+    multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
+        is_large, concat('its row is larger than a message can be: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
@@ -675,7 +687,7 @@ SELECT
     the_problem AS problem,
     _raw_message AS raw
 FROM `inventory`.`products_queue`
-COMMENT 'cdc materialized-view efb7ea56e1e01711';
+COMMENT 'cdc materialized-view 11a5c921ab47e168';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue_rows`
 (
@@ -737,20 +749,23 @@ SETTINGS
     kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 15,
     kafka_poll_timeout_ms = 20,
-    kafka_consumer_reschedule_ms = 5,
+    kafka_consumer_reschedule_ms = 50,
     kafka_max_block_size = 65536,
     kafka_poll_max_batch_size = 65536,
     input_format_json_read_objects_as_strings = 1,
     input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 8802b82db035e32b';
+COMMENT 'cdc queue 3c50d5d9b34e12c8';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_queue_mv` TO `inventory`.`products_on_hand_queue_rows` AS
 WITH
-    if(op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    -- The connector sends it without its row, which is then read by its key.
+    startsWith(op, 'too large') AS is_large,
+    multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         _error != '', concat('not JSON of the expected form: ', _error),
+        is_large, concat('its row is larger than a message can be: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
@@ -778,4 +793,4 @@ SELECT
     the_problem AS problem,
     _raw_message AS raw
 FROM `inventory`.`products_on_hand_queue`
-COMMENT 'cdc materialized-view eb9e9c2c5b1581a7';
+COMMENT 'cdc materialized-view 21f8ad4900045790';

@@ -78,8 +78,26 @@ build_compose() {
 
 answers() { docker -H "unix://$SOCKET" info >/dev/null 2>&1; }
 
+# An engine of a run that was killed holds the data folder, also where its socket and pid file are gone from /tmp.
+end_stale() {
+  local command pid
+  for command in /proc/[0-9]*/cmdline; do
+    if tr '\0' ' ' 2>/dev/null <"$command" | grep -qE "dockerd --data-root $CACHE/data |containerd --config $RUN/"; then
+      pid=${command//[!0-9]/}
+      say "ending the engine of an earlier run (pid $pid)…"
+      kill "$pid" 2>/dev/null || true
+      for _ in $(seq 100); do
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+      done
+      kill -9 "$pid" 2>/dev/null || true
+    fi
+  done
+}
+
 start_engine() {
   answers && return
+  end_stale
   say 'starting dockerd…'
   rm -f "$RUN/dockerd.pid"
   setsid dockerd --data-root "$CACHE/data" --exec-root "$RUN/exec" -p "$RUN/dockerd.pid" \

@@ -56,7 +56,7 @@ describe('cdc.yaml', () => {
 
   it('lists the known keys where none is near', () => {
     expect(problemOf('source: { zzzzzzzzz: 1 }\n').causeText).toMatch(
-      /unknown key source\.zzzzzzzzz \(known: url, .*slot\)/,
+      /unknown key source\.zzzzzzzzz \(known: url, .*slot, column_lists\)/,
     );
   });
 
@@ -139,6 +139,14 @@ describe('environment and flags', () => {
     expect(config.source.include).toEqual(['a.*', 'b.c']);
     expect(config.ports).toMatchObject({ kafka: 19092 });
     expect(config.kafka.brokers).toEqual(['k1:9092', 'k2:9092']);
+  });
+
+  it('reads what is true or false', () => {
+    const lists = (value: string) =>
+      load(undefined, { env: { CDC_SOURCE_COLUMN_LISTS: value } }).config.source.column_lists;
+    expect([lists(''), lists('true'), lists('false')]).toEqual([true, true, false]);
+    const env = { CDC_SOURCE_COLUMN_LISTS: 'no' };
+    expect(problemOf(undefined, { env }).causeText).toContain('source.column_lists');
   });
 
   it('reads CDC_PORTS=auto', () => {

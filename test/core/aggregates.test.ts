@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { aggregateChange, inOrder, parseAggregates } from '../../cli/core/aggregates.ts';
+import { aggregateStep, inOrder, parseAggregates } from '../../cli/core/aggregates.ts';
 import { parseComment } from '../../cli/core/plan.ts';
 
 const parse = (text: string) => parseAggregates('a.sql', text, false);
@@ -47,12 +47,12 @@ describe('a view that changes', () => {
   it('is filled beside the one that is there before it takes its place', () => {
     const [view] = parse(`CREATE MATERIALIZED VIEW shop.a ${QUERY}`).aggregates;
     if (!view) throw new Error('no view');
-    const first = aggregateChange(view, false).sql;
+    const first = aggregateStep(view, false).sql;
     expect(first[0]).toMatch(/^CREATE MATERIALIZED VIEW `shop`\.`a` REFRESH/);
     expect(first[1]).toBe('SYSTEM WAIT VIEW `shop`.`a`');
     const [comment = ''] = /cdc aggregate [0-9a-f]+/.exec(first[0] ?? '') ?? [];
     expect(parseComment(comment)?.kind).toBe('aggregate');
-    const again = aggregateChange(view, true).sql;
+    const again = aggregateStep(view, true).sql;
     expect(again.map((sql) => sql.split('\n')[0]?.replace(/ REFRESH.*/, ''))).toEqual([
       'DROP VIEW IF EXISTS `shop`.`a__next` SYNC',
       'CREATE MATERIALIZED VIEW `shop`.`a__next`',

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import {
   canonicalRowSource,
   canonicalRowTarget,
+  type IncrementalSnapshot,
   planColumn,
-  type Reading,
 } from '../../cli/core/columns.ts';
 import { CARRIED_TYPES, TYPES_NOT_CARRIED } from '../../cli/core/types/mapping.ts';
 import { identifier } from '../harness/arbitrary.ts';
@@ -106,7 +106,7 @@ describe('types of columns', () => {
 });
 
 describe('expressions of columns', () => {
-  const texts = ({ parse, store, unfit }: Reading) => [
+  const texts = ({ parse, store, unfit }: IncrementalSnapshot) => [
     parse?.('r') ?? '',
     store('r', 'p'),
     unfit?.('r', 'p') ?? '',

@@ -58,7 +58,7 @@ describe('connectorConfig', () => {
     const config = configFor([orders], {
       columns: { excluded: ['a b.c.d,e'], asText: ['s.t."x"'], masked: ['s.t.m'] },
     });
-    expect(config['column.exclude.list']).toBe('a b\\.c\\.d\\,e');
+    expect(config['column.exclude.list']).toBe('(?-i)a\\u0020b\\u002ec\\u002ed\\u002ce');
     expect(JSON.parse(config['text.columns'] ?? '')).toEqual(['s.t."x"']);
     expect(JSON.parse(config['text.masked'] ?? '')).toEqual(['s.t.m']);
     expect(configFor([orders])).not.toHaveProperty('column.exclude.list');

@@ -7,8 +7,8 @@ const id = column('id', 'int4', { notNull: true });
 const wide = table('s', 't', [id, column('note', 'text'), column('tags', 'text', { array: true })]);
 const { target } = desiredFor([wide]);
 const [built] = target.tables;
-const [lane] = target.lanes;
-if (!built || !lane) throw new Error('nothing was generated');
+const [sharedQueue] = target.sharedQueues;
+if (!built || !sharedQueue) throw new Error('nothing was generated');
 
 describe('storage', () => {
   it('keeps the version with the highest WAL position, never a clock’s', () => {
@@ -69,7 +69,9 @@ describe('a table without a key, under a full replica identity', () => {
     expect(own?.storage.create).toMatch(
       /ENGINE = ReplacingMergeTree\nORDER BY \(_row_hash, _generation, _version, _ordinal, _sign\)$/,
     );
-    const view = counted.lanes.flatMap(({ behind }) => behind).find(({ name }) => name === 'm_mv');
+    const view = counted.sharedQueues
+      .flatMap(({ behind }) => behind)
+      .find(({ name }) => name === 'm_mv');
     expect(view?.create).toContain(
       "[(toInt8(-1), ifNull(lane.before, '')), (toInt8(1), lane.image)]",
     );
@@ -103,24 +105,24 @@ describe('the view people query', () => {
 
 describe('a lane', () => {
   it('has generic columns: no change of a table changes its queue', () => {
-    const other = desiredFor([table('s', 't')]).target.lanes[0];
-    expect(other?.queue.create).toBe(lane.queue.create);
-    expect(other?.behind[0]?.create).toBe(lane.behind[0]?.create);
-    expect(other?.reader.create).toBe(lane.reader.create);
+    const other = desiredFor([table('s', 't')]).target.sharedQueues[0];
+    expect(other?.queue.create).toBe(sharedQueue.queue.create);
+    expect(other?.behind[0]?.create).toBe(sharedQueue.behind[0]?.create);
+    expect(other?.reader.create).toBe(sharedQueue.reader.create);
   });
 
   it('has one view on its queue, and no password', () => {
-    const onQueue = [...lane.behind, lane.reader].filter((o) =>
-      o.create.includes(`FROM \`${lane.queue.database}\`.\`${lane.queue.name}\``),
+    const onQueue = [...sharedQueue.behind, sharedQueue.reader].filter((o) =>
+      o.create.includes(`FROM \`${sharedQueue.queue.database}\`.\`${sharedQueue.queue.name}\``),
     );
-    expect(onQueue).toEqual([lane.reader]);
-    expect(lane.queue.create).not.toMatch(/password/i);
+    expect(onQueue).toEqual([sharedQueue.reader]);
+    expect(sharedQueue.queue.create).not.toMatch(/password/i);
   });
 
   it('sends every message that is no row of its tables on to the dead letters', () => {
-    const view = lane.behind.find(({ name }) => name.endsWith('_exceptions_mv'));
+    const view = sharedQueue.behind.find(({ name }) => name.endsWith('_exceptions_mv'));
     expect(view?.create).toContain('TO `cdc`.`exceptions`');
-    expect(lane.reader.create).not.toContain('WHERE');
+    expect(sharedQueue.reader.create).not.toContain('WHERE');
     const letters = target.own.find(({ name }) => name === 'dead_letters_mv');
     expect(letters?.create).toContain("'no such table'");
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { memoryOf, type RememberedTable } from '../../cli/core/followRules.ts';
+import { memoryOf, type RememberedTable, ruledTables } from '../../cli/core/followRules.ts';
 import { applyOverrides, type ColumnRule } from '../../cli/core/overrides.ts';
 import type { SourceTable } from '../../cli/core/source.ts';
 import { column, table } from '../harness/pipeline.ts';
@@ -104,7 +104,11 @@ describe('rules that keep values back', () => {
       [1, 'id'],
       [4, 'note'],
     ]);
-    expect(apply(dropped, RULES, given)).toMatchObject({ excluded: [], masked: [], findings: [] });
+    const first = apply(dropped, RULES, given);
+    expect(first).toMatchObject({ excluded: [], masked: [], findings: [] });
+    // cdc.yaml still names what is gone, at the next command, too.
+    expect(apply(dropped, RULES, first.memory)).toEqual(first);
+    expect(apply(dropped, {}, first.memory).memory).toBeUndefined();
     const renamed = users([
       [1, 'id'],
       [2, 'password'],
@@ -122,6 +126,17 @@ describe('rules that keep values back', () => {
     const found = apply(members, RULES, given);
     expect(found).toMatchObject({ excluded: ['password'], masked: ['email'] });
     expect(found.memory).toMatchObject({ table: 'users', oid: 7 });
+  });
+
+  it('are told to the connector with the names that it is sent: those that the publication has', () => {
+    const told = (table: SourceTable) => ruledTables([{ ...table, isRuled: true }]);
+    const columns = ['1 id', '2 password', '3 email', '4 note'];
+    expect(told(before)).toEqual({
+      7: { table: 's.users', columns, sent: ['id', 'password', 'email', 'note'] },
+    });
+    expect(told({ ...before, listed: ['id', 'email', 'note'] })).toEqual({
+      7: { table: 's.users', columns, sent: ['id', 'email', 'note'] },
+    });
   });
 
   it('without a memory a name that no column has stays an error', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { digestOf } from '../../cli/core/plan.ts';
-import { hasOtherKey, reshapeStatements } from '../../cli/core/reshape.ts';
+import { hasOtherKey, migrationStatements } from '../../cli/core/storageMigration.ts';
 import { column, desiredFor, table } from '../harness/pipeline.ts';
 
 const id = column('id', 'int4', { notNull: true });
@@ -10,14 +10,16 @@ function historyOf(columns = [id, note], options: Parameters<typeof table>[3] = 
   const { target } = desiredFor([table('s', 't', columns, { history: true, ...options })]);
   const { history } = target.tables[0] ?? {};
   if (!history) throw new Error('no history');
-  return { ...history, behind: target.lanes.flatMap((lane) => lane.behind) };
+  return { ...history, behind: target.sharedQueues.flatMap((sharedQueue) => sharedQueue.behind) };
 }
 
 describe('a table’s history', () => {
   it('is made only where it is asked for', () => {
     const { target } = desiredFor([table('s', 't', [id, note])]);
     expect(target.tables[0]?.history).toBeUndefined();
-    expect(target.lanes.flatMap((l) => l.behind).map((o) => o.name)).not.toContain('t_changes_mv');
+    expect(target.sharedQueues.flatMap((l) => l.behind).map((o) => o.name)).not.toContain(
+      't_changes_mv',
+    );
   });
 
   it('keeps changes in a form that no change of the table’s columns touches', () => {
@@ -66,7 +68,7 @@ describe('a table’s history', () => {
       })),
     };
     expect(hasOtherKey(versions, found)).toBe(true);
-    const [first] = reshapeStatements(versions, found, true).first;
+    const [first] = migrationStatements(versions, found, true).first;
     expect(first).toBe('RENAME TABLE `s`.`t_versions` TO `s`.`t_versions_0123456789abcdef`');
     const same = {
       ...found,

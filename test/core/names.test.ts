@@ -27,7 +27,7 @@ function allObjects(tables: readonly TableId[], database: string | undefined): s
   return [
     ...target.own,
     ...target.tables.flatMap((t) => [t.storage, t.view, ...Object.values(t.history ?? {})]),
-    ...target.lanes.flatMap((l) => [l.queue, ...l.behind, l.reader]),
+    ...target.sharedQueues.flatMap((l) => [l.queue, ...l.behind, l.reader]),
   ].map((object) => JSON.stringify([object.database, object.name]));
 }
 
@@ -220,8 +220,8 @@ describe('consumer groups', () => {
         tableSet({ maxLength: 20 }),
         fc.constantFrom(undefined, 'one'),
         (tables, database) => {
-          const { lanes } = desired(tables, database);
-          expect(repeated(lanes.map((lane) => lane.names.group))).toEqual([]);
+          const { sharedQueues } = desired(tables, database);
+          expect(repeated(sharedQueues.map((sharedQueue) => sharedQueue.names.group))).toEqual([]);
         },
       ),
       { numRuns: 200 },

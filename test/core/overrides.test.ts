@@ -39,8 +39,11 @@ describe('applyOverrides', () => {
   });
 
   it.each(['exclude', 'mask'] as const)('refuses to %s a column of the key', (rule) => {
-    const { tables, findings } = apply('shop.users', { id: rule });
-    expect(findings).toMatchObject([{ id: 'override-key', severity: 'error' }]);
+    const { tables, findings, ofTable } = apply('shop.users', { id: rule });
+    expect(findings).toEqual([]);
+    expect(ofTable.get(users.oid)).toMatchObject([
+      { id: 'override-key', severity: 'error', subject: 'shop.users.id' },
+    ]);
     expect(tables[0]?.columns.map((c) => c.name)).toContain('id');
   });
 

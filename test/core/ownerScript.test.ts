@@ -51,13 +51,31 @@ test('the script makes the role, its grants, schema cdc, the publication with al
 
 test('before PostgreSQL 15 nothing in the script asks for a filter, and only where there are generated columns for those', () => {
   const plain = { ...SHOP, tables: [{ schema: 'public', table: 'orders' }] };
-  expect(ownerScript({ ...plain, version: 140_000 })).not.toContain('prqual');
+  expect(ownerScript({ ...plain, version: 140_000 })).not.toMatch(/prqual|prattrs/);
   expect(ownerScript({ ...plain, version: 150_000 })).toContain('prqual');
   expect(ownerScript(plain)).not.toContain('pubgencols');
   expect(ownerScript({ ...plain, generated: true })).toContain('pubgencols');
 });
 
+test('where columns are named the publication is made with them, and put right where it has others', () => {
+  const listed = ['id', 'a "b", c)', `it's`];
+  const sql = ownerScript({
+    ...SHOP,
+    tables: [{ schema: 'public', table: 'orders', listed, where: 'true' }],
+  });
+  const columns = `ONLY "public"."orders" ("id", "a ""b"", c)", "it's") WHERE (true)`;
+  expect(sql).toContain(
+    `CREATE PUBLICATION "cdc_cdc" FOR TABLE ${columns}, ONLY "cdc"."heartbeat"`,
+  );
+  expect(sql).toContain(
+    `ALTER PUBLICATION "cdc_cdc" DROP TABLE ONLY "public"."orders"; ALTER PUBLICATION "cdc_cdc" ADD TABLE ${columns};`,
+  );
+  expect(sql).toContain(`<> ARRAY['id', 'a "b", c)', 'it''s']`);
+});
+
 test('whatever things are called, no name leaves its quotes, its block or its comment', () => {
+  const several = (one: fc.Arbitrary<string>) =>
+    fc.uniqueArray(one, { minLength: 1, maxLength: 3 });
   const name = fc
     .oneof(
       fc.string({ minLength: 1, unit: 'grapheme' }),
@@ -74,15 +92,16 @@ test('whatever things are called, no name leaves its quotes, its block or its co
     )
     .filter((text) => !text.includes('\0'));
   fc.assert(
-    fc.property(name, name, name, name, (role, schema, table, why) => {
+    fc.property(name, name, name, name, several(name), (role, schema, table, why, listed) => {
       const sql = ownerScript({
         ...SHOP,
         role,
-        tables: [{ schema, table }],
+        tables: [{ schema, table, listed }],
         omitted: [{ table, why }],
       });
       expect(sql).toContain(`GRANT SELECT ON ${pgIdent(schema, table)} TO ${pgIdent(role)};`);
       expect(sql).toContain(`rolname = ${pgLiteral(role)}`);
+      expect(sql).toContain(`(${listed.map((column) => pgIdent(column)).join(', ')})`);
       // Each block ends where its own quotes end, and these are nowhere inside it.
       for (const [, tag = '', body = ''] of sql.matchAll(/^DO (\$cdc\d*\$) ([\s\S]*?)^END \1;/gm))
         expect(body).not.toContain(tag);

@@ -91,6 +91,17 @@ describe('publicationDiff', () => {
     expect(filterOf(filtered, plain)).toEqual([plain]);
     expect(filterOf(filtered, filtered)).toEqual([]);
   });
+
+  it('tells columns that are named anew, others, or no more', () => {
+    const plain = { schema: 's', table: 't' };
+    const some = { ...plain, listed: ['id', 'name'] };
+    const listOf = (a: object, b: object) =>
+      publicationDiff([{ ...plain, ...a }], [{ ...plain, ...b }]).filter;
+    expect(listOf(plain, some)).toEqual([some]);
+    expect(listOf(some, { listed: ['id'] })).toEqual([{ ...plain, listed: ['id'] }]);
+    expect(listOf(some, plain)).toEqual([plain]);
+    expect(listOf(some, { listed: ['id', 'name'] })).toEqual([]);
+  });
 });
 
 describe('connectorDiff', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hasParameterMark, readingNews, readSignal } from '../../cli/core/signals.ts';
+import { hasParameterMark, snapshotNews, snapshotSignal } from '../../cli/core/signals.ts';
 
 const orders = { schema: 'inventory', table: 'orders' };
 const told = (type: string, data: Record<string, string>, aggregate = 'Incremental Snapshot') =>
@@ -12,7 +12,7 @@ describe('readSignal', () => {
     [{ schema: 's', table: 'with space' }, '"s"."with space"'],
     [{ schema: 's', table: 'a.b' }, '"s"."a.b"'],
   ])('names a table so that Debezium finds it: %j', (table, reference) => {
-    expect(readSignal('1', table)).toEqual({
+    expect(snapshotSignal('1', table)).toEqual({
       id: '1',
       type: 'execute-snapshot',
       data: { type: 'incremental', 'data-collections': [reference] },
@@ -20,7 +20,7 @@ describe('readSignal', () => {
   });
 
   it('has the filter of a table in parentheses of its own, whatever the table is called', () => {
-    const { data } = readSignal('1', { schema: 's', table: 'a\nb' }, 'n = 1 OR n = 2');
+    const { data } = snapshotSignal('1', { schema: 's', table: 'a\nb' }, 'n = 1 OR n = 2');
     const [condition] = data['additional-conditions'] as { [key: string]: string }[];
     expect(condition?.filter).toBe('(n = 1 OR n = 2)');
     expect(condition?.['data-collection']).toBe('(?s).*');
@@ -42,7 +42,7 @@ describe('readingNews', () => {
     const current = { current_collection_in_progress: 'inventory.orders' };
     const scanned = { scanned_collection: 'inventory.orders', total_rows_scanned: '7' };
     const news = (type: string, data: Record<string, string>) =>
-      readingNews(told(type, data), orders);
+      snapshotNews(told(type, data), orders);
     expect(news('IN_PROGRESS', { ...progress, ...current })).toEqual({
       kind: 'progress',
       done: 0.25,
@@ -62,10 +62,10 @@ describe('readingNews', () => {
 
   it('leaves alone what is about other tables and other snapshots', () => {
     const scanned = { scanned_collection: 'inventory.others', status: 'SUCCEEDED' };
-    expect(readingNews(told('TABLE_SCAN_COMPLETED', scanned), orders)).toBeUndefined();
-    expect(readingNews(told('COMPLETED', {}, 'Initial Snapshot'), orders)).toBeUndefined();
+    expect(snapshotNews(told('TABLE_SCAN_COMPLETED', scanned), orders)).toBeUndefined();
+    expect(snapshotNews(told('COMPLETED', {}, 'Initial Snapshot'), orders)).toBeUndefined();
     expect(
-      readingNews(
+      snapshotNews(
         told('DATA_COLLECTIONS_RESOLVED', { data_collections: 'inventory.orders' }),
         orders,
       ),

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { tableLabel } from '../../cli/core/names.ts';
-import { matchesPattern, selectTables } from '../../cli/core/select.ts';
+import { matchesPattern, selectTables } from '../../cli/core/tableFilter.ts';
 import { columnYaml, excludeYaml } from '../../cli/core/yaml.ts';
 import { tableId, tableSet } from '../harness/arbitrary.ts';
 

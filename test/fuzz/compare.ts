@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { ClickHouse } from '../../cli/components/clickhouse/client.ts';
-import { tableLabelKey, targetNames } from '../../cli/core/names.ts';
+import { type TargetNames, tableLabelKey, targetNames } from '../../cli/core/names.ts';
 import { chIdent, pgIdent } from '../../cli/lib/sql.ts';
 import {
   type Beside,
@@ -60,11 +60,10 @@ async function describe(client: pg.ClientBase, schema: string, table: string) {
 
 const SHOWN = { output_format_json_quote_denormals: 1, output_format_json_quote_decimals: 1 };
 
-/** The view that people query: a long name is another one there. */
-function viewOf(schema: string, table: string): string {
+/** Names of a table's copy: a long one is another one there. */
+export function copyNames(schema: string, table: string): TargetNames {
   const id = { schema, table };
-  const names = targetNames([id], undefined).get(tableLabelKey(id));
-  return chIdent(schema, names?.view ?? table);
+  return targetNames([id], undefined).get(tableLabelKey(id)) as TargetNames;
 }
 
 /** Reads a table on both sides and compares every value by the oracle's own rules. */
@@ -86,7 +85,7 @@ export async function compareTable(
   // Not as a map, of which JSON would show the last of two that have one name.
   selected.push(`CAST(t._exact, 'Array(Tuple(String, Nullable(String)))') AS __exact`);
   const copy = await clickhouse.rows<Record<string, unknown>>(
-    `SELECT ${selected.join(', ')} FROM ${viewOf(schema, table)} AS t`,
+    `SELECT ${selected.join(', ')} FROM ${chIdent(schema, copyNames(schema, table).view)} AS t`,
     {},
     SHOWN,
   );

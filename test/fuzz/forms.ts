@@ -13,7 +13,7 @@ import {
   type Statements,
   specType,
 } from './tables.ts';
-import { scalarValue } from './values.ts';
+import { renameLabel, scalarValue } from './values.ts';
 
 /** Statements that change the table's form. */
 export function ddlOf(does: Op, setting: Setting): Statements | undefined {
@@ -100,6 +100,10 @@ export function ddlOf(does: Op, setting: Setting): Statements | undefined {
       return keying(does, setting, table);
     case 'vacuum':
       return { sql: [`VACUUM FULL ${table}`] };
+    case 'label':
+      return {
+        sql: [renameLabel(types.schema, does.nth, `it's ${setting.base} "${step}"`)],
+      };
     case 'table':
       return alter(`RENAME TO ${pgIdent(`${setting.base}x${step}${does.name}`)}`);
     case 'recreate': {

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
-import { pgLiteral } from '../../cli/lib/sql.ts';
+import type { ClickHouse } from '../../cli/components/clickhouse/client.ts';
+import { pgIdent, pgLiteral } from '../../cli/lib/sql.ts';
 import { source } from '../harness/database.ts';
+import { hangOn } from './objects.ts';
 import type { Op, Program, Step, TableSpec } from './program.ts';
 import { statementsOf } from './statements.ts';
 import { columnsOf, createTable, type Types } from './tables.ts';
@@ -28,6 +30,7 @@ export class Player {
   refused = 0;
   readonly program: Program;
   readonly base: string;
+  private readonly index: number;
   private readonly types: Types;
   private readonly connections: Connection[] = [];
   /** The table, and the ones that took its place; a rollback can bring an earlier one back. */
@@ -39,6 +42,7 @@ export class Player {
   constructor(program: Program, types: Types, index: number) {
     this.program = program;
     this.types = types;
+    this.index = index;
     this.base = `t${index}`;
   }
 
@@ -54,11 +58,24 @@ export class Player {
     if (!first) throw new Error('no connection');
     const { table } = this.program;
     const name = `${this.base}_${table.name}`;
-    // A type that PostgreSQL cannot make a key of after all is not worth a batch.
-    const plain: TableSpec = { ...table, key: table.key.map((k) => ({ ...k, type: 0 })) };
+    // A type that PostgreSQL cannot make a key of after all, or a value no default, is not worth a batch.
+    const plain: TableSpec = {
+      ...table,
+      key: table.key.map((k) => ({ ...k, type: 0 })),
+      columns: table.columns.map((c) => ({ ...c, hasDefault: false })),
+    };
     if (!(await this.create(first, name, table)) && !(await this.create(first, name, plain)))
       throw new Error(`no table: ${this.log.at(-1)}`);
+    await this.neighbour(first, name);
     await this.remember(first, name);
+  }
+
+  /** A table of the name that the storage of another's copy would have; of one in ten, as the copies of all stand beside. */
+  private async neighbour(connection: Connection, name: string): Promise<void> {
+    if (this.index % 10 !== 3 || Buffer.byteLength(name) > 50) return;
+    const table = pgIdent(this.types.schema, `${name}_final`);
+    await this.run(connection, `CREATE TABLE ${table} (id int PRIMARY KEY, v text)`);
+    await this.run(connection, `INSERT INTO ${table} SELECT i, 'v' FROM generate_series(1, 5) i`);
   }
 
   private async create(connection: Connection, name: string, spec: TableSpec): Promise<boolean> {
@@ -82,6 +99,15 @@ export class Player {
       await this.step(connection, step.does);
     }
     for (const connection of this.connections) await this.end(connection, 'COMMIT');
+  }
+
+  /** Somebody makes something on the copy. */
+  async hangOn(clickhouse: ClickHouse): Promise<void> {
+    const [first] = this.connections;
+    if (!first) throw new Error('no connection');
+    const { name } = await this.table(first);
+    const made = await hangOn(clickhouse, this.types.schema, name, this.index);
+    if (made) this.log.push(made);
   }
 
   private async step(connection: Connection, does: Op): Promise<void> {

@@ -83,6 +83,7 @@ export type Ddl =
       readonly full: boolean;
     }
   | { readonly op: 'vacuum' }
+  | { readonly op: 'label'; readonly nth: number }
   | { readonly op: 'table'; readonly name: string }
   | { readonly op: 'recreate'; readonly table: TableSpec };
 
@@ -258,6 +259,7 @@ const DDL: readonly fc.WeightedArbitrary<Op>[] = [
     full: fc.boolean(),
   }),
   op<Of<'vacuum'>>(1, 'vacuum', {}),
+  op<Of<'label'>>(1, 'label', { nth: number }),
   op<Of<'table'>>(1, 'table', { name: suffix }),
   op<Of<'recreate'>>(1, 'recreate', { table }),
 ];

@@ -249,11 +249,40 @@ const MISFITS: Readonly<Record<string, readonly string[]>> = {
   timestamptz: ODD_TIMES.map(pgLiteral),
 };
 
+/** Of `label`, whose labels get other names: its values are said by their places. */
+const LABELS = 4;
+
+/** Types that only the fuzzer has: an enum whose cast to text is somebody's own, and one whose labels are renamed. */
+export function ownTypesSql(schema: string): string {
+  const labels = Array.from({ length: LABELS }, (_, i) => pgLiteral(`label ${i}`));
+  return `
+    CREATE TYPE ${schema}.tint AS ENUM ('red', 'Green, "dark"', '');
+    CREATE FUNCTION ${schema}.loud(${schema}.tint) RETURNS text LANGUAGE sql
+      AS $$ SELECT upper(textin(enum_out($1))) || '!' $$;
+    CREATE CAST (${schema}.tint AS text) WITH FUNCTION ${schema}.loud(${schema}.tint);
+    CREATE TYPE ${schema}.label AS ENUM (${labels.join(', ')});`;
+}
+
+function ownCases(schema: string): { type: string; values: string[] }[] {
+  const label = (_: unknown, i: number) => `(enum_range(NULL::${schema}.label))[${i + 1}]`;
+  return [
+    { type: `${schema}.tint`, values: ["'red'", `'Green, "dark"'`, "''"] },
+    { type: `${schema}.label`, values: Array.from({ length: LABELS }, label) },
+  ];
+}
+
+/** Gives the label at a place another name. */
+export function renameLabel(schema: string, nth: number, to: string): string {
+  const label = `SELECT enumlabel INTO l FROM pg_enum WHERE enumtypid = '${schema}.label'::regtype ORDER BY enumsortorder LIMIT 1 OFFSET ${nth % LABELS}`;
+  const rename = `EXECUTE format('ALTER TYPE ${schema}.label RENAME VALUE %L TO %L', l, ${pgLiteral(to)})`;
+  return `DO $do$ DECLARE l text; BEGIN ${label}; ${rename}; END $do$`;
+}
+
 /** The type table as the fuzzer draws from it; a type's place in it does not depend on the schema. */
 export function fuzzTypes(schema: string): FuzzType[] {
   // To PostgreSQL, NaN is more than any number, also in the check of a domain.
   const ofDomains: typeof MISFITS = { [`${schema}.cents`]: NAN, [`${schema}.moods`]: ODD_MOODS };
-  return typeCases(schema).map(({ type, values }) => {
+  return [...typeCases(schema), ...ownCases(schema)].map(({ type, values }) => {
     // A megabyte in every sixth text would make the type matrix of it; `large` has long values.
     const edges = values.filter((value) => !value.includes('200000'));
     return {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import { withClickHouse } from '../../cli/components/clickhouse/client.ts';
 import { connectPostgres } from '../../cli/components/postgres/client.ts';
-import { attach, type Stack } from '../../cli/pipeline/stack.ts';
+import { attach, type Stack } from '../../cli/pipeline/state/stack.ts';
 import { cleanEnvironment, type Ran, runCommand, testContext } from './cli.ts';
 import { eventually } from './database.ts';
 

@@ -8,7 +8,8 @@ import { ClickHouse } from '../../cli/components/clickhouse/client.ts';
 import { connectPostgres } from '../../cli/components/postgres/client.ts';
 import { chIdent, pgIdent } from '../../cli/lib/sql.ts';
 import { waitFor } from '../../cli/lib/wait.ts';
-import { attach, type Stack } from '../../cli/pipeline/stack.ts';
+import { readIsolations, recordIsolation } from '../../cli/pipeline/state/isolate.ts';
+import { attach, type Stack } from '../../cli/pipeline/state/stack.ts';
 import { type Ran, runCommand, testContext } from './cli.ts';
 
 /** Where commands on the stack run that globalSetup booted, and what they find in the environment. */
@@ -34,12 +35,15 @@ export async function cdcJson(...argv: string[]): Promise<any> {
   return ran.json();
 }
 
-/** A second configuration of the same stack, with `tables`; its path, for --config. */
-export function withTables(tables: Readonly<Record<string, unknown>>): string {
+/** A second configuration of the same stack, with `tables` and what else is said; its path, for --config. */
+export function withTables(
+  tables: Readonly<Record<string, unknown>>,
+  others: Readonly<Record<string, unknown>> = {},
+): string {
   const directory = inject('stackDirectory');
   const file = join(directory, 'overrides.yaml');
   const plain = readFileSync(join(directory, 'cdc.yaml'), 'utf8');
-  writeFileSync(file, plain + stringify({ tables }));
+  writeFileSync(file, plain + stringify({ ...others, tables }));
   return file;
 }
 
@@ -96,4 +100,24 @@ export async function eventually<T>(
 
 function clip(text: string | undefined): string {
   return text === undefined ? 'nothing' : text.length > 500 ? `${text.slice(0, 500)}…` : text;
+}
+
+/** A view of somebody's behind the copy of a table that takes its time for each row: loads can be met halfway. */
+export async function slowDown(
+  schema: string,
+  table: string,
+  secondsPerRow: number,
+): Promise<void> {
+  await using clickhouse = target();
+  await clickhouse.command(
+    `CREATE MATERIALIZED VIEW ${chIdent(schema, `${table}_slow`)} ENGINE = Null AS
+     SELECT sleepEachRow(${secondsPerRow}) AS slept FROM ${chIdent(schema, `${table}_final`)}`,
+  );
+}
+
+/** For tables that are dropped: else the agent changes queues a minute later, amid the tests of another file. */
+export async function forgetIsolations(): Promise<void> {
+  await using clickhouse = target();
+  for (const { table, ...state } of (await readIsolations(clickhouse)).values())
+    if (state.why !== '') await recordIsolation(clickhouse, table, { ...state, why: '' });
 }

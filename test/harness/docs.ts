@@ -10,7 +10,7 @@ import { packageRoot } from '../../cli/lib/packageRoot.ts';
 import { alerts, metrics } from './metric-docs.ts';
 import { column } from './pipeline.ts';
 
-/** Documentation that is derived from the code; `npm run docs` writes it, a test holds it fresh. */
+/** Documentation that is derived from the code; `npm run generate` writes it, a test holds it fresh. */
 export function generatedDocs(): Record<string, string> {
   return {
     'docs/configuration.md': configuration(),
@@ -78,7 +78,7 @@ condition. A row for which it is NULL is outside.
   no \`now()\`, no function or type of your own, such as an enum. \`cdc doctor\` has PostgreSQL judge it, and
   changes nothing.
 - PostgreSQL refuses every UPDATE and DELETE of a table whose filter uses columns outside its replica
-  identity. That is a finding before anything starts, with the SQL that mends it. Partitions have a
+  identity. That is a finding before anything starts, with the SQL that fixes it. Partitions have a
   replica identity of their own: give it to new ones when you make them, or filter by columns of the key.
 - Changing or removing a filter is in \`cdc plan\`; \`cdc apply\` makes it and loads the table again, while
   changes flow: rows that are newly inside come, others end. Until then \`verify\` and \`snapshot\` leave the
@@ -199,10 +199,30 @@ loaded: JDBC would open the cursor.
 tables:
   shop.users: # wildcards work: "*.users"
     columns:
-      password: exclude # in no topic, log or table: Debezium drops it
+      password: exclude # in no topic, log or table; with PostgreSQL 15 or later it does not leave the source at all
       email: mask # only the SHA-256 of its text does; it has no salt, so few possible values can be guessed
       born: text # as PostgreSQL prints it
 \`\`\`
+
+**What is excluded does not leave PostgreSQL**, from version 15 on: the publication names the other columns of such a
+table. (What is masked does: Kafka Connect makes the digest.) Where that cannot be, Connect drops the values, and \`cdc
+doctor\` says so and why (\`excluded-reaches-connect\`): with PostgreSQL 14, and under \`REPLICA IDENTITY FULL\`, hence
+without a key and with a \`where\` over other columns than the key's. It has a price, since PostgreSQL does not let go of
+a column that a publication names (\`columns-listed\` in \`cdc doctor\`):
+
+| in the source, of such a table | PostgreSQL | what to do |
+|---|---|---|
+| \`ADD COLUMN\`, \`RENAME\`, \`SET NOT NULL\`, defaults; anything with the excluded column | does it | nothing |
+| \`DROP COLUMN\` of another column | refuses: other objects depend on it | \`DROP COLUMN … CASCADE\`, which takes the table out of the publication |
+| \`ALTER COLUMN … TYPE\` of another column | refuses: "cannot alter type of a column used by a publication WHERE clause" | before it, in one transaction: \`ALTER PUBLICATION cdc_cdc DROP TABLE ONLY shop.users\` |
+| \`REPLICA IDENTITY FULL\`, or \`USING INDEX\` of an excluded column | does it, and refuses UPDATE and DELETE of the table until \`cdc apply\` has taken the list away | as above |
+
+A table that has left the publication is taken in again by the agent (or \`cdc apply\`), and loaded. Whoever cannot have
+this sets \`source: { column_lists: false }\`: then PostgreSQL sends all columns, and Connect drops what is excluded. For
+one migration that works, too: set it, \`cdc apply\`, migrate, take it back.
+
+A publication that belongs to somebody else stays as it is: \`cdc doctor\` has the owner's one statement, and
+\`cdc init --sql\` writes lists. With those, a new column needs the owner, too (\`list-owner\`).
 
 **What is excluded or masked stays so, whatever is renamed.** A rule is a column's, known by its number, and a
 table's, known by its OID; under another name it holds on, which \`cdc doctor\` says (\`rule-follows\`) until cdc.yaml

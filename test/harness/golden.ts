@@ -41,13 +41,17 @@ export function goldenText(): string {
   const objects = [
     ...target.own,
     ...target.tables.flatMap(({ storage, view }) => [storage, view]),
-    ...target.lanes.flatMap((lane) => [...lane.behind, lane.queue, lane.reader]),
+    ...target.sharedQueues.flatMap((sharedQueue) => [
+      ...sharedQueue.behind,
+      sharedQueue.queue,
+      sharedQueue.reader,
+    ]),
   ];
   const statements = [
     ...target.databases.map((name) => `CREATE DATABASE IF NOT EXISTS ${chIdent(name)}`),
     ...objects.map(createStatement),
   ];
-  return `-- What cdc makes in ClickHouse for the inventory example. Generated: npm run golden.
+  return `-- What cdc makes in ClickHouse for the inventory example. Generated: npm run generate.
 -- Credentials for Kafka stand in the server's configuration.
 
 ${statements.map((statement) => `${statement};\n`).join('\n')}`;

@@ -1,5 +1,5 @@
 import { ALERT_NAMES, ALERTS, type AlertSpec } from '../../cli/core/alerts.ts';
-import { METRICS, type MetricSpec, READINGS } from '../../cli/core/metrics.ts';
+import { COLLECTORS, METRICS, type MetricSpec } from '../../cli/core/metrics.ts';
 import { alertExpression, RECORDING } from '../../cli/core/rules.ts';
 
 const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
@@ -11,7 +11,7 @@ export function metrics(): string {
     const series = labels.length > 0 ? `${name}{${labels.join(', ')}}` : name;
     return `| \`${series}\` | ${type} | ${cell(help)} |`;
   });
-  const readings = Object.entries(READINGS).map(
+  const readings = Object.entries(COLLECTORS).map(
     ([name, { everyMs, help }]) =>
       `| \`${name}\` | ${everyMs / 1000} s | ${help} | ${all
         .filter(([, spec]) => spec.reading === name)

@@ -9,7 +9,7 @@ import axios from 'axios';
 import { connectPostgres } from '../../cli/components/postgres/client.ts';
 import { type RuleSettings, ruleFiles } from '../../cli/core/rules.ts';
 import { findMarked } from '../../cli/lib/processes.ts';
-import { attach, type Stack } from '../../cli/pipeline/stack.ts';
+import { attach, type Stack } from '../../cli/pipeline/state/stack.ts';
 import { type Ran, runCommand, testContext } from './cli.ts';
 import { eventually } from './database.ts';
 

@@ -1,8 +1,8 @@
 import { configSchema } from '../../cli/config/schema.ts';
 import { PROFILES } from '../../cli/core/profiles.ts';
 import type { SourceColumn, SourceTable } from '../../cli/core/source.ts';
-import { type Desired, desiredOf } from '../../cli/pipeline/desired.ts';
-import { pipelineNames, type Stack } from '../../cli/pipeline/stack.ts';
+import { type Desired, desiredOf } from '../../cli/pipeline/inspect/desired.ts';
+import { pipelineNames, type Stack } from '../../cli/pipeline/state/stack.ts';
 
 /** What the generator makes for some tables, without any server. */
 export function desiredFor(
@@ -24,12 +24,12 @@ export function desiredFor(
         password: 'not-shown',
         database: 'inventory',
         managed: true,
-        inner: { host: 'postgres', port: 5432 },
+        internal: { host: 'postgres', port: 5432 },
         sslmode: undefined,
       },
       kafka: {
         brokers: ['kafka:9092'],
-        innerBrokers: ['kafka:9092'],
+        internalBrokers: ['kafka:9092'],
         sasl: undefined,
         managed: true,
       },
@@ -102,7 +102,7 @@ export function table(
     estimatedRows: 0,
     bytes: 0,
     unlogged: false,
-    shape: { columns: '', touched: '', files: '', key: '' },
+    shape: { columns: '', touched: '', files: '', key: '', types: [] },
     ...options,
   };
 }

@@ -4,19 +4,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { freePort } from '../../cli/lib/ports.ts';
+import { pgLiteral } from '../../cli/lib/sql.ts';
 import { waitFor } from '../../cli/lib/wait.ts';
-import { createLayout, ensureSecrets, layoutOf } from '../../cli/runtimes/embedded/layout.ts';
 import {
   postgresOutsideFolder,
   postgresServerFrom,
 } from '../../cli/runtimes/embedded/servers/postgres.ts';
 import type { ServerSetting } from '../../cli/runtimes/embedded/servers/server.ts';
+import { createLayout, ensureSecrets, layoutOf } from '../../cli/stack/layout.ts';
 import { cleanEnvironment } from './cli.ts';
 
 /** A PostgreSQL that is not cdc's: somebody else's database, for tests of `source.url`. */
 export interface ForeignPostgres extends AsyncDisposable {
   readonly port: number;
   readonly password: string;
+  /** Starts it once more, as a standby without a primary. */
+  becomeStandby(): Promise<void>;
   url(options?: { user?: string; database?: string }): string;
   connect(options?: {
     user?: string;
@@ -46,28 +49,43 @@ export async function foreignPostgres(
   const launch = await postgresServer.prepare(setting, new AbortController().signal);
   const extra = Object.entries(parameters).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
   const { uid, gid } = launch;
-  const server = spawn(launch.command, [...launch.args, ...extra], {
-    stdio: 'ignore',
-    ...(uid === undefined ? {} : { uid, gid: gid ?? uid, cwd: '/' }),
-  });
-  await waitFor('the foreign PostgreSQL', { timeoutMs: 30_000 }, async () => {
-    const answer = await postgresServer.ready(setting);
-    return answer === true ? { ready: true } : { seen: answer };
-  });
+  const start = async () => {
+    const child = spawn(launch.command, [...launch.args, ...extra], {
+      stdio: 'ignore',
+      ...(uid === undefined ? {} : { uid, gid: gid ?? uid, cwd: '/' }),
+    });
+    await waitFor('the foreign PostgreSQL', { timeoutMs: 30_000 }, async () => {
+      const answer = await postgresServer.ready(setting);
+      return answer === true ? { ready: true } : { seen: answer };
+    });
+    return child;
+  };
+  const connect: ForeignPostgres['connect'] = async ({
+    user = 'postgres',
+    password = secrets.postgres,
+    database = 'inventory',
+  } = {}) => {
+    const client = new pg.Client({ host: '127.0.0.1', port, user, password, database });
+    await client.connect();
+    return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
+  };
+  let server = await start();
   return {
     port,
     password: secrets.postgres,
+    becomeStandby: async () => {
+      await using client = await connect();
+      const found = await client.query<{ data_directory: string }>('SHOW data_directory');
+      const signal = join(found.rows[0]?.data_directory ?? '', 'standby.signal');
+      await client.query(`COPY (SELECT) TO ${pgLiteral(signal)}`);
+      // The server ends its sessions, too.
+      client.on('error', () => {});
+      await end(server);
+      server = await start();
+    },
     url: ({ user = 'postgres', database = 'inventory' } = {}) =>
       `postgres://${user}@127.0.0.1:${port}/${database}`,
-    connect: async ({
-      user = 'postgres',
-      password = secrets.postgres,
-      database = 'inventory',
-    } = {}) => {
-      const client = new pg.Client({ host: '127.0.0.1', port, user, password, database });
-      await client.connect();
-      return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
-    },
+    connect,
     [Symbol.asyncDispose]: async () => {
       await end(server);
       rmSync(directory, { recursive: true, force: true });

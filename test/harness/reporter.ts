@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Reporter, SerializedError, TestModule, Vitest } from 'vitest/node';
 
 /**
@@ -27,10 +28,27 @@ class TotalReporter implements Reporter {
       }
     }
     const file = process.env.CDC_TEST_SUMMARY;
-    if (file) writeFileSync(file, JSON.stringify({ passed, failed }));
-    else process.stdout.write(`${passed} passed, ${failed} failed\n`);
+    if (file) {
+      writeFileSync(file, JSON.stringify({ passed, failed }));
+      writeDurations(modules);
+    } else process.stdout.write(`${passed} passed, ${failed} failed\n`);
     if (failed > 0) process.exitCode = 1;
   }
+}
+
+/** How long each file took, the longest first: test-results/durations/, by the projects that were played. */
+function writeDurations(modules: readonly TestModule[]): void {
+  const folder = join('test-results', 'durations');
+  const projects = [...new Set(modules.map(({ project }) => project.name))].sort();
+  const lines = modules
+    .map((module) => ({
+      file: module.relativeModuleId,
+      ms: Math.round(module.diagnostic().duration),
+    }))
+    .sort((a, b) => b.ms - a.ms)
+    .map(({ file, ms }) => `${ms}\t${file}\n`);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${projects.join('+')}.tsv`), `duration_ms\tfile\n${lines.join('')}`);
 }
 
 // biome-ignore lint/style/noDefaultExport: vitest loads reporters by their default export

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readState } from '../../cli/agent/state.ts';
 import { isAlive } from '../../cli/lib/processes.ts';
 import { waitFor } from '../../cli/lib/wait.ts';
-import { SERVER_NAMES, type ServerName } from '../../cli/runtimes/endpoints.ts';
+import { SERVER_NAMES, type ServerName } from '../../cli/stack/endpoints.ts';
+import { readState } from '../../cli/stack/state.ts';
 import { containerOf, containersOfProject, docker } from './containers.ts';
 import { stack } from './database.ts';
 import { isLoopback, listeners, stackPids } from './processes.ts';

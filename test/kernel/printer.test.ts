@@ -1,6 +1,7 @@
+import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import { Problem } from '../../cli/core/problems.ts';
-import { displayWidth, Printer } from '../../cli/kernel/printer.ts';
+import { Printer } from '../../cli/kernel/printer.ts';
 import { testContext } from '../harness/cli.ts';
 
 interface Shape {
@@ -116,7 +117,7 @@ describe('tables', () => {
     const { printer } = printerOf({ columns: 80 });
     const lines = printer.table(['table', 'rows'], rows).split('\n');
     expect(lines).toHaveLength(3);
-    const [first, ...others] = lines.map(displayWidth);
+    const [first, ...others] = lines.map((line) => stringWidth(line));
     for (const width of others) expect(width).toBe(first);
   });
 

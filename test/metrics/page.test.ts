@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { METRICS, type MetricSpec, sample, states } from '../../cli/core/metrics.ts';
-import { Latencies, page } from '../../cli/metrics/page.ts';
+import { Latencies, page } from '../../cli/metrics/exposition.ts';
 
 const specs: [string, MetricSpec][] = Object.entries(METRICS);
 /** Lines of a page that are series, with their values. */

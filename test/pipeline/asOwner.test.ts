@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { expect, test } from 'vitest';
-import { asOwner } from '../../cli/pipeline/asOwner.ts';
+import { asOwner } from '../../cli/pipeline/state/asOwner.ts';
 
 const ADD = 'ALTER PUBLICATION p ADD TABLE ONLY t';
 

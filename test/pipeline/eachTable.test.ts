@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { Problem } from '../../cli/core/problems.ts';
-import { eachTable } from '../../cli/pipeline/eachTable.ts';
+import { eachTable } from '../../cli/pipeline/load/eachTable.ts';
 
 const silent = { step: () => {}, loading: () => {} };
 const never = new AbortController().signal;

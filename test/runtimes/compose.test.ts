@@ -9,7 +9,7 @@ import {
   projectName,
   readFailure,
 } from '../../cli/runtimes/compose/project.ts';
-import { type ContainerState, containerSight } from '../../cli/runtimes/compose/sight.ts';
+import { type ContainerState, containerStatus } from '../../cli/runtimes/compose/status.ts';
 import { ownServers, publishedPorts, resolveEndpoints } from '../../cli/runtimes/resolve.ts';
 
 const SECRETS = {
@@ -34,9 +34,9 @@ describe('addresses', () => {
     expect(postgres).toMatchObject({
       host: '127.0.0.1',
       port: 5432,
-      inner: { host: '127.0.0.1', port: 5432 },
+      internal: { host: '127.0.0.1', port: 5432 },
     });
-    expect(kafka.innerBrokers).toEqual(kafka.brokers);
+    expect(kafka.internalBrokers).toEqual(kafka.brokers);
   });
 
   it('of containers are published ports here, and names among themselves', () => {
@@ -45,9 +45,9 @@ describe('addresses', () => {
     expect(postgres).toMatchObject({
       host: '127.0.0.1',
       port: 15432,
-      inner: { host: 'postgres', port: 5432 },
+      internal: { host: 'postgres', port: 5432 },
     });
-    expect(kafka).toMatchObject({ brokers: ['127.0.0.1:19092'], innerBrokers: ['kafka:9092'] });
+    expect(kafka).toMatchObject({ brokers: ['127.0.0.1:19092'], internalBrokers: ['kafka:9092'] });
     expect(clickhouse.url).toBe('http://127.0.0.1:8123');
   });
 
@@ -69,20 +69,20 @@ describe('addresses', () => {
     const here = endpoints('published', raw);
     expect(here.postgres).toMatchObject({
       host: 'localhost',
-      inner: { host: 'host.docker.internal', port: 5433 },
+      internal: { host: 'host.docker.internal', port: 5433 },
     });
     expect(here.kafka).toMatchObject({
       brokers: ['127.0.0.1:9'],
-      innerBrokers: ['host.docker.internal:9'],
+      internalBrokers: ['host.docker.internal:9'],
     });
     expect(endpoints('network', raw).postgres.host).toBe('host.docker.internal');
-    expect(endpoints('processes', raw).postgres.inner.host).toBe('localhost');
+    expect(endpoints('processes', raw).postgres.internal.host).toBe('localhost');
   });
 
   it('what the servers are told is the same from both sides', () => {
     const [here, inside] = [endpoints('published'), endpoints('network')];
-    expect(here.postgres.inner).toEqual(inside.postgres.inner);
-    expect(here.kafka.innerBrokers).toEqual(inside.kafka.innerBrokers);
+    expect(here.postgres.internal).toEqual(inside.postgres.internal);
+    expect(here.kafka.internalBrokers).toEqual(inside.kafka.internalBrokers);
   });
 });
 
@@ -165,7 +165,7 @@ describe('files of containers', () => {
   it('Kafka without a login needs none', () => {
     const kafka = {
       brokers: ['k:9092'],
-      innerBrokers: ['k:9092'],
+      internalBrokers: ['k:9092'],
       sasl: undefined,
       managed: false,
     };
@@ -187,7 +187,7 @@ describe('files of containers', () => {
 
 describe('a container', () => {
   const sight = (state: Partial<ContainerState>) =>
-    containerSight('kafka', 'p-kafka-1', {
+    containerStatus('kafka', 'p-kafka-1', {
       Status: 'running',
       ExitCode: 0,
       OOMKilled: false,

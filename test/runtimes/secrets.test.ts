@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { configSchema } from '../../cli/config/schema.ts';
-import { createLayout, ensureSecrets, layoutOf } from '../../cli/runtimes/embedded/layout.ts';
 import { withAgentPassword } from '../../cli/runtimes/resolve.ts';
+import { createLayout, ensureSecrets, layoutOf } from '../../cli/stack/layout.ts';
 
 let directory: string;
 beforeEach(() => {

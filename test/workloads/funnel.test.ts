@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../cli/core/random.ts';
 import { newCatalogue, type Product } from '../../cli/workloads/catalogue.ts';
 import { Shopper, type Step } from '../../cli/workloads/funnel.ts';
-import { seededRandom } from '../../cli/workloads/random.ts';
 
 function steps(seed: number, count: number, catalogue: Product[] = newCatalogue()): Step[] {
   let ids = 0;

@@ -1,7 +1,7 @@
 import type { Finding } from '../../core/findings.ts';
 import { CH_CDC } from '../../core/names.ts';
 import { plural } from '../../core/problems.ts';
-import { escapePattern } from '../../core/select.ts';
+import { escapePattern } from '../../core/tableFilter.ts';
 import { yamlString } from '../../core/yaml.ts';
 import { chIdent } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';

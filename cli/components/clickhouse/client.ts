@@ -1,6 +1,6 @@
 import { type ClickHouseClient, createClient } from '@clickhouse/client';
 import { Problem } from '../../core/problems.ts';
-import type { ClickHouseEndpoint } from '../../runtimes/endpoints.ts';
+import type { ClickHouseEndpoint } from '../../stack/endpoints.ts';
 
 /** ClickHouse's HTTP interface as the pipeline needs it; errors come as entries of the catalogue. */
 export class ClickHouse {
@@ -56,7 +56,11 @@ export class ClickHouse {
   async explain(what: string, statement: string): Promise<string[]> {
     const query = `EXPLAIN ${what} ${statement}`;
     return this.guard(query, async () => {
-      const result = await this.client.query({ query, format: 'TabSeparatedRaw' });
+      const result = await this.client.query({
+        query,
+        format: 'TabSeparatedRaw',
+        clickhouse_settings: WIDE,
+      });
       return (await result.text()).split('\n');
     });
   }

@@ -1,5 +1,6 @@
 import { canonicalRowTarget, EXACT, ownAlias } from '../../core/columns.ts';
 import { extraction, ownRows, type TablePlan } from '../../core/ddl.ts';
+import { LETTER_REASONS } from '../../core/deadLetterReasons.ts';
 import { CH_CDC } from '../../core/names.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
@@ -45,12 +46,12 @@ export async function deadLetters(
 /** A letter's image may be anything. */
 function keyIsThere(plan: TablePlan, image: string): string {
   return plan.key
-    .map((c) => `JSONType(${image}, ${chLiteral(c.name)}) NOT IN ('Null', '')`)
+    .map((c) => `JSONType(${image}, ${chLiteral(c.source.name)}) NOT IN ('Null', '')`)
     .join(' AND ');
 }
 
 /** For each letter of a table whose image has a readable key, that key's canonical text. */
-export async function keysOfLetters(
+export async function keysOfDeadLetters(
   clickhouse: ClickHouse,
   plan: TablePlan,
   ids: readonly string[],
@@ -72,13 +73,31 @@ export async function keysOfLetters(
   return new Map(rows.map((row) => [row.__cdc_id, row.__cdc_key]));
 }
 
-export async function forgetLetters(clickhouse: ClickHouse, ids: readonly string[]): Promise<void> {
+/** DeadLetters whose rows no message could hold; none where there is no pipeline yet. */
+export async function deadLettersOfLargeRows(clickhouse: ClickHouse): Promise<string[]> {
+  const { database, deadLetters: name } = CH_CDC;
+  const there = await clickhouse.rows(
+    'SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {name:String}',
+    { database, name },
+  );
+  if (there.length === 0) return [];
+  const rows = await clickhouse.rows<{ id: string }>(
+    `SELECT ${ID} AS id FROM ${TABLE} FINAL
+      WHERE startsWith(reason, ${chLiteral(LETTER_REASONS.too_large)}) ORDER BY dead_letters.arrived_at LIMIT 100`,
+  );
+  return rows.map(({ id }) => id);
+}
+
+export async function forgetDeadLetters(
+  clickhouse: ClickHouse,
+  ids: readonly string[],
+): Promise<void> {
   if (ids.length === 0) return;
   await clickhouse.command(`DELETE FROM ${TABLE}${condition(ids)}`);
 }
 
-/** Letters of changes that a load has overtaken; not those of the load itself. */
-export async function forgetOvertakenLetters(
+/** DeadLetters of changes that a load has overtaken; not those of the load itself. */
+export async function forgetOvertakenDeadLetters(
   clickhouse: ClickHouse,
   plan: TablePlan,
   version: bigint,

@@ -3,7 +3,7 @@ import { ownRows, type TablePlan } from '../../core/ddl.ts';
 import { SOURCE } from '../../core/keys.ts';
 import { isSeen, rowHash } from '../../core/multiset-ddl.ts';
 import { CH_CDC } from '../../core/names.ts';
-import { sourceFrom } from '../../core/selection.ts';
+import { sourceFrom } from '../../core/rowScope.ts';
 import { chIdent, pgIdent } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
 import {
@@ -38,7 +38,7 @@ export function generationStatement(
 ): string {
   const own = ownAlias(plan.columns);
   const columns = plan.columns.map(
-    (c) => `${c.loadSelect(`${SOURCE}.${pgIdent(c.name)}`)}::text AS ${loadedText(plan, c)}`,
+    (c) => `${c.loadSelect(`${SOURCE}.${pgIdent(c.source.name)}`)}::text AS ${loadedText(plan, c)}`,
   );
   const nulls = plan.columns.map((c) => `NULL::text AS ${loadedText(plan, c)}`);
   const snapshot = `${own}snapshot`;

@@ -2,9 +2,9 @@ import { type ColumnPlan, ownAlias, type ReadRow, readRow } from '../../core/col
 import { keptColumns, keyColumns, keyTextOf, type TablePlan } from '../../core/ddl.ts';
 import { SOURCE, sourceKeyCondition, targetKeyCondition } from '../../core/keys.ts';
 import { historyNames } from '../../core/names.ts';
-import { sourceFrom } from '../../core/selection.ts';
+import { sourceFrom } from '../../core/rowScope.ts';
 import { chIdent, chLiteral, pgIdent, pgLiteral } from '../../lib/sql.ts';
-import type { ClickHouseEndpoint, PostgresEndpoint } from '../../runtimes/endpoints.ts';
+import type { ClickHouseEndpoint, PostgresEndpoint } from '../../stack/endpoints.ts';
 import type { ClickHouse } from './client.ts';
 
 /** The source as ClickHouse sees it. */
@@ -17,11 +17,14 @@ export function pulledSource(
   endpoint: PostgresEndpoint,
   { sourceAddress }: ClickHouseEndpoint,
 ): PulledSource {
-  return { address: sourceAddress ?? `${endpoint.inner.host}:${endpoint.inner.port}`, endpoint };
+  return {
+    address: sourceAddress ?? `${endpoint.internal.host}:${endpoint.internal.port}`,
+    endpoint,
+  };
 }
 
 /** Whether a statement failed because ClickHouse cannot reach the source, or may not. */
-export function isOutOfReach(detail: string): boolean {
+export function isSourceUnreachable(detail: string): boolean {
   return (
     /\((POSTGRESQL_CONNECTION_FAILURE|UNACCEPTABLE_URL)\)/.test(detail) ||
     /POSTGRES.*\(ACCESS_DENIED\)/.test(detail)
@@ -38,7 +41,7 @@ export interface PageRange {
 
 /**
  * ClickHouse's sessions have the server's settings, on which PostgreSQL's text of times, intervals,
- * floats and bytes depends. A condition that reads no row is evaluated once, before any.
+ * floats and bytes depends; PostgreSQL 17 and later may end them. A condition that reads no row is evaluated once, before any.
  */
 export const SETTINGS = `(SELECT ${Object.entries({
   DateStyle: 'ISO, MDY',
@@ -48,7 +51,8 @@ export const SETTINGS = `(SELECT ${Object.entries({
   bytea_output: 'hex',
 })
   .map(([name, value]) => `set_config(${pgLiteral(name)}, ${pgLiteral(value)}, true)`)
-  .join(' || ')}) IS NOT NULL`;
+  .join(' || ')}) IS NOT NULL
+  AND coalesce((SELECT set_config(name, '0', true) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'), '') IS NOT NULL`;
 
 /** Which of a table's rows a statement reads. */
 export interface SourceRows {
@@ -77,7 +81,7 @@ export function rowsOfKeys(plan: TablePlan, keys: readonly string[]): SourceRows
  */
 function sourceQuery(plan: TablePlan, { relation, where }: SourceRows): string {
   const columns = plan.columns.map(
-    (c) => `${c.loadSelect(`${SOURCE}.${pgIdent(c.name)}`)} AS ${loadedText(plan, c)}`,
+    (c) => `${c.loadSelect(`${SOURCE}.${pgIdent(c.source.name)}`)} AS ${loadedText(plan, c)}`,
   );
   return `SELECT ${columns.join(', ')} ${sourceFrom(plan, [SETTINGS, where], relation)}`;
 }
@@ -125,7 +129,7 @@ export function loadStatement(
   plan: TablePlan,
   rows: SourceRows,
   source: PulledSource,
-  floor: bigint,
+  baseline: bigint,
 ): string {
   const row = loadedRow(plan);
   const keyText = () => keyTextOf(plan, (c) => loadedText(plan, c), row.unfit);
@@ -141,7 +145,7 @@ export function loadStatement(
     ...row.values,
     row.exact,
     ...(plan.hasKeyText ? [keyText()] : []),
-    `toUInt64(${floor})`,
+    `toUInt64(${baseline})`,
     '0',
     "now64(6, 'UTC')",
   ];

@@ -1,24 +1,23 @@
 import type { StorageObject, TablePlan, TargetObject } from '../../core/ddl.ts';
-import { CH_CDC, historyNames } from '../../core/names.ts';
+import { CH_CDC, historyNames, tableLabel } from '../../core/names.ts';
 import {
-  type Change,
   commentOf,
   createStatement,
-  type DesiredLane,
+  type DesiredSharedQueue,
   type DesiredTarget,
   digestOf,
   type ObservedObject,
   objectKey,
 } from '../../core/plan.ts';
+import type { Step } from '../../core/steps.ts';
 import {
+  isMigrated,
   isRebuilt,
-  isReshaped,
+  migrationStatements,
   optionStatements,
   REBUILD,
-  reshapeStatements,
-} from '../../core/reshape.ts';
+} from '../../core/storageMigration.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
-import type { ClickHouse, Settings } from './client.ts';
 
 type Observed = ReadonlyMap<string, ObservedObject & { kind: string | undefined }>;
 
@@ -26,16 +25,19 @@ const label = (object: { database: string; name: string }) => `${object.database
 const sqlName = (object: { database: string; name: string }) =>
   chIdent(object.database, object.name);
 
-/** Statements that bring the target from what stands there to what should; empty when equal. */
-export function targetChanges(
+/** Steps that bring the target from what stands there to what should; none when equal. */
+export function targetSteps(
   desired: DesiredTarget,
   observed: Observed,
   databases: readonly string[],
-): Change[] {
-  const changes: Change[] = [];
+  /** Tables whose copies get other names before. */
+  moved: readonly TablePlan[] = [],
+): Step[] {
+  const steps: Step[] = [];
   for (const database of desired.databases) {
     if (databases.includes(database)) continue;
-    changes.push({
+    steps.push({
+      kind: 'database',
       component: 'clickhouse',
       action: 'create',
       object: `database ${database}`,
@@ -43,47 +45,61 @@ export function targetChanges(
     });
   }
   const stale = staleObjects(desired, observed);
-  // What reads goes first, so that nothing passes through a half-changed lane.
-  changes.push(...stale.map(dropChange));
-  changes.push(...ownChanges(desired.own, observed));
-  const stopped = [
-    ...new Set([...reshapedTables(desired, observed), ...rebuiltTables(desired, observed)]),
+  // What reads goes first, so that nothing passes through a half-changed queue.
+  steps.push(...stale.map(dropStep));
+  steps.push(...ownSteps(desired.own, observed));
+  const altered = [
+    ...new Set([...migratedTables(desired, observed), ...rebuiltTables(desired, observed)]),
   ];
   for (const table of desired.tables) {
-    const found = stopped.includes(table.plan) && observed.get(objectKey(table.storage));
-    const view = viewChanges(table.storage, table.view, observed, Boolean(found));
+    const about: About = {
+      table: tableLabel(table.plan),
+      isStopped: altered.includes(table.plan) || moved.includes(table.plan),
+    };
+    const found = altered.includes(table.plan) && observed.get(objectKey(table.storage));
+    const view = viewSteps(table.storage, table.view, observed, Boolean(found), about);
     if (found) {
-      const { first, last } = reshapeStatements(table.storage, found);
-      changes.push(
-        ...reshapeChange(table.storage, found, first),
+      const { first, last } = migrationStatements(table.storage, found);
+      steps.push(
+        ...migrationStep(table.storage, found, first, about),
         ...view,
-        ...reshapeChange(table.storage, found, last),
+        ...migrationStep(table.storage, found, last, about),
       );
-    } else changes.push(...storageChanges(table.storage, observed), ...view);
-    changes.push(...historyChanges(table, observed));
+    } else steps.push(...storageSteps(table.storage, observed, about), ...view);
+    steps.push(...historySteps(table, observed, about));
   }
   const views = new Set(
-    stopped.flatMap(({ names }) =>
+    altered.flatMap(({ names }) =>
       [names.mv, historyNames(names).versionsMv].map((name) => objectKey({ ...names, name })),
     ),
   );
-  for (const lane of desired.lanes) changes.push(...laneChanges(lane, observed, views));
-  return changes;
+  for (const sharedQueue of desired.sharedQueues)
+    steps.push(...queueSteps(sharedQueue, observed, views));
+  return steps;
 }
 
-/** What keeps rows is altered; what rows only pass through is made anew, all of it: one part knows the other. */
-function ownChanges(own: readonly TargetObject[], observed: Observed): Change[] {
+/** Which table an object is of, and whether it is changed while nothing is read. */
+interface About {
+  readonly table?: string;
+  readonly isStopped: boolean;
+}
+
+const OF_OURS: About = { isStopped: false };
+
+/** What keeps rows is altered; what rows only pass through is recreated, all of it: one part knows the other. */
+function ownSteps(own: readonly TargetObject[], observed: Observed): Step[] {
   const [stored, passing] = [
     own.filter(({ kind }) => kind === 'storage'),
     own.filter(({ kind }) => kind !== 'storage'),
   ];
-  const changes = stored.flatMap((object) => storageChanges(object, observed));
+  const steps = stored.flatMap((object) => storageSteps(object, observed, OF_OURS));
   const differs = (part: TargetObject) => observed.get(objectKey(part))?.digest !== digestOf(part);
-  if (!passing.some(differs)) return changes;
+  if (!passing.some(differs)) return steps;
   const old = passing.filter((part) => observed.has(objectKey(part))).reverse();
   return [
-    ...changes,
+    ...steps,
     {
+      kind: 'own',
       component: 'clickhouse',
       action: old.length > 0 ? 'replace' : 'create',
       object: `table ${CH_CDC.database}.${CH_CDC.exceptions}`,
@@ -93,9 +109,9 @@ function ownChanges(own: readonly TargetObject[], observed: Observed): Change[] 
 }
 
 /** Tables whose storage has to change its columns or its key. */
-export function reshapedTables(desired: DesiredTarget, observed: Observed): TablePlan[] {
+export function migratedTables(desired: DesiredTarget, observed: Observed): TablePlan[] {
   return desired.tables
-    .filter(({ storage }) => isReshaped(storage, observed.get(objectKey(storage))))
+    .filter(({ storage }) => isMigrated(storage, observed.get(objectKey(storage))))
     .map(({ plan }) => plan);
 }
 
@@ -106,55 +122,69 @@ export function rebuiltTables(desired: DesiredTarget, observed: Observed): Table
     .map(({ plan }) => plan);
 }
 
-function historyChanges(
+function historySteps(
   { history }: DesiredTarget['tables'][number],
   observed: Observed,
-): Change[] {
+  about: About,
+): Step[] {
   if (!history) return [];
   const { versions, log, changes, asOf } = history;
   const found = observed.get(objectKey(versions));
-  const differs = found && isReshaped(versions, found);
-  const kept = differs && reshapeStatements(versions, found, true);
+  const differs = found && isMigrated(versions, found);
+  const kept = differs && migrationStatements(versions, found, true);
   return [
-    ...storageChanges(log, observed),
+    ...storageSteps(log, observed, about),
     ...(kept
-      ? reshapeChange(versions, found, [...kept.first, ...kept.last])
-      : storageChanges(versions, observed)),
-    ...viewChanges(undefined, changes, observed, false),
-    ...viewChanges(versions, asOf, observed, differs === true),
+      ? migrationStep(versions, found, [...kept.first, ...kept.last], about)
+      : storageSteps(versions, observed, about)),
+    ...viewSteps(undefined, changes, observed, false, about),
+    ...viewSteps(versions, asOf, observed, differs === true, about),
   ];
 }
 
-function reshapeChange(
+function migrationStep(
   storage: StorageObject,
   found: ObservedObject,
   sql: readonly string[],
-): Change[] {
+  about: About,
+): Step[] {
   if (sql.length === 0) return [];
+  const isAnew = isRebuilt(storage, found);
   return [
     {
+      kind: 'storage',
+      target: storage,
+      ...about,
       component: 'clickhouse',
-      action: isRebuilt(storage, found) ? 'replace' : 'alter',
+      action: isAnew ? 'replace' : 'alter',
       object: `table ${label(storage)}`,
       sql,
+      reason: isMigrated(storage, found)
+        ? 'its columns, their types or its key are others'
+        : 'it is to be stored in another way',
+      consequence: isAnew ? 'writes the copy anew' : 'stops reading for a moment',
     },
   ];
 }
 
 /** A view converts to the types that its storage had when the view was made. */
-function viewChanges(
+function viewSteps(
   storage: TargetObject | undefined,
   object: TargetObject,
   observed: Observed,
-  reshaped: boolean,
-): Change[] {
+  migrated: boolean,
+  about: About,
+): Step[] {
   const found = observed.get(objectKey(object));
   const columns = storage && observed.get(objectKey(storage))?.columns;
   const stored = new Map(columns?.map(({ name, type }) => [name, type]));
   const hasTypes = !storage || found?.columns.every((c) => stored.get(c.name) === c.type);
-  if (!reshaped && hasTypes && found?.digest === digestOf(object)) return [];
+  if (!migrated && hasTypes && found?.digest === digestOf(object)) return [];
   return [
     {
+      kind: 'view',
+      target: object,
+      ...about,
       component: 'clickhouse',
       action: found ? 'replace' : 'create',
       object: `${object.kind} ${label(object)}`,
@@ -163,11 +193,18 @@ function viewChanges(
   ];
 }
 
-function storageChanges(object: TargetObject | StorageObject, observed: Observed): Change[] {
+function storageSteps(
+  object: TargetObject | StorageObject,
+  observed: Observed,
+  about: About,
+): Step[] {
   const found = observed.get(objectKey(object));
   if (!found) {
     return [
       {
+        kind: 'storage',
+        target: object,
+        ...about,
         component: 'clickhouse',
         action: 'create',
         object: `table ${label(object)}`,
@@ -179,9 +216,14 @@ function storageChanges(object: TargetObject | StorageObject, observed: Observed
   const added = missingColumns(object, found);
   return [
     {
+      kind: 'storage',
+      target: object,
+      ...about,
       component: 'clickhouse',
       action: 'alter',
       object: `table ${label(object)}`,
+      reason:
+        'marks' in object ? 'it is to be stored in another way' : 'this version has more columns',
       sql: [
         ...added.map(
           (definition) => `ALTER TABLE ${sqlName(object)} ADD COLUMN IF NOT EXISTS ${definition}`,
@@ -195,57 +237,64 @@ function storageChanges(object: TargetObject | StorageObject, observed: Observed
   ];
 }
 
-/** Column definitions of the statement whose names the table does not have. */
-function missingColumns(object: TargetObject, found: ObservedObject): string[] {
+/** Definitions of columns that the table does not have. */
+function missingColumns({ definitions = [] }: TargetObject, found: ObservedObject): string[] {
   const present = new Set(found.columns.map((c) => c.name));
-  return object.create
-    .split('\n')
-    .filter((line) => line.startsWith('    '))
-    .map((line) => line.trim().replace(/,$/, ''))
-    .filter((definition) => {
-      const quoted = /^`((?:[^`\\]|\\.)*)`/.exec(definition)?.[1]?.replaceAll(/\\(.)/g, '$1');
-      const name = quoted ?? definition.split(' ')[0] ?? '';
-      return !present.has(name);
-    });
+  return definitions.filter((definition) => {
+    const quoted = /^`((?:[^`\\]|\\.)*)`/.exec(definition)?.[1]?.replaceAll(/\\(.)/g, '$1');
+    return !present.has(quoted ?? definition.split(' ')[0] ?? '');
+  });
 }
 
-/** A lane is changed as a whole: reading stops, its parts are made anew, reading starts. */
-function laneChanges(
-  lane: DesiredLane,
+/** A queue is changed as a whole: reading stops, its parts are recreated, reading starts. */
+function queueSteps(
+  sharedQueue: DesiredSharedQueue,
   observed: Observed,
-  reshaped: ReadonlySet<string>,
-): Change[] {
-  const parts = [lane.queue, ...lane.behind, lane.reader];
+  migrated: ReadonlySet<string>,
+): Step[] {
+  const parts = [sharedQueue.queue, ...sharedQueue.behind, sharedQueue.reader];
   const differs = (part: TargetObject) =>
-    observed.get(objectKey(part))?.digest !== digestOf(part) || reshaped.has(objectKey(part));
-  // A view behind a Null table that is made anew would see nothing more.
-  const renewed = lane.behind.some((part) => part.kind === 'fanout' && differs(part));
+    observed.get(objectKey(part))?.digest !== digestOf(part) || migrated.has(objectKey(part));
+  // A view behind a Null table that is recreated would see nothing more.
+  const renewed = sharedQueue.behind.some((part) => part.kind === 'fanout' && differs(part));
   const different = parts.filter(
-    (part) => differs(part) || (renewed && lane.behind.includes(part)),
+    (part) => differs(part) || (renewed && sharedQueue.behind.includes(part)),
   );
   if (different.length === 0) return [];
-  const sql: string[] = [`DROP VIEW IF EXISTS ${sqlName(lane.reader)} SYNC`];
+  const stop = [`DROP VIEW IF EXISTS ${sqlName(sharedQueue.reader)} SYNC`];
   for (const part of [...different].reverse()) {
-    if (part === lane.reader || !observed.has(objectKey(part))) continue;
-    sql.push(dropStatement(part.kind, part));
+    if (part === sharedQueue.reader || !observed.has(objectKey(part))) continue;
+    stop.push(dropStatement(part.kind, part));
   }
-  sql.push(...lane.behind.filter((part) => different.includes(part)).map(createStatement));
-  if (different.includes(lane.queue)) sql.push(createStatement(lane.queue));
-  sql.push(createStatement(lane.reader));
+  const start = [
+    ...sharedQueue.behind.filter((part) => different.includes(part)),
+    ...(different.includes(sharedQueue.queue) ? [sharedQueue.queue] : []),
+    sharedQueue.reader,
+  ].map(createStatement);
+  const isNew = different.length === parts.length && !observed.has(objectKey(sharedQueue.queue));
   return [
     {
+      kind: 'lane',
+      queue: sharedQueue.queue,
+      stop,
+      start,
       component: 'clickhouse',
-      action:
-        different.length === parts.length && !observed.has(objectKey(lane.queue))
-          ? 'create'
-          : 'replace',
-      object: `queue ${label(lane.queue)}`,
-      sql,
+      action: isNew ? 'create' : 'replace',
+      object: `queue ${label(sharedQueue.queue)}`,
+      sql: [...stop, ...start],
+      ...(isNew
+        ? {}
+        : {
+            reason: different.includes(sharedQueue.queue)
+              ? 'tables join or leave it, or its settings are others'
+              : 'what stores its rows is to be another',
+            consequence: 'stops reading for a moment' as const,
+          }),
     },
   ];
 }
 
-function dropStatement(
+export function dropStatement(
   kind: string | undefined,
   object: { database: string; name: string },
 ): string {
@@ -258,7 +307,11 @@ function dropStatement(
  * rebuild which was stopped.
  */
 function staleObjects(desired: DesiredTarget, observed: Observed) {
-  const parts = desired.lanes.flatMap((lane) => [lane.queue, lane.reader, ...lane.behind]);
+  const parts = desired.sharedQueues.flatMap((sharedQueue) => [
+    sharedQueue.queue,
+    sharedQueue.reader,
+    ...sharedQueue.behind,
+  ]);
   const wanted = new Set([...parts, ...desired.own].map(objectKey));
   const rank = (o: { kind: string | undefined; name: string }) =>
     o.kind === 'materialized-view'
@@ -278,71 +331,14 @@ function staleObjects(desired: DesiredTarget, observed: Observed) {
     .sort((a, b) => rank(a) - rank(b));
 }
 
-function dropChange(object: ObservedObject & { kind: string | undefined }): Change {
+function dropStep(object: ObservedObject & { kind: string | undefined }): Step {
   return {
+    kind: 'drop',
+    dropped: object.kind,
+    reason: 'nothing needs it any more',
     component: 'clickhouse',
     action: 'drop',
     object: `${object.kind} ${label(object)}`,
     sql: [dropStatement(object.kind, object)],
   };
-}
-
-export async function databasesOf(clickhouse: ClickHouse): Promise<string[]> {
-  return (await clickhouse.rows<{ name: string }>('SELECT name FROM system.databases')).map(
-    (r) => r.name,
-  );
-}
-
-export async function runStatements(
-  clickhouse: ClickHouse,
-  sql: readonly string[],
-  settings: Settings = {},
-): Promise<void> {
-  for (const statement of sql) await clickhouse.command(statement, settings);
-}
-
-/** Remembers objects as they stand; what comes back makes those again that are not there any more, in this order. */
-export async function standingObjects(
-  clickhouse: ClickHouse,
-  objects: readonly TargetObject[],
-): Promise<() => Promise<void>> {
-  const read = async () => {
-    const rows = await clickhouse.rows<{ database: string; name: string; statement: string }>(
-      `SELECT database, name, create_table_query AS statement FROM system.tables
-        WHERE database IN ({databases:Array(String)})`,
-      { databases: [...new Set(objects.map(({ database }) => database))] },
-    );
-    return new Map(rows.map((row) => [objectKey(row), row.statement]));
-  };
-  const before = await read();
-  return async () => {
-    const after = await read();
-    for (const object of objects) {
-      const statement = before.get(objectKey(object));
-      if (statement === undefined || after.has(objectKey(object))) continue;
-      // ClickHouse shows no passwords.
-      const whole = object.kind === 'queue' ? createStatement(object) : statement;
-      await clickhouse.command(whole);
-    }
-  };
-}
-
-/** Stems of the lanes in `cdc` that exist while Debezium reads a table. */
-export async function readingLanes(clickhouse: ClickHouse): Promise<string[]> {
-  const found = await clickhouse.rows<{ stem: string }>(
-    `SELECT DISTINCT extract(name, '^(snapshot_[0-9a-f]{8})_') AS stem FROM system.tables
-      WHERE database = ${chLiteral(CH_CDC.database)} AND stem != ''`,
-  );
-  return found.map((row) => row.stem);
-}
-
-/** What reads goes first. */
-export async function dropReadingLane(clickhouse: ClickHouse, stem: string): Promise<void> {
-  const { database } = CH_CDC;
-  await runStatements(clickhouse, [
-    dropStatement('materialized-view', { database, name: `${stem}_queue_mv` }),
-    dropStatement('queue', { database, name: `${stem}_queue` }),
-    dropStatement('materialized-view', { database, name: `${stem}_mv` }),
-    dropStatement('fanout', { database, name: `${stem}_queue_rows` }),
-  ]);
 }

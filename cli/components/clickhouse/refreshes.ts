@@ -6,7 +6,7 @@ export interface Refresh {
   readonly view: string;
   /** What kept the last attempt from its end; empty when it went well. */
   readonly error: string;
-  /** It should have been made anew long ago, and was not. */
+  /** It should have been recreated long ago, and was not. */
   readonly isLate: boolean;
   /** Since the beginning of the last one that went well; absent when none did since the server started. */
   readonly age_s: number | undefined;
@@ -54,7 +54,7 @@ export async function checkRefreshes(clickhouse: ClickHouse): Promise<Finding[]>
             severity: 'warning',
             subject: refresh.view,
             message,
-            fix: `Mend the file that declares it, then: cdc apply   # or try once more: SYSTEM REFRESH VIEW ${refresh.view}`,
+            fix: `Correct the file that declares it, then: cdc apply   # or try once more: SYSTEM REFRESH VIEW ${refresh.view}`,
           } satisfies Finding,
         ];
   });

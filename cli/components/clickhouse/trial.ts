@@ -1,6 +1,8 @@
 import { type TableId, tableLabel } from '../../core/names.ts';
-import type { DesiredTarget } from '../../core/plan.ts';
+import { type DesiredTarget, digestOf, type ObservedObject, objectKey } from '../../core/plan.ts';
 import { Problem } from '../../core/problems.ts';
+import { viewTrial } from '../../core/queue-ddl.ts';
+import type { SharedQueue } from '../../core/sharedQueues.ts';
 import { partitionTrial, trialStatement } from '../../core/storage.ts';
 import type { ClickHouse } from './client.ts';
 
@@ -17,6 +19,45 @@ export async function tryStorages(clickhouse: ClickHouse, target: DesiredTarget)
     const alone = partitionTrial(plan);
     const why = `partition_by may use columns of the sorting key only (${plan.key.map((c) => c.name).join(', ')}): of a row whose partition changes, ClickHouse would keep both versions. `;
     if (alone !== undefined) await trial(clickhouse, plan, alone, why);
+  }
+}
+
+/**
+ * The same of the views that write into tables, of those that are new or changed: one that ClickHouse refuses
+ * leaves out its table, and no other.
+ *
+ * @returns what ClickHouse says, by tableLabel.
+ */
+export async function tryViews(
+  clickhouse: ClickHouse,
+  {
+    target,
+    sharedQueues,
+  }: { readonly target: DesiredTarget; readonly sharedQueues: readonly SharedQueue[] },
+  observed: ReadonlyMap<string, ObservedObject>,
+): Promise<Map<string, string>> {
+  const refused = new Map<string, string>();
+  for (const { plan } of target.tables) {
+    const { database, mv: name } = plan.names;
+    for (const [index, { behind }] of target.sharedQueues.entries()) {
+      const view = behind.find((part) => part.database === database && part.name === name);
+      const sharedQueue = sharedQueues[index];
+      if (!view || !sharedQueue || observed.get(objectKey(view))?.digest === digestOf(view))
+        continue;
+      const said = await refusal(() => clickhouse.explain('PLAN', viewTrial(view, sharedQueue)));
+      if (said !== undefined) refused.set(tableLabel(plan), said);
+    }
+  }
+  return refused;
+}
+
+async function refusal(ask: () => Promise<unknown>): Promise<string | undefined> {
+  try {
+    await ask();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code !== 'CLICKHOUSE_REFUSED') throw error;
+    return error.message.replace(/^ClickHouse refused a statement: /, '');
   }
 }
 
@@ -40,12 +81,8 @@ async function trial(
   statement: string,
   why: string,
 ): Promise<void> {
-  try {
-    await clickhouse.command(statement);
-  } catch (error) {
-    if (!(error instanceof Problem) || error.code !== 'CLICKHOUSE_REFUSED') throw error;
-    const said = error.message.replace(/^ClickHouse refused a statement: /, '');
-    const detail = `${why}ClickHouse says: ${said}`;
-    throw new Problem('STORAGE_REFUSED', { table: tableLabel(table), detail });
-  }
+  const said = await refusal(() => clickhouse.command(statement));
+  if (said === undefined) return;
+  const detail = `${why}ClickHouse says: ${said}`;
+  throw new Problem('STORAGE_REFUSED', { table: tableLabel(table), detail });
 }

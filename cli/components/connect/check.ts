@@ -10,7 +10,7 @@ export function firstLines(trace: string): string {
 /** What a worker says that has Debezium without the converter beside it. */
 const NO_CONVERTER = /ClassNotFoundException: cdc\.|NoClassDefFoundError: cdc\//;
 
-/** How to mend what a trace tells; undefined when it tells nothing that we know. */
+/** How to repair what a trace tells; undefined when it tells nothing that we know. */
 export function fixOfTrace(trace: string): string | undefined {
   return NO_CONVERTER.test(trace)
     ? "Copy connectors/postgres-text/cdc-postgres-text.jar into Debezium's plug-in folder on every worker of Kafka Connect and restart the workers; then: cdc connector restart"

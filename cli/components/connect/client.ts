@@ -1,7 +1,7 @@
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import { Problem } from '../../core/problems.ts';
 import { pause } from '../../lib/wait.ts';
-import type { ConnectEndpoint } from '../../runtimes/endpoints.ts';
+import type { ConnectEndpoint } from '../../stack/endpoints.ts';
 
 export type ConnectorConfig = Readonly<Record<string, string>>;
 

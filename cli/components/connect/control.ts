@@ -71,7 +71,7 @@ export async function deleteConnector(
 ): Promise<'deleted' | 'unchanged'> {
   if (!(await connect.config(name))) return 'unchanged';
   await connect.delete(name);
-  await settle(name, async () =>
+  await waitForState(name, async () =>
     (await connect.config(name)) ? { seen: 'it is still there' } : { ready: true },
   );
   return 'deleted';
@@ -80,7 +80,7 @@ export async function deleteConnector(
 /** Ends its tasks: only then can its offsets be changed. */
 export async function stopConnector(connect: Connect, name: string): Promise<void> {
   await connect.stop(name);
-  await settle(name, async () => {
+  await waitForState(name, async () => {
     const status = await statusOf(connect, name);
     return status.connector.state === 'STOPPED' && status.tasks.length === 0
       ? { ready: true }
@@ -91,7 +91,7 @@ export async function stopConnector(connect: Connect, name: string): Promise<voi
 const OF_READING = 'incremental_snapshot_';
 
 /** Whether Debezium reads tables beside the stream, as of the last offsets that it stored. */
-export async function isReadingTables(connect: Connect, name: string): Promise<boolean> {
+export async function isSnapshotRunning(connect: Connect, name: string): Promise<boolean> {
   return (await connect.offsets(name)).some(({ offset }) => {
     const tables = offset?.[`${OF_READING}collections`];
     return typeof tables === 'string' && tables !== '' && tables !== '[]';
@@ -113,7 +113,7 @@ export async function forgetReading(connect: Connect, name: string): Promise<voi
 }
 
 async function reach(connect: Connect, name: string, state: 'RUNNING' | 'PAUSED'): Promise<void> {
-  await settle(name, async () => {
+  await waitForState(name, async () => {
     const status = await statusOf(connect, name);
     const failed = [status.connector, ...status.tasks].find((part) => part.state === 'FAILED');
     if (failed && state === 'RUNNING') {
@@ -125,7 +125,7 @@ async function reach(connect: Connect, name: string, state: 'RUNNING' | 'PAUSED'
   });
 }
 
-async function settle(
+async function waitForState(
   name: string,
   look: () => Promise<{ ready: true } | { seen: string }>,
 ): Promise<void> {

@@ -1,6 +1,6 @@
 import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { Problem } from '../../core/problems.ts';
-import type { KafkaEndpoint } from '../../runtimes/endpoints.ts';
+import type { KafkaEndpoint } from '../../stack/endpoints.ts';
 
 export function kafkaClient(endpoint: KafkaEndpoint): Kafka {
   return new Kafka({
@@ -44,6 +44,13 @@ export function kafkaProblem(endpoint: KafkaEndpoint, error: unknown): unknown {
       { cause: error },
     );
   }
+  // A connection that ends without an answer: the driver reads the answer all the same.
+  if (error instanceof TypeError && /[\\/]kafkajs[\\/]/.test(error.stack ?? ''))
+    return new Problem(
+      'KAFKA_UNREACHABLE',
+      { endpoint: endpoint.brokers.join(','), detail: 'it gave no answer' },
+      { cause: error },
+    );
   if (name?.startsWith('KafkaJS'))
     return new Problem('KAFKA_REFUSED', { detail: message }, { cause: error });
   return error;

@@ -1,5 +1,5 @@
 import type { Admin, Kafka } from 'kafkajs';
-import type { KafkaEndpoint } from '../../runtimes/endpoints.ts';
+import type { KafkaEndpoint } from '../../stack/endpoints.ts';
 import { kafkaClient } from './client.ts';
 
 /** What kafkajs keeps to itself of a connection to a cluster. */
@@ -16,7 +16,7 @@ interface Cluster {
  * their group when their table is dropped (ClickHouse issue 104305): for the 6 s that their session
  * lasts, nobody else of the group reads. `isGone` is asked with a member's client id.
  */
-export async function dismissMembers(
+export async function removeGroupMembers(
   endpoint: KafkaEndpoint,
   admin: Admin,
   group: string,

@@ -1,4 +1,4 @@
-import type { KafkaEndpoint } from '../../runtimes/endpoints.ts';
+import type { KafkaEndpoint } from '../../stack/endpoints.ts';
 import { kafkaClient, kafkaProblem } from './client.ts';
 
 export interface FollowOptions {
@@ -12,7 +12,7 @@ export interface FollowOptions {
 }
 
 /** Thrown when nothing came for too long. */
-export class Silence extends Error {}
+export class IdleTimeoutError extends Error {}
 
 /** Hands over a topic's messages from an offset on, until one is answered with true. */
 export async function followTopic(
@@ -34,7 +34,7 @@ export async function followTopic(
     await new Promise<void>((resolve, reject) => {
       const rest = () => {
         clearTimeout(timer);
-        const silent = () => reject(new Silence(`nothing for ${options.idleMs / 1000} s`));
+        const silent = () => reject(new IdleTimeoutError(`nothing for ${options.idleMs / 1000} s`));
         timer = setTimeout(silent, options.idleMs);
       };
       rest();

@@ -2,7 +2,7 @@ import type { Admin } from 'kafkajs';
 import { isNotificationTopic } from '../../core/names.ts';
 import { PARTITIONS, topicSettings } from '../../core/topics.ts';
 import { type WaitOptions, waitFor } from '../../lib/wait.ts';
-import type { KafkaEndpoint } from '../../runtimes/endpoints.ts';
+import type { KafkaEndpoint } from '../../stack/endpoints.ts';
 import { kafkaClient, kafkaProblem } from './client.ts';
 
 /** Offsets by topic and partition. */
@@ -90,7 +90,9 @@ export async function groupLag(
     let messages = 0n;
     for (const [partition, end] of ends.get(topic) ?? []) {
       const at = acknowledged.get(topic)?.get(partition) ?? -1n;
-      messages += end - (at < 0n ? 0n : at);
+      // A group can have come further since the end was asked for.
+      const behind = end - (at < 0n ? 0n : at);
+      messages += behind > 0n ? behind : 0n;
     }
     return { group, topic, messages: Number(messages) };
   });
@@ -101,7 +103,7 @@ export async function groupLag(
  * and each queue has a group of its own. Only a group without members can be moved; one that reads
  * keeps its place (reading messages again is slow and harmless).
  */
-export async function carryOffsets(
+export async function copyGroupOffsets(
   endpoint: KafkaEndpoint,
   admin: Admin,
   group: string,
@@ -122,7 +124,7 @@ export async function carryOffsets(
     );
     if (further.length > 0) ahead.set(topic, new Map(further));
   }
-  await startAt(endpoint, group, ahead);
+  await setGroupOffsets(endpoint, group, ahead);
 }
 
 /** Per partition, the highest of some groups' offsets. */
@@ -139,9 +141,9 @@ function furthest(groups: readonly Offsets[], topic: string): Map<number, bigint
 /**
  * Lets a group that nobody is in yet begin at these offsets. As kafkajs's own setOffsets does it
  * (a consumer that seeks, which commits, and leaves with its first fetch), but for all topics at
- * once and without waiting 5 s for messages: the lane stands still meanwhile.
+ * once and without waiting 5 s for messages: the queue stands still meanwhile.
  */
-export async function startAt(
+export async function setGroupOffsets(
   endpoint: KafkaEndpoint,
   group: string,
   offsets: Offsets,
@@ -151,7 +153,7 @@ export async function startAt(
   const consumer = kafkaClient(endpoint).consumer({
     groupId: group,
     maxWaitTimeInMs: 50,
-    // Should this process be killed here, the lane's reader waits this long for it, not a minute.
+    // Should this process be killed here, the queue's reader waits this long for it, not a minute.
     sessionTimeout: 6000,
     rebalanceTimeout: 6000,
     heartbeatInterval: 1000,
@@ -178,7 +180,7 @@ export async function startAt(
 }
 
 /** Waits until a group has acknowledged everything that its topics hold at the time of the call. */
-export async function readThrough(
+export async function waitForGroupLag(
   admin: Admin,
   group: string,
   topics: readonly string[],

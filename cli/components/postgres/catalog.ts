@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import { translatePattern } from '../../core/select.ts';
-import type { Attribute, SourceColumn, SourceTable } from '../../core/source.ts';
+import type { Attribute, SourceColumn, SourceTable, TypeForm } from '../../core/source.ts';
+import { translatePattern } from '../../core/tableFilter.ts';
 
 /** Every table a user made: ordinary and partitioned, no partitions, nothing of the system's. */
 const TABLES = `
@@ -14,6 +14,8 @@ SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS "table", c.relkind 
          (SELECT json_agg(format('%I.%I', pn.nspname, pc.relname) ORDER BY pn.nspname, pc.relname)
             FROM pg_partition_tree(c.oid) t JOIN pg_class pc ON pc.oid = t.relid JOIN pg_namespace pn ON pn.oid = pc.relnamespace
            WHERE t.isleaf AND pc.relkind = 'r' AND pc.relreplident <> 'f') END AS not_full,
+       CASE WHEN c.relkind = 'p' THEN
+         (SELECT json_agg(t.relid::int8) FROM pg_partition_tree(c.oid) t WHERE t.relid <> c.oid) END AS partitions,
        s.columns AS shape_columns, s.touched AS shape_touched,
        coalesce((SELECT md5(string_agg(pg_relation_filenode(p.relid)::text, ',' ORDER BY p.relid::oid))
                    FROM pg_partition_tree(c.oid) p), pg_relation_filenode(c.oid)::text, '') AS shape_files,
@@ -75,10 +77,38 @@ SELECT r.attrelid::int8 AS oid, r.attnum AS number, r.attname AS name, r.require
        CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace
               OR (t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type b WHERE b.typname = t.typname AND b.typnamespace = 'pg_catalog'::regnamespace))
             THEN t.typname ELSE format('%I.%I', n.nspname, t.typname) END AS type,
+       EXISTS (SELECT FROM pg_cast k WHERE k.castsource IN (t.oid, t.typarray) AND k.casttarget = 'text'::regtype AND k.oid >= 16384) AS cast_made,
        -- Before PostgreSQL 18 no publication has generated columns; virtual ones are in no WAL at all.
        r.generated <> '' AND NOT (r.generated = 's' AND current_setting('server_version_num')::int >= 180000) AS unpublished
   FROM deepest r JOIN pg_type t ON t.oid = r.typid JOIN pg_namespace n ON n.oid = t.typnamespace
  ORDER BY r.attrelid, r.attnum`;
+
+/** Enums and composites by the tables that use them, also through domains, arrays, ranges and other composites. */
+const TYPES = `
+WITH RECURSIVE used AS (
+  SELECT a.attrelid AS rel, a.atttypid AS typ FROM pg_attribute a
+   WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = ANY ($1::oid[])
+  UNION
+  SELECT u.rel, part.typ FROM used u JOIN pg_type t ON t.oid = u.typ
+   CROSS JOIN LATERAL (
+     SELECT t.typbasetype AS typ WHERE t.typtype = 'd'
+      UNION ALL SELECT t.typelem WHERE t.typelem <> 0
+      UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+      UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid
+      UNION ALL SELECT r.rngtypid FROM pg_range r WHERE r.rngmultitypid = t.oid) part
+)
+SELECT u.rel::int8 AS rel, t.oid::int8 AS oid,
+       (SELECT json_agg(e.enumlabel ORDER BY e.oid) FROM pg_enum e WHERE e.enumtypid = t.oid) AS labels,
+       (SELECT md5(string_agg(concat_ws(' ', a.attnum, a.atttypid, a.atttypmod), ',' ORDER BY a.attnum))
+          FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS fields
+  FROM used u JOIN pg_type t ON t.oid = u.typ WHERE t.typtype IN ('e', 'c') ORDER BY u.rel, t.oid`;
+
+interface TypeRow {
+  rel: string;
+  oid: string;
+  labels: string | null;
+  fields: string | null;
+}
 
 interface TableRow {
   oid: string;
@@ -93,6 +123,7 @@ interface TableRow {
   key_is_primary: string;
   key_is_deferrable: string;
   not_full: string | null;
+  partitions: string | null;
   shape_columns: string | null;
   shape_touched: string | null;
   shape_files: string;
@@ -113,12 +144,13 @@ interface ColumnRow {
   kind: string;
   generated: string;
   unpublished: string;
+  cast_made: string;
 }
 
 /** Reads the catalog of the connected database, as it is at one moment: DDL may be going on. */
 export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-  const { tables, columns } = await readRows(client).finally(() => client.query('COMMIT'));
+  const { tables, columns, types } = await readRows(client).finally(() => client.query('COMMIT'));
   const byTable = new Map<string, SourceColumn[]>();
   const unpublished = new Map<string, string[]>();
   const attributes = new Map<string, Attribute[]>();
@@ -146,6 +178,7 @@ export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]>
     key: keyOf(row, unpublished.get(row.oid) ?? []),
     keyIsPrimary: row.key_is_primary === 't',
     keyIsDeferrable: row.key_is_deferrable === 't',
+    ...(row.partitions ? { partitions: JSON.parse(row.partitions) as number[] } : {}),
     ...(row.not_full ? { notFull: JSON.parse(row.not_full) as string[] } : {}),
     replicaIdentity: row.identity,
     estimatedRows: Number(row.rows),
@@ -156,16 +189,27 @@ export async function readCatalog(client: pg.ClientBase): Promise<SourceTable[]>
       touched: row.shape_touched ?? '',
       files: row.shape_files,
       key: row.shape_key,
+      types: types.filter(({ rel }) => rel === row.oid).map(typeOf),
     },
   }));
 }
 
 async function readRows(
   client: pg.ClientBase,
-): Promise<{ tables: TableRow[]; columns: ColumnRow[] }> {
+): Promise<{ tables: TableRow[]; columns: ColumnRow[]; types: TypeRow[] }> {
   const tables = (await client.query<TableRow>(TABLES)).rows;
-  const columns = (await client.query<ColumnRow>(COLUMNS, [tables.map((t) => t.oid)])).rows;
-  return { tables, columns };
+  const oids = [tables.map((t) => t.oid)];
+  const columns = (await client.query<ColumnRow>(COLUMNS, oids)).rows;
+  const types = (await client.query<TypeRow>(TYPES, oids)).rows;
+  return { tables, columns, types };
+}
+
+function typeOf({ oid, labels, fields }: TypeRow): TypeForm {
+  return {
+    oid: Number(oid),
+    ...(labels === null ? {} : { labels: JSON.parse(labels) as string[] }),
+    ...(fields === null ? {} : { fields }),
+  };
 }
 
 /** A key that is not published tells no row from another. */
@@ -192,6 +236,7 @@ function columnOf(row: ColumnRow): SourceColumn {
     scale: isNumeric && sized ? scale : undefined,
     length: !isNumeric && sized ? typmod - 4 : undefined,
     notNull: row.notnull === 't',
+    ...(row.cast_made === 't' ? { hasTextCast: true } : {}),
   };
 }
 
@@ -231,9 +276,20 @@ SELECT md5(concat_ws(e'\\n',
   (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.xmin, a.attname), e'\\n' ORDER BY a.attrelid, a.attnum)
      FROM pg_attribute a JOIN chosen ON a.attrelid = chosen.oid WHERE a.attnum > 0),
   (SELECT string_agg(concat_ws(' ', i.indexrelid, i.xmin, i.indisvalid), e'\\n' ORDER BY i.indexrelid)
-     FROM pg_index i JOIN chosen ON i.indrelid = chosen.oid))) AS digest`;
+     FROM pg_index i JOIN chosen ON i.indrelid = chosen.oid),
+  -- What is detached was a partition.
+  (SELECT string_agg(concat_ws(' ', h.inhparent, h.inhrelid), ',' ORDER BY h.inhparent, h.inhrelid)
+     FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhparent WHERE c.relkind = 'p'),
+  -- All enums and composites: which of them the tables use would be dearer to know.
+  (SELECT string_agg(concat_ws(' ', e.oid, e.xmin), ',' ORDER BY e.oid) FROM pg_enum e),
+  (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.xmin), ',' ORDER BY a.attrelid, a.attnum)
+     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relkind = 'c' AND a.attnum > 0),
+  -- What a partition's rows are told apart by decides over what PostgreSQL takes of the whole table.
+  (SELECT string_agg(concat_ws(' ', c.oid, c.relreplident, i.indexrelid), e'\\n' ORDER BY c.oid)
+     FROM pg_class c LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisreplident
+    WHERE c.relispartition AND c.relkind = 'r' AND c.relreplident <> 'd'))) AS digest`;
 
-/** As in core/select.ts, for LIKE. */
+/** As in core/tableFilter.ts, for LIKE. */
 function likePattern(pattern: string): string {
   return translatePattern(pattern, {
     many: '%',

@@ -1,44 +1,38 @@
 import { ALERTS } from '../../core/alerts.ts';
 import { planColumn } from '../../core/columns.ts';
-import { OWN_COLUMNS } from '../../core/ddl.ts';
+import { nameInCopy, nestedArrays } from '../../core/ddl.ts';
 import type { Finding } from '../../core/findings.ts';
-import { MULTISET_COLUMN_NAMES } from '../../core/multiset-ddl.ts';
 import { tableLabel } from '../../core/names.ts';
 import { isMultiset, type SourceColumn, type SourceTable } from '../../core/source.ts';
 import { columnYaml, excludeYaml } from '../../core/yaml.ts';
 import { formatBytes } from '../../lib/format.ts';
 import { pgIdentShown as pgIdent } from '../../lib/sql.ts';
 import { checkMultiset, fullStatements, lackingFull } from './checkMultiset.ts';
-import { checkPublication, checkPublished } from './checkPublication.ts';
-import { isUsable, type ObservedSource, type TableRights } from './observe.ts';
+import { type CheckInput, checkPublication, checkPublished } from './checkPublication.ts';
+import { isUsable, type ObservedSource } from './observe.ts';
 import { alterPublicationStatement } from './prepare.ts';
 
-export interface CheckInput {
-  readonly observed: ObservedSource;
-  readonly tables: readonly SourceTable[];
-  readonly rights: ReadonlyMap<number, TableRights>;
-  readonly names: {
-    readonly slot: string;
-    readonly publication: string;
-    readonly database: string;
-  };
-}
-
 const OLDEST_VERSION = 140_000;
+/** Debezium puts a database's name into a JDBC URL as it stands. */
+const NOT_IN_JDBC = /[+%?]/;
 
 /** A slot that keeps this much WAL is reported before the server's own limit invalidates it. */
 export const SLOT_WARNING_BYTES = ALERTS.CdcSlotGrowing.threshold;
 
 /** Everything in the server and of the role that keeps the pipeline from being exact. */
 export function checkSource(input: CheckInput): Finding[] {
-  return [...checkServer(input), ...checkRole(input)];
+  return [...checkServer(input), ...checkChosen(input), ...checkRole(input)];
 }
 
 function error(id: string, subject: string, message: string, fix: string): Finding {
   return { id, severity: 'error', subject, message, fix };
 }
 
-function checkServer({ observed, tables, names }: CheckInput): Finding[] {
+/** What can be known before anything is started. */
+export function checkServer({
+  observed,
+  names,
+}: Pick<CheckInput, 'observed' | 'names'>): Finding[] {
   const found: Finding[] = [];
   if (observed.version < OLDEST_VERSION) {
     found.push(
@@ -47,6 +41,28 @@ function checkServer({ observed, tables, names }: CheckInput): Finding[] {
         'postgres',
         `version ${Math.floor(observed.version / 10_000)} is too old; 14 or newer is needed`,
         'Upgrade PostgreSQL to 14 or newer.',
+      ),
+    );
+  }
+  if (observed.standby) {
+    const { primary } = observed.standby;
+    found.push(
+      error(
+        'source-standby',
+        'postgres',
+        'it is a standby, which takes no change: cdc makes a schema, a publication and a slot in the source',
+        `Name the primary in source.url${primary ? `: ${primary}` : ''}.`,
+      ),
+    );
+  }
+  const [unaddressable] = NOT_IN_JDBC.exec(names.database) ?? [];
+  if (unaddressable !== undefined) {
+    found.push(
+      error(
+        'database-name',
+        names.database,
+        `Debezium cannot address a database with ${unaddressable} in its name: its driver reads it as part of a URL`,
+        `ALTER DATABASE ${pgIdent(names.database)} RENAME TO …;  -- nobody may be connected to it`,
       ),
     );
   }
@@ -71,17 +87,19 @@ function checkServer({ observed, tables, names }: CheckInput): Finding[] {
     );
   }
   if (observed.slot) found.push(...checkSlot(observed.slot, names));
-  if (tables.length === 0) {
-    found.push(
-      error(
-        'no-tables',
-        'source',
-        'no table matches source.include',
-        'Set source.include in cdc.yaml, such as: include: ["public.*"]',
-      ),
-    );
-  }
   return found;
+}
+
+function checkChosen({ tables }: CheckInput): Finding[] {
+  if (tables.length > 0) return [];
+  return [
+    error(
+      'no-tables',
+      'source',
+      'no table matches source.include',
+      'Set source.include in cdc.yaml, such as: include: ["public.*"]',
+    ),
+  ];
 }
 
 function checkSlot(
@@ -186,6 +204,14 @@ function mayBeOutOfLine(column: SourceColumn): boolean {
   return column.array || (column.typeKind !== 'e' && !NEVER_OUT_OF_LINE.has(column.type));
 }
 
+/** The first names that are one without regard to case. */
+function namesOfOne(names: readonly string[]): string[] {
+  const groups = new Map<string, string[]>();
+  for (const name of names)
+    groups.set(name.toLowerCase(), [...(groups.get(name.toLowerCase()) ?? []), name]);
+  return [...groups.values()].find((group) => group.length > 1) ?? [];
+}
+
 /** What keeps one table from being copied exactly. */
 export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
   const subject = tableLabel(table);
@@ -203,17 +229,27 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
       ),
     );
   }
-  const isOurs = ({ name }: SourceColumn) =>
-    OWN_COLUMNS.has(name) || (isMultiset(table) && MULTISET_COLUMN_NAMES.has(name));
-  for (const column of table.columns.filter(isOurs)) {
+  const same = namesOfOne(table.listed ?? table.attributes.map(({ name }) => name));
+  if (same.length > 0) {
     found.push(
       error(
-        'column-reserved',
-        `${subject}.${column.name}`,
-        'the copy has a column of its own of this name',
-        `ALTER TABLE ${sqlName} RENAME COLUMN ${pgIdent(column.name)} TO …;  -- ${leaveOut}`,
+        'columns-by-case',
+        subject,
+        `the names of its columns ${same.join(' and ')} differ by case only: Debezium takes them for one`,
+        `ALTER TABLE ${sqlName} RENAME COLUMN ${pgIdent(same.at(-1) ?? '')} TO …;  -- ${leaveOut}`,
       ),
     );
+  }
+  for (const { name } of table.columns) {
+    const called = nameInCopy(name, table);
+    if (called === name) continue;
+    found.push({
+      id: 'column-renamed',
+      severity: 'info',
+      subject: `${subject}.${name}`,
+      message: `in the copy it is called ${called}: ${name} is a name of the copy's own, or one that ClickHouse keeps for itself`,
+      fix: 'As it is, nothing is lost.',
+    });
   }
   if (isMultiset(table)) {
     found.push(...checkMultiset(table, leaveOut));
@@ -282,8 +318,9 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
       fix: `ALTER TABLE ${sqlName} REPLICA IDENTITY FULL;  -- PostgreSQL writes the whole old row to the WAL then`,
     });
   }
-  for (const column of table.columns) {
-    if (planColumn(column)) continue;
+  const planned = table.columns.map(planColumn);
+  for (const [i, column] of table.columns.entries()) {
+    if (planned[i]) continue;
     found.push(
       error(
         'type-not-carried',
@@ -292,6 +329,16 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
         `In cdc.yaml: ${columnYaml(table, column.name, 'exclude')}, or text instead of exclude if every session has the same search_path`,
       ),
     );
+  }
+  for (const name of nestedArrays(planned)) {
+    found.push({
+      id: 'nested-arrays',
+      severity: 'info',
+      subject: `${subject}.${name}`,
+      message:
+        'kept as text: ClickHouse takes arrays whose names have the same beginning before a dot for parts of one Nested, and refuses rows in which they differ in length',
+      fix: `As it is, nothing is lost. To have an array: ALTER TABLE ${sqlName} RENAME COLUMN ${pgIdent(name)} TO …;`,
+    });
   }
   const rights = input.rights.get(table.oid);
   if (rights && !rights.select) {

@@ -2,8 +2,8 @@ import type { Finding } from '../../core/findings.ts';
 import { CDC_SCHEMA, OWN_TABLES, tableLabel, tableLabelKey } from '../../core/names.ts';
 import { publicationDiff } from '../../core/plan.ts';
 import type { SourceTable } from '../../core/source.ts';
-import type { CheckInput } from './check.ts';
 import { FILTERS_SINCE } from './filter.ts';
+import type { ObservedSource, TableRights } from './observe.ts';
 import {
   alterPublicationStatement,
   filterPublicationStatement,
@@ -11,6 +11,17 @@ import {
   publishAllStatement,
   publishGeneratedStatement,
 } from './prepare.ts';
+
+export interface CheckInput {
+  readonly observed: ObservedSource;
+  readonly tables: readonly SourceTable[];
+  readonly rights: ReadonlyMap<number, TableRights>;
+  readonly names: {
+    readonly slot: string;
+    readonly publication: string;
+    readonly database: string;
+  };
+}
 
 /** Of a publication that somebody else has made, or changed: each finding with the one statement. */
 

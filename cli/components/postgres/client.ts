@@ -1,19 +1,22 @@
 import pg from 'pg';
 import { Problem } from '../../core/problems.ts';
-import type { PostgresEndpoint } from '../../runtimes/endpoints.ts';
+import type { PostgresEndpoint } from '../../stack/endpoints.ts';
 
 const { Client, Pool } = pg;
 
 /** Values stay the text that PostgreSQL sends: exact, and equal for every client. */
 const AS_TEXT: pg.CustomTypesConfig = { getTypeParser: () => (value: unknown) => value } as never;
 
-/** Session settings under which every text that PostgreSQL prints has one form. */
+/** Session settings under which every text that PostgreSQL prints has one form, and nothing is ended. */
 const SESSION = [
   "SET DateStyle = 'ISO, MDY'",
   "SET IntervalStyle = 'postgres'",
   "SET TimeZone = 'UTC'",
   'SET extra_float_digits = 1',
   "SET bytea_output = 'hex'",
+  // What is set for the application's role or database must not end work of ours; older servers know fewer.
+  `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
+    WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')`,
 ].join('; ');
 
 function options(endpoint: PostgresEndpoint): pg.ClientConfig {

@@ -2,11 +2,10 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { Finding } from '../../core/findings.ts';
 import { type TableId, tableLabel, tableLabelKey } from '../../core/names.ts';
-import { patternOf } from '../../core/select.ts';
 import type { PublishedTable, SourceTable } from '../../core/source.ts';
+import { patternOf } from '../../core/tableFilter.ts';
 import { yamlString } from '../../core/yaml.ts';
 import { pgIdent } from '../../lib/sql.ts';
-import type { ObservedSource } from './observe.ts';
 
 /**
  * Row filters of publications. What cdc.yaml says is the user's text: PostgreSQL parses it, and from
@@ -24,8 +23,16 @@ interface Parsed {
   readonly columns: readonly string[];
 }
 
+/** What of the source is asked here. */
+interface Published {
+  readonly version: number;
+  readonly publication: readonly PublishedTable[] | undefined;
+  readonly ownsPublication: boolean | undefined;
+  readonly role: { readonly name: string };
+}
+
 export interface FilterInput {
-  readonly observed: ObservedSource;
+  readonly observed: Published;
   readonly tables: readonly SourceTable[];
   readonly names: { readonly publication: string; readonly database: string };
 }
@@ -117,7 +124,7 @@ function isPassing({ code = '' }: pg.DatabaseError): boolean {
   return /^(08[^P]|53|55|57|58|40)/.test(code);
 }
 
-function publishedFilter(observed: ObservedSource, table: SourceTable): string | undefined {
+function publishedFilter(observed: Published, table: SourceTable): string | undefined {
   const key = tableLabelKey(table);
   return observed.publication?.find((id) => tableLabelKey(id) === key)?.where;
 }
@@ -177,36 +184,48 @@ async function tryFilter(client: pg.ClientBase, table: SourceTable, text: string
   });
 }
 
-/** Tables of a publication, with their filters. */
+/** Tables of a publication, with their filters and the columns that it names. */
 export async function publishedTables(
   client: pg.ClientBase,
   publication: string,
   version: number,
 ): Promise<PublishedTable[]> {
-  const where = version < FILTERS_SINCE ? 'NULL' : 'pg_get_expr(r.prqual, r.prrelid)';
-  const found = await client.query<{ schema: string; table: string; where: string | null }>(
-    `SELECT n.nspname AS schema, c.relname AS "table", ${where} AS "where"
+  const hasBoth = version >= FILTERS_SINCE;
+  const where = hasBoth ? 'pg_get_expr(r.prqual, r.prrelid)' : 'NULL';
+  const listed = hasBoth
+    ? '(SELECT json_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs::int2[]))'
+    : 'NULL';
+  const found = await client.query<{
+    schema: string;
+    table: string;
+    where: string | null;
+    listed: string | null;
+  }>(
+    `SELECT n.nspname AS schema, c.relname AS "table", ${where} AS "where", ${listed} AS listed
        FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
        JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE p.pubname = $1 ORDER BY 1, 2`,
     [publication],
   );
-  return found.rows.map(({ where: condition, ...id }) =>
-    condition === null ? id : { ...id, where: condition },
-  );
+  return found.rows.map(({ schema, table, ...row }) => ({
+    schema,
+    table,
+    ...(row.where === null ? {} : { where: row.where }),
+    ...(row.listed === null ? {} : { listed: JSON.parse(row.listed) as string[] }),
+  }));
 }
 
+/** Of the filter alone: what the publication depends on are the columns that it names, too. */
 async function columnsUsed(
   client: pg.ClientBase,
   publication: string,
   table: SourceTable,
 ): Promise<string[]> {
   const found = await client.query<{ name: string }>(
-    `SELECT DISTINCT a.attname AS name
+    `SELECT a.attname AS name
        FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-       JOIN pg_depend d ON d.classid = 'pg_publication_rel'::regclass AND d.objid = r.oid
-        AND d.refclassid = 'pg_class'::regclass AND d.refobjid = r.prrelid
-       JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND a.attnum > 0
+       JOIN pg_attribute a ON a.attrelid = r.prrelid AND a.attnum > 0
+        AND a.attnum IN (SELECT m[1]::int2 FROM regexp_matches(r.prqual::text, ':varattno (\\d+)', 'g') m)
       WHERE p.pubname = $1 AND r.prrelid = $2::oid`,
     [publication, table.oid],
   );

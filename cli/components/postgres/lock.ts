@@ -1,6 +1,6 @@
 import { Problem } from '../../core/problems.ts';
 import { WaitTimeout, waitFor } from '../../lib/wait.ts';
-import type { PostgresEndpoint } from '../../runtimes/endpoints.ts';
+import type { PostgresEndpoint } from '../../stack/endpoints.ts';
 import { connectPostgres } from './client.ts';
 
 /**

@@ -8,6 +8,8 @@ import { publishedTables } from './filter.ts';
 export interface ObservedSource {
   readonly version: number;
   readonly walLevel: string;
+  /** A standby takes no change; `host:port` of its primary, where the role may see it. */
+  readonly standby: { readonly primary: string | undefined } | undefined;
   readonly slot: ObservedSlot | undefined;
   readonly slotsUsed: number;
   readonly slotsMax: number;
@@ -57,6 +59,7 @@ export async function observeSource(
   const settings = await client.query<Record<string, string>>(
     `
     SELECT current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level,
+           pg_is_in_recovery() AS standby, (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver) AS primary,
            current_setting('max_replication_slots') AS slots_max,
            (SELECT count(*) FROM pg_replication_slots) AS slots_used,
            own.present AS own_tables, own.writable AS own_writable,
@@ -84,6 +87,7 @@ export async function observeSource(
   return {
     version: Number(row.version),
     walLevel: row.wal_level ?? '',
+    standby: row.standby === 't' ? { primary: row.primary ?? undefined } : undefined,
     slot: await observeSlot(client, names.slot),
     slotsUsed: Number(row.slots_used),
     slotsMax: Number(row.slots_max),
@@ -119,7 +123,7 @@ export async function observeSlot(
 ): Promise<ObservedSlot | undefined> {
   const found = await client.query<Record<string, string | null>>(
     `SELECT plugin, database, active, wal_status, restart_lsn, confirmed_flush_lsn,
-            pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) AS retained
+            CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) END AS retained
        FROM pg_replication_slots WHERE slot_name = $1`,
     [name],
   );

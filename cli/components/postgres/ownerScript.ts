@@ -18,7 +18,7 @@ export interface OwnerScriptInput {
   readonly database: string;
   readonly publication: string;
   readonly slot: string;
-  /** Tables that are copied, with their filters. */
+  /** Tables that are copied, with their filters and columns. */
   readonly tables: readonly PublishedTable[];
   /** Relations of tables without a key, quoted, whose replica identity has to be made full. */
   readonly identities: readonly string[];
@@ -138,8 +138,8 @@ function publicationBlock(input: OwnerScriptInput): string {
   const all: readonly PublishedTable[] = [...tables, ...OWN_TABLES];
   const member = (id: TableId) =>
     `EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = ${pgLiteral(publication)} AND n.nspname = ${pgLiteral(id.schema)} AND c.relname = ${pgLiteral(id.table)}`;
-  const filter = (id: PublishedTable) =>
-    `pg_get_expr(r.prqual, r.prrelid) IS DISTINCT FROM ${id.where === undefined ? 'NULL' : pgLiteral(id.where)}`;
+  const other = (id: PublishedTable) =>
+    `(pg_get_expr(r.prqual, r.prrelid) IS DISTINCT FROM ${id.where === undefined ? 'NULL' : pgLiteral(id.where)} OR ${otherColumns(id)})`;
   const isLacking = (condition: string) =>
     `IF EXISTS (SELECT FROM pg_publication WHERE pubname = ${pgLiteral(publication)} AND NOT (${condition})) THEN`;
   const hasFilters = version >= FILTERS_SINCE;
@@ -158,7 +158,7 @@ function publicationBlock(input: OwnerScriptInput): string {
       `  ${alterPublicationStatement(publication, 'ADD', id)};`,
       ...(hasFilters
         ? [
-            `ELSIF ${member(id)} AND ${filter(id)}) THEN`,
+            `ELSIF ${member(id)} AND ${other(id)}) THEN`,
             `  ${filterPublicationStatement(publication, id)};`,
           ]
         : []),
@@ -171,6 +171,11 @@ function publicationBlock(input: OwnerScriptInput): string {
       ? [isLacking("pubgencols = 's'"), `  ${publishGeneratedStatement(publication)};`, 'END IF;']
       : []),
   ]);
+}
+
+function otherColumns({ listed }: PublishedTable): string {
+  if (!listed) return 'r.prattrs IS NOT NULL';
+  return `ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs::int2[]) ORDER BY a.attnum) <> ARRAY[${listed.map(pgLiteral).join(', ')}]`;
 }
 
 /** Comments end at a carriage return, too: names are shown without any. */

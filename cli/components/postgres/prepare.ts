@@ -6,6 +6,7 @@ import type { PublishedTable } from '../../core/source.ts';
 import { pgIdent, pgLiteral } from '../../lib/sql.ts';
 import { WaitTimeout, waitFor } from '../../lib/wait.ts';
 import { walPosition } from './observe.ts';
+import { holderWatch, type OnWait } from './transactions.ts';
 
 const HEARTBEAT_SQL_NAME = pgIdent(HEARTBEAT.schema, HEARTBEAT.table);
 
@@ -24,8 +25,11 @@ function published(id: TableId): string {
   return `ONLY ${pgIdent(id.schema, id.table)}`;
 }
 
-function filtered(id: PublishedTable): string {
-  return id.where === undefined ? published(id) : `${published(id)} WHERE (${id.where})`;
+/** With what is published of it. */
+function member(id: PublishedTable): string {
+  const columns = id.listed ? ` (${id.listed.map((name) => pgIdent(name)).join(', ')})` : '';
+  const rows = id.where === undefined ? '' : ` WHERE (${id.where})`;
+  return `${published(id)}${columns}${rows}`;
 }
 
 export function createPublicationStatement(
@@ -34,7 +38,7 @@ export function createPublicationStatement(
   generated: boolean,
 ): string {
   const options = [VIA_ROOT, ...(generated ? [PUBLISH_GENERATED] : [])];
-  const list = tables.map(filtered).join(', ');
+  const list = tables.map(member).join(', ');
   return `CREATE PUBLICATION ${pgIdent(publication)} FOR TABLE ${list} WITH (${options.join(', ')})`;
 }
 
@@ -57,7 +61,7 @@ export function alterPublicationStatement(
   verb: 'ADD' | 'DROP',
   id: PublishedTable,
 ): string {
-  const table = verb === 'ADD' ? filtered(id) : published(id);
+  const table = verb === 'ADD' ? member(id) : published(id);
   return `ALTER PUBLICATION ${pgIdent(publication)} ${verb} TABLE ${table}`;
 }
 
@@ -81,14 +85,57 @@ export function dropSlotStatement(slot: string): string {
   return `SELECT pg_drop_replication_slot(${pgLiteral(slot)})`;
 }
 
+export function createSlotStatement(slot: string): string {
+  return `SELECT pg_create_logical_replication_slot(${pgLiteral(slot)}, 'pgoutput')`;
+}
+
+const WAIT_MS = 600_000;
+
 /**
- * Creates the slot. It waits until transactions that run now have ended: from then on every change
- * that commits is streamed.
+ * Creates the slot. The server waits until transactions that run now have ended: from then on every change
+ * that commits is streamed. A second connection looks whose they are, and ends the waiting when the signal fires
+ * or it takes too long: else the server would go on with it, and the slot stay.
  *
  * @returns the oldest WAL position that a streamed change can have, exclusive.
  */
-export async function createSlot(client: pg.ClientBase, slot: string): Promise<bigint> {
-  await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [slot]);
+export async function createSlot(
+  client: pg.ClientBase,
+  watcher: pg.ClientBase,
+  slot: string,
+  signal: AbortSignal,
+  onWait: OnWait,
+): Promise<bigint> {
+  const found = await client.query<{ pid: string }>('SELECT pg_backend_pid() AS pid');
+  const pid = Number(found.rows[0]?.pid);
+  let ended = false;
+  const created = client.query(createSlotStatement(slot)).finally(() => {
+    ended = true;
+  });
+  // It is looked at below; until then its failure is nobody's.
+  created.catch(() => {});
+  const options = { timeoutMs: WAIT_MS, everyMs: 100, signal };
+  const look = holderWatch(watcher, (holder) => onWait(`the slot waits for ${holder}`));
+  try {
+    await waitFor('transactions that run now to end', options, async () =>
+      ended ? { ready: true } : { seen: await look('the slot is being made') },
+    );
+  } catch (error) {
+    await watcher.query('SELECT pg_cancel_backend($1)', [pid]);
+    await created.catch(() => {});
+    // The server says that it gave up before it lets go of the slot; what it answers next comes after.
+    await client.query('SELECT 1').catch(() => {});
+    throw openProblem(error);
+  }
+  await created;
+  return slotPosition(client, slot);
+}
+
+function openProblem(error: unknown): unknown {
+  if (!(error instanceof WaitTimeout)) return error;
+  return new Problem('TRANSACTION_OPEN', { detail: error.message });
+}
+
+async function slotPosition(client: pg.ClientBase, slot: string): Promise<bigint> {
   const found = await client.query<{ lsn: string }>(
     'SELECT restart_lsn AS lsn FROM pg_replication_slots WHERE slot_name = $1',
     [slot],
@@ -104,29 +151,34 @@ export async function createSlot(client: pg.ClientBase, slot: string): Promise<b
 export async function waitForRunningTransactions(
   client: pg.ClientBase,
   signal: AbortSignal,
+  onWait: OnWait = () => {},
 ): Promise<void> {
+  const look = holderWatch(client, (holder) => onWait(`waiting for ${holder}`));
   // A number of our own: pg_snapshot_xmax() is not above transactions that are newer than the last
   // one that ended.
   const now = await client.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
   const limit = BigInt(now.rows[0]?.xid ?? '0');
   await waitFor(
     'transactions that run now to end',
-    { timeoutMs: 600_000, everyMs: 100, signal },
+    { timeoutMs: WAIT_MS, everyMs: 100, signal },
     async () => {
       const found = await client.query<{ xid: string }>(
         'SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xid',
       );
       const oldest = BigInt(found.rows[0]?.xid ?? '0');
-      return oldest >= limit ? { ready: true } : { seen: `transaction ${oldest} still runs` };
+      return oldest >= limit
+        ? { ready: true }
+        : { seen: await look(`transaction ${oldest} still runs`) };
     },
   ).catch((error: unknown) => {
-    if (!(error instanceof WaitTimeout)) throw error;
-    throw new Problem('TRANSACTION_OPEN', { detail: error.message });
+    throw openProblem(error);
   });
 }
 
 /** Writes a heartbeat and returns its number and a WAL position before it. */
-export async function beat(client: pg.ClientBase): Promise<{ beat: bigint; lsn: bigint }> {
+export async function writeHeartbeat(
+  client: pg.ClientBase,
+): Promise<{ beat: bigint; lsn: bigint }> {
   const found = await client.query<{ beat: string; lsn: string }>(
     `INSERT INTO ${HEARTBEAT_SQL_NAME} AS h (id, beat, at) VALUES (1, 1, clock_timestamp())
      ON CONFLICT (id) DO UPDATE SET beat = h.beat + 1, at = clock_timestamp()
@@ -142,8 +194,12 @@ export async function beat(client: pg.ClientBase): Promise<{ beat: bigint; lsn: 
  * starts, and the next record starts where the last one ends: one less is no change's. Transactions
  * that have written by then are waited for; so their changes, whose positions are earlier, are seen.
  */
-export async function loadVersion(client: pg.ClientBase, signal: AbortSignal): Promise<bigint> {
+export async function loadVersion(
+  client: pg.ClientBase,
+  signal: AbortSignal,
+  onWait?: OnWait,
+): Promise<bigint> {
   const position = await walPosition(client);
-  await waitForRunningTransactions(client, signal);
+  await waitForRunningTransactions(client, signal, onWait);
   return position - 1n;
 }

@@ -3,7 +3,7 @@ import { chosenMapping } from './chosen.ts';
 import { point, vector } from './floats.ts';
 import { float, integer, money, numeric } from './numbers.ts';
 import { DATE, dateTime, TIME } from './times.ts';
-import { asText, same, type TypeMapping, text } from './typeMapping.ts';
+import { asText, same, type TypeMapping, text, textCast } from './typeMapping.ts';
 
 /** A cast to text that is not what PostgreSQL prints: the output function is called by its name. */
 const printedBy = (output: string) => (column: string) => `textin(${output}(${column}))`;
@@ -24,7 +24,7 @@ const PRINTED_BY: Readonly<Record<string, (column: string) => string>> = {
 function printed(column: SourceColumn): (name: string) => string {
   const own =
     !column.array && Object.hasOwn(PRINTED_BY, column.type) ? PRINTED_BY[column.type] : undefined;
-  return own ?? asText;
+  return own ?? textCast(column);
 }
 
 const BYTEA: TypeMapping = {
@@ -70,7 +70,6 @@ const PLAIN = text({ sent: 'text' });
 const PADDED = text({ sent: 'text, with its padding', output: printedBy('bpcharout') });
 const INET = text({ free: false, output: printedBy('inet_out') });
 const XML = text({ output: printedBy('xml_out') });
-const ENUM = text({ target: 'LowCardinality(String)' });
 const PRINTED = text();
 /** Printed with digits and signs only, never with a separator of ours. */
 const BARE = text({ free: false });
@@ -181,9 +180,14 @@ const NOT_CARRIED: ReadonlySet<string> = new Set(
 export function mappingOf(column: SourceColumn): TypeMapping | undefined {
   if (column.carry === 'text') return textOf(column);
   if (column.carry === 'mask') return maskOf(column);
-  if (column.typeKind === 'e') return ENUM;
+  if (column.typeKind === 'e')
+    return text({ target: 'LowCardinality(String)', output: textCast(column) });
   if (NOT_CARRIED.has(column.type)) return undefined;
-  const found = Object.hasOwn(TYPES, column.type) ? TYPES[column.type] : PRINTED;
+  const found = Object.hasOwn(TYPES, column.type)
+    ? TYPES[column.type]
+    : column.hasTextCast
+      ? textOf(column)
+      : PRINTED;
   const own = typeof found === 'function' ? found(column) : found;
   if (!own || column.chosenType === undefined) return own;
   return chosenMapping(own, column, column.chosenType) ?? own;

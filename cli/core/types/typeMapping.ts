@@ -1,3 +1,5 @@
+import type { SourceColumn } from '../source.ts';
+
 /**
  * How one PostgreSQL type is carried: one entry says what it is in ClickHouse, how Debezium sends
  * it, how `postgresql()` loads it, and how both sides write it down for `verify`. Expressions are
@@ -56,6 +58,15 @@ export interface NoNull {
 
 export const same = (expression: string) => expression;
 export const asText = (column: string) => `${column}::text`;
+
+/** What the type's output function prints; not IS NULL, which a row of NULLs is, too. */
+const withoutCast = (column: string) =>
+  `CASE num_nulls(${column}) WHEN 0 THEN format('%s', ${column}) END`;
+
+/** The text of a column's values, past a cast to text that somebody made. */
+export function textCast({ hasTextCast }: SourceColumn): (column: string) => string {
+  return hasTextCast ? withoutCast : asText;
+}
 
 /** Text as PostgreSQL prints it: what has no type of its own in ClickHouse, and loses nothing so. */
 export function text(overrides: Partial<TypeMapping> = {}): TypeMapping {

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import type { Secrets } from '../embedded/layout.ts';
-import { webConfig } from '../embedded/observers/config.ts';
+import type { KafkaEndpoint } from '../../stack/endpoints.ts';
+import type { Secrets } from '../../stack/layout.ts';
+import { CONNECT_USER, KAFKA_USER } from '../../stack/users.ts';
 import {
   clickhouseUsersXml,
   figuresXml,
   kafkaClientXml,
   poolsXml,
-} from '../embedded/servers/clickhouse.ts';
-import { CONNECT_USER, workerJaas } from '../embedded/servers/connect.ts';
-import { jmxRules, KAFKA_USER, plainJaas, propertiesText } from '../embedded/servers/jvm.ts';
-import type { KafkaEndpoint } from '../endpoints.ts';
+} from '../settings/clickhouse.ts';
+import { jmxRules, plainJaas, propertiesText, workerJaas } from '../settings/jvm.ts';
+import { webConfig } from '../settings/web.ts';
 
 /** Of the Kafka exporter. */
 export const EXPORTER_CERT = 'kafka_exporter.crt';
@@ -141,7 +141,7 @@ function kafkaClientProperties({ sasl }: KafkaEndpoint): string {
   });
 }
 
-function exporterArguments({ innerBrokers, sasl }: KafkaEndpoint): string[] {
+function exporterArguments({ internalBrokers, sasl }: KafkaEndpoint): string[] {
   const login = sasl
     ? [
         '--sasl.enabled',
@@ -152,7 +152,7 @@ function exporterArguments({ innerBrokers, sasl }: KafkaEndpoint): string[] {
     : [];
   const files = { ca: EXPORTER_CERT, cert: EXPORTER_CERT, key: EXPORTER_KEY };
   return [
-    ...innerBrokers.map((broker) => `--kafka.server=${broker}`),
+    ...internalBrokers.map((broker) => `--kafka.server=${broker}`),
     ...login,
     '--server.tls.enabled',
     '--server.tls.mutual-auth-enabled',

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import { PassThrough, type Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import type { LogLine, OpenLogs } from '../runtime.ts';
-import type { FoundContainer } from './sight.ts';
+import type { FoundContainer } from './status.ts';
 
 /** The last lines of containers, and what they write from then on. */
 export async function openContainerLogs(

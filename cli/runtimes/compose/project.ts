@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { LoadedConfig } from '../../config/load.ts';
 import { readJson } from '../../lib/files.ts';
 import { packageRoot } from '../../lib/packageRoot.ts';
-import type { Endpoints, ServerName } from '../endpoints.ts';
+import { type Endpoints, SERVER_NAMES, type ServerName } from '../../stack/endpoints.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -48,7 +48,7 @@ export const DEFAULT_PROFILES = 'core,observability';
 /** Profiles that leave out the servers which run elsewhere. */
 export function composeProfiles(env: Env, own: readonly ServerName[]): string[] {
   const wanted = (env.COMPOSE_PROFILES ?? DEFAULT_PROFILES).split(',').map((name) => name.trim());
-  if (own.length === 4) return wanted;
+  if (own.length === SERVER_NAMES.length) return wanted;
   return wanted.flatMap((name) => (name === 'core' ? [...own, 'agent'] : [name]));
 }
 
@@ -70,10 +70,10 @@ export function composeVariables(settings: ComposeSettings): Record<string, stri
     ...(own.includes('postgres')
       ? {}
       : {
-          CDC_CONTAINER_POSTGRES: `${postgres.inner.host}:${postgres.inner.port}/${postgres.database}?sslmode=${postgres.sslmode ?? 'disable'}`,
+          CDC_CONTAINER_POSTGRES: `${postgres.internal.host}:${postgres.internal.port}/${postgres.database}?sslmode=${postgres.sslmode ?? 'disable'}`,
           CDC_CONTAINER_POSTGRES_USER: postgres.user,
         }),
-    ...(own.includes('kafka') ? {} : { CDC_CONTAINER_KAFKA: kafka.innerBrokers.join(',') }),
+    ...(own.includes('kafka') ? {} : { CDC_CONTAINER_KAFKA: kafka.internalBrokers.join(',') }),
   };
   return {
     CDC_STACK: loaded.directory,

@@ -1,20 +1,10 @@
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { type Ran, runProgram } from '../../lib/run.ts';
 import { COMPOSE_FILE } from './project.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-export interface ComposeRun {
-  readonly code: number;
-  /** Both streams, the last lines of them. */
-  readonly output: string;
-  readonly stdout: string;
-}
-
-const OUTPUT_KEPT = 400;
-
 /** Runs `docker compose` on docker-compose.yml to its end; `variables` fill the file. */
-export async function compose(
+export function compose(
   args: readonly string[],
   options: {
     readonly env: Env;
@@ -23,32 +13,15 @@ export async function compose(
     readonly signal?: AbortSignal;
     readonly onLine?: (line: string) => void;
   },
-): Promise<ComposeRun> {
+): Promise<Ran> {
   const profiles = options.profiles.flatMap((name) => ['--profile', name]);
-  const child = spawn(
+  return runProgram(
     'docker',
     ['compose', '--ansi', 'never', '-f', COMPOSE_FILE(), ...profiles, ...args],
     {
-      env: { ...options.env, ...options.variables } as NodeJS.ProcessEnv,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      ...(options.signal ? { signal: options.signal } : {}),
+      env: { ...options.env, ...options.variables },
+      signal: options.signal,
+      onLine: (line) => options.onLine?.(line.trim()),
     },
   );
-  const output: string[] = [];
-  let stdout = '';
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-  });
-  const read = (line: string) => {
-    output.push(line);
-    if (output.length > OUTPUT_KEPT) output.shift();
-    options.onLine?.(line.trim());
-  };
-  createInterface({ input: child.stdout }).on('line', read);
-  createInterface({ input: child.stderr }).on('line', read);
-  const code = await new Promise<number>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (ended) => resolve(ended ?? 1));
-  });
-  return { code, output: output.join('\n'), stdout };
 }

@@ -2,25 +2,29 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import type { LoadedConfig } from '../../config/load.ts';
+import { type Finding, findingOf } from '../../core/findings.ts';
 import { Problem } from '../../core/problems.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import { freePort, isPortFree, portOwner } from '../../lib/ports.ts';
+import type { Ran } from '../../lib/run.ts';
 import { pause } from '../../lib/wait.ts';
-import { createLayout, ensureSecrets, type Layout, layoutOf } from '../embedded/layout.ts';
-import { SERVER_NAMES } from '../endpoints.ts';
+import { SERVER_NAMES } from '../../stack/endpoints.ts';
+import { createLayout, ensureSecrets, type Layout, layoutOf } from '../../stack/layout.ts';
+import { type AgentState, readContainerState, readState, writeStopped } from '../../stack/state.ts';
 import { ownServers, publishedPorts, resolveEndpoints } from '../resolve.ts';
-import type { OpenLogs, Runtime, RuntimeHooks, Started } from '../runtime.ts';
+import type { OpenLogs, PartStatus, Runtime, RuntimeHooks, Started } from '../runtime.ts';
 import { openEngine, requireCompose } from './engine.ts';
 import { containerTail, openContainerLogs } from './logs.ts';
 import {
   composeProfiles,
   composeVariables,
+  containerKafkaVersion,
   PORT_VARIABLES,
   projectName,
   readFailure,
 } from './project.ts';
-import { type ComposeRun, compose } from './run.ts';
-import { containersOf, type FoundContainer } from './sight.ts';
+import { compose } from './run.ts';
+import { containersOf, containersStatus, type FoundContainer } from './status.ts';
 import { GIVEN_PASSWORDS_FILE, requireReadable } from './write.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -62,7 +66,9 @@ export class ComposeRuntime implements Runtime {
     this.env = env;
     this.layout = layoutOf(loaded.directory);
     this.remembered = readJson<Remembered>(this.rememberedFile());
-    this.project = this.remembered?.project ?? stateProject(this.layout) ?? projectName(loaded);
+    // A stack that was started without the CLI has its project in its state.
+    const started = readState(this.layout)?.project;
+    this.project = this.remembered?.project ?? started ?? projectName(loaded);
   }
 
   async preflight(hooks: RuntimeHooks): Promise<void> {
@@ -112,12 +118,35 @@ export class ComposeRuntime implements Runtime {
     // Also what an interrupted start left: a network, the container that only prepares.
     const done = await this.compose(args, ['*']);
     if (done.code !== 0) throw await this.problemOf(docker, done);
-    const state = readJson<Record<string, unknown>>(this.layout.stateFile);
-    if (state?.view === 'published') {
-      const stopped = JSON.stringify({ ...state, phase: 'stopped' }, null, 2);
-      writeFileAtomic(this.layout.stateFile, `${stopped}\n`, 0o600);
-    }
+    if (readState(this.layout)?.view === 'published') writeStopped(this.layout);
     return before.length > 0;
+  }
+
+  async status(agent: AgentState): Promise<PartStatus[]> {
+    const docker = await openEngine(this.env);
+    const parts = await containersStatus(docker, agent.project ?? this.project);
+    if (parts.length === 0)
+      throw new Problem('STACK_NOT_RUNNING', { directory: this.loaded.directory });
+    return parts;
+  }
+
+  /** The container's agent writes where its user may. */
+  agentState(): AgentState | undefined {
+    return readContainerState(this.layout);
+  }
+
+  async findings(): Promise<Finding[]> {
+    try {
+      await openEngine(this.env);
+      await requireCompose(this.env);
+      return [];
+    } catch (error) {
+      return [findingOf('docker', error)];
+    }
+  }
+
+  async kafkaVersion(): Promise<string | undefined> {
+    return containerKafkaVersion();
   }
 
   logNames(): readonly string[] {
@@ -267,7 +296,7 @@ export class ComposeRuntime implements Runtime {
     args: readonly string[],
     profiles: readonly string[],
     options: { hooks?: RuntimeHooks; onLine?: (line: string) => void } = {},
-  ): Promise<ComposeRun> {
+  ): Promise<Ran> {
     const { config, directory } = this.loaded;
     const endpoints = resolveEndpoints({
       config,
@@ -293,7 +322,7 @@ export class ComposeRuntime implements Runtime {
     });
   }
 
-  private async problemOf(docker: Docker, done: ComposeRun): Promise<Problem> {
+  private async problemOf(docker: Docker, done: Ran): Promise<Problem> {
     const failure = readFailure(done.output, this.project);
     if (failure.kind === 'port') {
       const { port } = failure;
@@ -343,11 +372,6 @@ const OTHERS = [
   'kafdrop',
   'portainer',
 ];
-
-/** The project of a stack that was started without the CLI. */
-function stateProject(layout: Layout): string | undefined {
-  return readJson<{ project?: string }>(layout.stateFile)?.project;
-}
 
 /** The service that publishes a port: `CDC_PORTS_NODE_EXPORTER` is of `node-exporter`. */
 function serviceOf(variable: string): string {

@@ -11,8 +11,9 @@ import {
 import { dirname, join } from 'node:path';
 import type { LoadedConfig } from '../../config/load.ts';
 import { Problem } from '../../core/problems.ts';
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
-import { createLayout, ensureSecrets, layoutOf, SOURCE_PASSWORD_FILE } from '../embedded/layout.ts';
+import { readJson, writeFileIfOther } from '../../lib/files.ts';
+import { createLayout, ensureSecrets, layoutOf, SOURCE_PASSWORD_FILE } from '../../stack/layout.ts';
+import { writePublished } from '../../stack/state.ts';
 import { publishedPorts, resolveEndpoints } from '../resolve.ts';
 import { ensureCertificate } from './certificate.ts';
 import {
@@ -52,7 +53,7 @@ export async function writeContainerFiles(
   const secrets = ensureSecrets(layout);
   const toolsFile = join(layout.root, 'tools.json');
   const tools: ToolPasswords = { ...newToolPasswords(), ...readJson<ToolPasswords>(toolsFile) };
-  writeIfOther(toolsFile, `${JSON.stringify(tools, null, 2)}\n`, 0o600);
+  writeFileIfOther(toolsFile, `${JSON.stringify(tools, null, 2)}\n`, 0o600);
   const exporter = await ensureCertificate(layout.root, now);
   const ports = publishedPorts(config);
   const endpoints = resolveEndpoints({
@@ -77,16 +78,16 @@ export async function writeContainerFiles(
   for (const file of files) {
     const path = join(layout.root, file.path);
     ownFolder(dirname(path), file.uid, file.path.startsWith('agent/') ? 0o755 : 0o700);
-    if (writeIfOther(path, file.text, 0o600)) written += 1;
+    if (writeFileIfOther(path, file.text, 0o600)) written += 1;
     chownSync(path, file.uid, file.uid);
   }
   for (const name of [SOURCE_PASSWORD_FILE, GIVEN_PASSWORDS_FILE]) {
     if (!existsSync(join(layout.root, name))) continue;
     const copy = join(layout.root, 'agent', name);
-    writeIfOther(copy, readFileSync(join(layout.root, name), 'utf8'), 0o600);
+    writeFileIfOther(copy, readFileSync(join(layout.root, name), 'utf8'), 0o600);
     chownSync(copy, AGENT_USER, AGENT_USER);
   }
-  writeState(layout.stateFile, config.profile, ports, env.CDC_COMPOSE_PROJECT, now);
+  writePublished(layout, { profile: config.profile, ports, project: env.CDC_COMPOSE_PROJECT }, now);
   giveBack(directory, layout.root);
   return written;
 }
@@ -113,37 +114,6 @@ export function removeContainerFiles(directory: string): void {
   const { root } = layoutOf(directory);
   for (const name of ['secrets', 'agent'])
     rmSync(join(root, name), { recursive: true, force: true });
-}
-
-/** For the CLI on this machine: containers run here, and these ports lead to them. */
-function writeState(
-  path: string,
-  profile: string,
-  ports: object,
-  project: string | undefined,
-  now: Date,
-): void {
-  const last = readJson<{ phase?: string; view?: string; startedAt?: string }>(path);
-  const goesOn = last?.view === 'published' && last.phase === 'ready';
-  const state = {
-    phase: 'ready',
-    runtime: 'compose',
-    view: 'published',
-    project,
-    profile,
-    settingsDigest: '',
-    ports,
-    servers: [],
-    loops: {},
-    startedAt: goesOn ? last.startedAt : now.toISOString(),
-  };
-  writeIfOther(path, `${JSON.stringify(state, null, 2)}\n`, 0o600);
-}
-
-function writeIfOther(path: string, text: string, mode: number): boolean {
-  if (existsSync(path) && readFileSync(path, 'utf8') === text) return false;
-  writeFileAtomic(path, text, mode);
-  return true;
 }
 
 function ownFolder(path: string, uid: number, mode: number): void {

@@ -4,7 +4,7 @@ import { type Finding, findingOf } from '../../core/findings.ts';
 import { Problem } from '../../core/problems.ts';
 import { freeBytes } from '../../lib/files.ts';
 import { formatBytes } from '../../lib/format.ts';
-import type { ServerName } from '../endpoints.ts';
+import type { ServerName } from '../../stack/endpoints.ts';
 import { findJars } from './jars.ts';
 import { libchdb, postgresHome } from './packages.ts';
 import { findJava, findMaven } from './toolchain.ts';

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   copyFileSync,
@@ -12,10 +11,10 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { Problem } from '../../core/problems.ts';
 import { fileProblem } from '../../lib/files.ts';
 import { packageRoot } from '../../lib/packageRoot.ts';
+import { runProgram } from '../../lib/run.ts';
 import { findMaven } from './toolchain.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -118,7 +117,6 @@ export async function ensureJars(
   }
 }
 
-const OUTPUT_KEPT = 200;
 const DETAIL_LENGTH = 1000;
 
 /** Why Maven failed: its errors without advice about Maven itself, else what it said last. */
@@ -151,43 +149,30 @@ async function runMaven(
   signal: AbortSignal,
   onProgress: (text: string) => void,
 ): Promise<void> {
-  const child = spawn(
-    maven,
-    [
-      '-B',
-      // Maven remembers for a day that a download failed, and would not try again.
-      '-U',
-      '-f',
-      pomFile(),
-      '-P',
-      profile,
-      COPY_DEPENDENCIES,
-      '-DincludeScope=runtime',
-      `-DoutputDirectory=${target}`,
-    ],
-    { env: { ...env } as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'pipe'], signal },
-  );
   let downloaded = 0;
-  const output: string[] = [];
-  const read = (line: string) => {
+  const args = [
+    '-B',
+    // Maven remembers for a day that a download failed, and would not try again.
+    '-U',
+    ...['-f', pomFile()],
+    ...['-P', profile],
+    COPY_DEPENDENCIES,
+    '-DincludeScope=runtime',
+    `-DoutputDirectory=${target}`,
+  ];
+  const onLine = (line: string) => {
     const match = /Downloaded from [^:]+: (\S+)/.exec(line);
-    if (match?.[1]) {
-      downloaded += 1;
-      onProgress(
-        `fetching jars with Maven (${profile}): ${downloaded} files, ${match[1].split('/').at(-1)}`,
-      );
-    }
-    if (line.trim() !== '') output.push(line);
-    if (output.length > OUTPUT_KEPT) output.shift();
+    if (!match?.[1]) return;
+    downloaded += 1;
+    onProgress(
+      `fetching jars with Maven (${profile}): ${downloaded} files, ${match[1].split('/').at(-1)}`,
+    );
   };
-  createInterface({ input: child.stdout }).on('line', read);
-  createInterface({ input: child.stderr }).on('line', read);
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
+  const { code, output } = await runProgram(maven, args, { env, signal, onLine });
   if (code !== 0 || !existsSync(target) || readdirSync(target).length === 0) {
-    const detail = mavenComplaint(output) ?? `mvn ended with code ${code}`;
+    const detail =
+      mavenComplaint(output.split('\n').filter((line) => line.trim() !== '')) ??
+      `mvn ended with code ${code}`;
     if (/No space left/i.test(detail)) throw new Problem('DISK_FULL', { path: target, detail });
     throw new Problem('JARS_UNAVAILABLE', { detail });
   }

@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { pause } from '../../lib/wait.ts';
+import type { Layout } from '../../stack/layout.ts';
+import { OBSERVER_NAMES } from '../../stack/state.ts';
 import type { LogLine } from '../runtime.ts';
-import type { Layout } from './layout.ts';
-import { OBSERVER_NAMES } from './servers/server.ts';
 
 /** What writes a log, as `cdc logs` calls it. */
 export const LOG_COMPONENTS = [
@@ -67,7 +67,7 @@ export function endOf(path: string): number {
 
 /**
  * Gives each line that is written from now on, until the signal fires. A file that is put aside or
- * made anew is read from its start.
+ * recreated is read from its start.
  */
 export async function followLogs(
   files: readonly (LogFile & { readonly from: number })[],

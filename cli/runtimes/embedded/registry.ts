@@ -1,4 +1,4 @@
-import type { ServerName } from '../endpoints.ts';
+import type { ServerName } from '../../stack/endpoints.ts';
 import { clickhouseServer } from './servers/clickhouse.ts';
 import { connectServer } from './servers/connect.ts';
 import { kafkaServer } from './servers/kafka.ts';

@@ -3,20 +3,8 @@ import { closeSync, fstatSync, openSync, readFileSync, renameSync, statSync } fr
 import { Problem } from '../../core/problems.ts';
 import { fileProblem } from '../../lib/files.ts';
 import { pause, StopWaiting, WaitTimeout, waitFor } from '../../lib/wait.ts';
-import type { EmbeddedServer, ProcessName, ServerSetting } from './servers/server.ts';
-
-export type ServerState = 'waiting' | 'starting' | 'ready' | 'restarting' | 'failed' | 'stopped';
-
-/** What is known of one supervised server. */
-export interface ServerStatus {
-  readonly name: ProcessName;
-  readonly state: ServerState;
-  readonly pid: number | undefined;
-  readonly restarts: number;
-  /** Seconds from spawn to the first answer, of the latest start. */
-  readonly startSeconds: number | undefined;
-  readonly detail: string | undefined;
-}
+import type { ProcessName, ServerState, ServerStatus } from '../../stack/state.ts';
+import type { EmbeddedServer, ServerSetting } from './servers/server.ts';
 
 interface Slot {
   readonly server: EmbeddedServer;
@@ -100,13 +88,17 @@ export class Supervisor {
     await Promise.all(firsts);
   }
 
-  /** Ends all servers, those that others need last. */
+  /** Ends all servers, each after those that use it. */
   async stop(): Promise<void> {
     this.stopping.abort();
-    const last: ProcessName[][] = [['connect'], ['clickhouse'], ['kafka', 'postgres']];
-    const others = [...this.slots.keys()].filter((name) => !last.flat().includes(name));
-    for (const names of [others, ...last]) {
-      await Promise.all(names.map((name) => this.stopOne(name)));
+    const left = new Map(this.slots);
+    while (left.size > 0) {
+      const used = new Set([...left.values()].flatMap(({ server }) => server.uses));
+      const unused = [...left.keys()].filter((name) => !used.has(name));
+      // A circle of servers that use one another ends at once.
+      const next = unused.length > 0 ? unused : [...left.keys()];
+      await Promise.all(next.map((name) => this.stopOne(name)));
+      for (const name of next) left.delete(name);
     }
     await Promise.all(this.loops);
   }

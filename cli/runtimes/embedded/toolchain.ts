@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Problem } from '../../core/problems.ts';
+import type { ServerName } from '../../stack/endpoints.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -38,36 +39,49 @@ export function findMaven(env: Env): string {
   return 'mvn';
 }
 
-type Tool = 'java' | 'maven';
+/** A JDK compiles, too: tests need it, nothing that cdc runs does. */
+export type Tool = 'java' | 'jdk' | 'maven';
 
-const PACKAGES: readonly { probe: string; command: (tools: readonly Tool[]) => string }[] = [
+interface PackageManager {
+  readonly probe: string;
+  readonly install: string;
+  readonly names: Readonly<Record<Tool, string>>;
+}
+
+const PACKAGES: readonly PackageManager[] = [
   {
     probe: 'apt-get',
-    command: (t) =>
-      `apt-get update && apt-get install -y ${names(t, 'openjdk-17-jre-headless', 'maven')}`,
+    install: 'apt-get update && apt-get install -y',
+    names: { java: 'openjdk-17-jre-headless', jdk: 'default-jdk-headless', maven: 'maven' },
   },
   {
     probe: 'dnf',
-    command: (t) => `dnf install -y ${names(t, 'java-17-openjdk-headless', 'maven')}`,
+    install: 'dnf install -y',
+    names: { java: 'java-17-openjdk-headless', jdk: 'java-17-openjdk-devel', maven: 'maven' },
   },
-  { probe: 'apk', command: (t) => `apk add ${names(t, 'openjdk17-jre-headless', 'maven')}` },
+  {
+    probe: 'apk',
+    install: 'apk add',
+    names: { java: 'openjdk17-jre-headless', jdk: 'openjdk17-jdk', maven: 'maven' },
+  },
   {
     probe: 'pacman',
-    command: (t) => `pacman -S --noconfirm ${names(t, 'jre17-openjdk-headless', 'maven')}`,
+    install: 'pacman -S --noconfirm',
+    names: { java: 'jre17-openjdk-headless', jdk: 'jdk17-openjdk', maven: 'maven' },
   },
-  { probe: 'brew', command: (t) => `brew install ${names(t, 'openjdk@17', 'maven')}` },
+  {
+    probe: 'brew',
+    install: 'brew install',
+    names: { java: 'openjdk@17', jdk: 'openjdk@17', maven: 'maven' },
+  },
 ];
-
-function names(tools: readonly Tool[], java: string, maven: string): string {
-  return tools.map((tool) => (tool === 'java' ? java : maven)).join(' ');
-}
 
 /** The exact command that installs tools on this system. */
 export function installCommand(env: Env, tools: readonly Tool[]): string {
   const path = (env.PATH ?? '').split(':');
   const manager = PACKAGES.find((p) => path.some((folder) => existsSync(join(folder, p.probe))));
   if (!manager) return `Install ${tools.join(' and ')} with your system's package manager.`;
-  const command = manager.command(tools);
+  const command = [manager.install, ...tools.map((tool) => manager.names[tool])].join(' ');
   const needsSudo = manager.probe !== 'brew' && process.getuid?.() !== 0;
   return needsSudo
     ? command
@@ -77,14 +91,34 @@ export function installCommand(env: Env, tools: readonly Tool[]): string {
     : command;
 }
 
+/** Whether there is a `javac` that is new enough; a JRE has none. */
+function hasJdk(env: Env): boolean {
+  const commands = [...(env.JAVA_HOME ? [join(env.JAVA_HOME, 'bin', 'javac')] : []), 'javac'];
+  return commands.some((command) => {
+    const run = spawnSync(command, ['-version'], {
+      encoding: 'utf8',
+      env: { ...env } as NodeJS.ProcessEnv,
+    });
+    return Number(/^javac (\d+)/m.exec(`${run.stdout}${run.stderr}`)?.[1]) >= JAVA_MINIMUM;
+  });
+}
+
+const IS_THERE: Readonly<Record<Tool, (env: Env) => boolean>> = {
+  java: (env) => works(() => findJava(env)),
+  jdk: hasJdk,
+  maven: (env) => works(() => findMaven(env)),
+};
+
 /**
  * Installs what is missing where that needs nobody's consent: as root with apt. Elsewhere it
  * leaves the exact command in the problem that the caller throws next.
  */
-export function installMissingTools(env: Env, say: (line: string) => void): void {
-  const missing: Tool[] = [];
-  if (!works(() => findJava(env))) missing.push('java');
-  if (!works(() => findMaven(env))) missing.push('maven');
+export function installMissingTools(
+  env: Env,
+  say: (line: string) => void,
+  tools: readonly Tool[],
+): void {
+  const missing = tools.filter((tool) => !IS_THERE[tool](env));
   if (missing.length === 0) return;
   const command = installCommand(env, missing);
   if (process.getuid?.() !== 0 || !command.startsWith('apt-get')) return;
@@ -102,4 +136,8 @@ function works(probe: () => unknown): boolean {
   } catch {
     return false;
   }
+}
+
+export function needsJava(servers: readonly ServerName[]): boolean {
+  return servers.includes('kafka') || servers.includes('connect');
 }

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import { hashSync } from 'bcryptjs';
 import { stringify } from 'yaml';
 import type { Config } from '../../../config/schema.ts';
 import { AGENT_JOB, INHIBITIONS } from '../../../core/alerts.ts';
-import { AGENT_USER, type ObserverName } from '../servers/server.ts';
+import type { ObserverName } from '../../../stack/state.ts';
+import { AGENT_USER } from '../../../stack/users.ts';
 
 /** Where the parts of a stack show their figures, as `host:port`. */
 export interface Targets {
@@ -130,14 +129,4 @@ export function inhibitRules(): object[] {
     source_matchers: [`alertname = ${source}`],
     target_matchers: [`alertname =~ "${targets.join('|')}"`],
   }));
-}
-
-/**
- * Who may come in, as all of Prometheus’ programs read it. The password has 144 random bits: a cost that
- * slows down guessing would only slow down every scrape, and a salt of its own leaves the file as it is.
- */
-export function webConfig(password: string): string {
-  const digest = createHash('sha256').update(password).digest('base64');
-  const salt = digest.slice(0, 22).replaceAll('+', '.');
-  return stringify({ basic_auth_users: { [AGENT_USER]: hashSync(password, `$2b$04$${salt}`) } });
 }

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Problem } from '../../../core/problems.ts';
-import { OBSERVER_NAMES, type ObserverName } from '../servers/server.ts';
+import type { ObserverName } from '../../../stack/state.ts';
+import { OBSERVER_NAMES } from '../../../stack/state.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 

@@ -6,13 +6,16 @@ import type { Config } from '../../../config/schema.ts';
 import { Problem } from '../../../core/problems.ts';
 import { writeFileAtomic } from '../../../lib/files.ts';
 import { packageRoot } from '../../../lib/packageRoot.ts';
-import type { Endpoints } from '../../endpoints.ts';
-import type { EmbeddedPorts, Layout, Secrets } from '../layout.ts';
-import { AGENT_USER, type EmbeddedServer, type ObserverName } from '../servers/server.ts';
-import { alertmanagerConfig, prometheusConfig, type Targets, webConfig } from './config.ts';
+import type { Endpoints } from '../../../stack/endpoints.ts';
+import type { EmbeddedPorts, Layout, Secrets } from '../../../stack/layout.ts';
+import type { ObserverName } from '../../../stack/state.ts';
+import { AGENT_USER } from '../../../stack/users.ts';
+import { webConfig } from '../../settings/web.ts';
+import type { EmbeddedServer } from '../servers/server.ts';
+import { alertmanagerConfig, prometheusConfig, type Targets } from './config.ts';
 
 /** What observers look at, and where they listen. */
-export interface Scene {
+export interface MonitoringContext {
   readonly config: Config;
   readonly directory: string;
   readonly layout: Layout;
@@ -28,29 +31,31 @@ export interface Scene {
 const at = (port: number) => `127.0.0.1:${port}`;
 
 /** Prometheus, Alertmanager and the exporters that are installed, as servers to supervise. */
-export function observerServers(scene: Scene): EmbeddedServer[] {
+export function observerServers(context: MonitoringContext): EmbeddedServer[] {
   const all = [nodeExporter, postgresExporter, alertmanager, prometheus];
-  return all.map((make) => make(scene)).filter(({ name }) => scene.programs[name as ObserverName]);
+  return all
+    .map((make) => make(context))
+    .filter(({ name }) => context.programs[name as ObserverName]);
 }
 
 function observer(
-  scene: Scene,
+  context: MonitoringContext,
   name: ObserverName,
   path: string,
   prepare: () => { args: readonly string[]; env?: Readonly<Record<string, string>> },
 ): EmbeddedServer {
-  const { layout, secrets, ports } = scene;
+  const { layout, secrets, ports } = context;
   const web = layout.etc(`${name}-web.yml`);
   return {
     name,
     needs: [],
-    ports: [],
+    uses: [],
     stopSignal: 'SIGTERM',
     async prepare() {
       writeFileAtomic(web, webConfig(secrets.agent), 0o600);
       const { args, env } = prepare();
       return {
-        command: scene.programs[name] ?? name,
+        command: context.programs[name] ?? name,
         args: [`--web.listen-address=${at(ports[name])}`, `--web.config.file=${web}`, ...args],
         ...(env ? { env } : {}),
       };
@@ -70,15 +75,15 @@ function observer(
 /** The host’s figures that the dashboards show, and no others. */
 const COLLECTORS = ['cpu', 'meminfo', 'filesystem', 'diskstats', 'netdev', 'loadavg', 'uname'];
 
-function nodeExporter(scene: Scene): EmbeddedServer {
-  return observer(scene, 'node_exporter', '/metrics', () => ({
+function nodeExporter(context: MonitoringContext): EmbeddedServer {
+  return observer(context, 'node_exporter', '/metrics', () => ({
     args: ['--collector.disable-defaults', ...COLLECTORS.map((name) => `--collector.${name}`)],
   }));
 }
 
-function postgresExporter(scene: Scene): EmbeddedServer {
-  const { postgres } = scene.endpoints;
-  return observer(scene, 'postgres_exporter', '/metrics', () => ({
+function postgresExporter(context: MonitoringContext): EmbeddedServer {
+  const { postgres } = context.endpoints;
+  return observer(context, 'postgres_exporter', '/metrics', () => ({
     args: [
       '--log.level=error',
       // Columns that newer servers have elsewhere.
@@ -88,7 +93,7 @@ function postgresExporter(scene: Scene): EmbeddedServer {
     env: {
       DATA_SOURCE_URI: `${postgres.host}:${postgres.port}/${encodeURIComponent(postgres.database)}?sslmode=${sslmodeOf(postgres.sslmode)}`,
       DATA_SOURCE_USER: postgres.user,
-      DATA_SOURCE_PASS_FILE: passwordFile(scene.layout, 'postgres', postgres.password),
+      DATA_SOURCE_PASS_FILE: passwordFile(context.layout, 'postgres', postgres.password),
     },
   }));
 }
@@ -98,16 +103,16 @@ function sslmodeOf(mode: string | undefined): string {
   return mode === undefined || mode === 'prefer' || mode === 'allow' ? 'disable' : mode;
 }
 
-function alertmanager(scene: Scene): EmbeddedServer {
-  const { layout, ports, config, directory } = scene;
-  return observer(scene, 'alertmanager', '/-/ready', () => {
+function alertmanager(context: MonitoringContext): EmbeddedServer {
+  const { layout, ports, config, directory } = context;
+  return observer(context, 'alertmanager', '/-/ready', () => {
     const file = layout.etc('alertmanager.yml');
     const { webhook_file, slack_webhook_file, mail_password_file } = config.alerts;
     const path = (name: string | undefined) => name && resolveFrom(directory, name);
     const webhook = path(webhook_file);
     const text = alertmanagerConfig(
       `http://${agentAddress(config, ports.agent)}`,
-      passwordFiles(scene),
+      passwordFiles(context),
       config.alerts,
       {
         webhook: webhook && secretIn(webhook),
@@ -127,15 +132,15 @@ function alertmanager(scene: Scene): EmbeddedServer {
   });
 }
 
-function prometheus(scene: Scene): EmbeddedServer {
-  const { layout, endpoints } = scene;
-  return observer(scene, 'prometheus', '/-/ready', () => {
+function prometheus(context: MonitoringContext): EmbeddedServer {
+  const { layout, endpoints } = context;
+  return observer(context, 'prometheus', '/-/ready', () => {
     const file = layout.etc('prometheus.yml');
     const rules = layout.etc('rules');
     cpSync(join(packageRoot(), 'prometheus', 'rules'), rules, { recursive: true });
     const text = prometheusConfig(
-      targetsOf(scene),
-      passwordFiles(scene),
+      targetsOf(context),
+      passwordFiles(context),
       endpoints.clickhouse.user,
       join(rules, '*.yml'),
     );
@@ -159,7 +164,7 @@ function agentAddress({ agent }: Config, port: number): string {
   return `${listen.includes(':') ? `[${listen}]` : listen}:${port}`;
 }
 
-function targetsOf({ config, endpoints, jmx, ports, programs }: Scene): Targets {
+function targetsOf({ config, endpoints, jmx, ports, programs }: MonitoringContext): Targets {
   const clickhouse = new URL(endpoints.clickhouse.url);
   const observers = Object.fromEntries(
     Object.keys(programs).map((name) => [name, at(ports[name as ObserverName])]),
@@ -173,7 +178,7 @@ function targetsOf({ config, endpoints, jmx, ports, programs }: Scene): Targets 
   };
 }
 
-function passwordFiles({ layout, secrets, endpoints }: Scene) {
+function passwordFiles({ layout, secrets, endpoints }: MonitoringContext) {
   return {
     agent: passwordFile(layout, 'agent', secrets.agent),
     clickhouse: passwordFile(layout, 'clickhouse', endpoints.clickhouse.password),

@@ -1,9 +1,9 @@
 import axios from 'axios';
 import { writeFileAtomic } from '../../../lib/files.ts';
-import { jvmLaunch, plainJaas, propertiesText } from './jvm.ts';
+import { CONNECT_USER } from '../../../stack/users.ts';
+import { plainJaas, propertiesText, workerJaas } from '../../settings/jvm.ts';
+import { jvmLaunch } from './jvm.ts';
 import type { EmbeddedServer, ServerSetting } from './server.ts';
-
-export const CONNECT_USER = 'cdc';
 
 export function workerProperties(setting: ServerSetting): Record<string, string | number> {
   const { sasl } = setting.kafka;
@@ -52,16 +52,10 @@ export function workerProperties(setting: ServerSetting): Record<string, string 
   };
 }
 
-/** Who may speak with the worker stands in a file of `name=password`. */
-export function workerJaas(users: string): string {
-  const path = users.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
-  return `KafkaConnect {\n  org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule required\n  file="${path}";\n};\n`;
-}
-
 export const connectServer: EmbeddedServer = {
   name: 'connect',
   needs: ['kafka'],
-  ports: ['connect', 'connect_jmx'],
+  uses: ['kafka', 'postgres'],
   stopSignal: 'SIGTERM',
   async prepare(setting) {
     const { layout, secrets } = setting;

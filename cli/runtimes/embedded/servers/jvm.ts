@@ -1,13 +1,7 @@
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
 import { writeFileAtomic } from '../../../lib/files.ts';
-import { packageRoot } from '../../../lib/packageRoot.ts';
-import { AGENT_USER, type Launch, type ServerSetting } from './server.ts';
-
-/** Kafka's user: brokers and clients log in with it (SASL/PLAIN on loopback). */
-export const KAFKA_USER = 'cdc';
+import { jmxRules } from '../../settings/jvm.ts';
+import type { Launch, ServerSetting } from './server.ts';
 
 interface JvmOptions {
   readonly name: string;
@@ -53,31 +47,6 @@ function jmxAgent(
   const file = layout.etc(`jmx-${rules}.yml`);
   writeFileAtomic(file, jmxRules(rules, secrets.agent), 0o600);
   return `-javaagent:${jars.jmxAgent}=127.0.0.1:${port}:${file}`;
-}
-
-/** What a JVM shows, of `connectors/jmx/`, and who may see it: a digest, as the JMX agent reads it. */
-export function jmxRules(rules: 'kafka' | 'connect', password: string): string {
-  const shared = readFileSync(join(packageRoot(), 'connectors', 'jmx', `${rules}.yml`), 'utf8');
-  // The password has 144 random bits; what is added is only for form.
-  const salt = AGENT_USER.repeat(8);
-  const passwordHash = createHash('sha256').update(`${salt}:${password}`).digest('hex');
-  const basic = { username: AGENT_USER, passwordHash, algorithm: 'SHA-256', salt };
-  return `${stringify({ httpServer: { authentication: { basic } } })}${shared}`;
-}
-
-/** The text of a .properties file. */
-export function propertiesText(values: Readonly<Record<string, string | number>>): string {
-  const escaped = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
-  return `${Object.entries(values)
-    .map(([key, value]) => `${key}=${escaped(String(value))}`)
-    .join('\n')}\n`;
-}
-
-/** JAAS line of SASL/PLAIN; a server's also lists the one user it knows. */
-export function plainJaas(login: { username: string; password: string }, server = false): string {
-  const quote = (text: string) => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
-  const users = server ? ` user_${login.username}=${quote(login.password)}` : '';
-  return `org.apache.kafka.common.security.plain.PlainLoginModule required username=${quote(login.username)} password=${quote(login.password)}${users};`;
 }
 
 const LOG4J = `rootLogger.level=INFO

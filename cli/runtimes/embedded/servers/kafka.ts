@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { writeFileAtomic } from '../../../lib/files.ts';
-import { jvmLaunch, KAFKA_USER, plainJaas, propertiesText } from './jvm.ts';
+import { KAFKA_USER } from '../../../stack/users.ts';
+import { plainJaas, propertiesText } from '../../settings/jvm.ts';
+import { jvmLaunch } from './jvm.ts';
 import { runToEnd } from './run.ts';
 import type { EmbeddedServer, ServerSetting } from './server.ts';
 
@@ -46,7 +48,7 @@ export function serverProperties(setting: ServerSetting): Record<string, string 
 export const kafkaServer: EmbeddedServer = {
   name: 'kafka',
   needs: [],
-  ports: ['kafka', 'kafka_controller', 'kafka_jmx'],
+  uses: [],
   stopSignal: 'SIGTERM',
   async prepare(setting, signal) {
     const file = setting.layout.etc('kafka.properties');

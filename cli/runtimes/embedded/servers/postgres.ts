@@ -15,12 +15,10 @@ import {
 import { join } from 'node:path';
 import pg from 'pg';
 import { fileProblem } from '../../../lib/files.ts';
+import { POSTGRES_DATABASE, POSTGRES_USER } from '../../../stack/users.ts';
 import { postgresHome, postgresPackageVersion } from '../packages.ts';
 import { runToEnd } from './run.ts';
 import type { EmbeddedServer, Launch, ServerSetting } from './server.ts';
-
-export const POSTGRES_USER = 'postgres';
-export const POSTGRES_DATABASE = 'inventory';
 
 /** An unprivileged user that every Linux has; used where user namespaces are closed. */
 const NOBODY = 65_534;
@@ -176,7 +174,7 @@ export function postgresServerFrom(from: string | undefined): EmbeddedServer {
   return {
     name: 'postgres',
     needs: [],
-    ports: ['postgres'],
+    uses: [],
     // SIGINT is PostgreSQL's "fast" shutdown: sessions are cut, data are flushed.
     stopSignal: 'SIGINT',
     async prepare(setting, signal) {

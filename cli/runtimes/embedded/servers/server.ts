@@ -1,6 +1,7 @@
-import type { KafkaEndpoint, ServerName } from '../../endpoints.ts';
+import type { KafkaEndpoint } from '../../../stack/endpoints.ts';
+import type { EmbeddedPorts, Layout, Secrets } from '../../../stack/layout.ts';
+import type { ProcessName } from '../../../stack/state.ts';
 import type { Jars } from '../jars.ts';
-import type { EmbeddedPorts, Layout, Secrets } from '../layout.ts';
 
 /** What a server's preparation may know. */
 export interface ServerSetting {
@@ -27,26 +28,13 @@ export interface Launch {
   readonly gid?: number;
 }
 
-/** Who may read figures: of the agent, of Prometheus, of everything beside the pipeline. */
-export const AGENT_USER = 'cdc';
-
-/** What tells about the pipeline and is no part of it. */
-export const OBSERVER_NAMES = [
-  'prometheus',
-  'alertmanager',
-  'node_exporter',
-  'postgres_exporter',
-] as const;
-export type ObserverName = (typeof OBSERVER_NAMES)[number];
-export type ProcessName = ServerName | ObserverName;
-
 /** One kind of embedded server. Adding one means a file here and a line in the registry. */
 export interface EmbeddedServer {
   readonly name: ProcessName;
   /** Servers that must answer before this one starts. */
   readonly needs: readonly ProcessName[];
-  /** Ports it listens on, by their names in cdc.yaml. */
-  readonly ports: readonly (keyof EmbeddedPorts)[];
+  /** Servers that it talks to while it runs: they end after it. */
+  readonly uses: readonly ProcessName[];
   /** Asks it to end in order. */
   readonly stopSignal: NodeJS.Signals;
   /** Writes configuration and, the first time, the data folder; then says how to start it. */

@@ -1,0 +1,66 @@
+import type { TargetObject } from '../../core/ddl.ts';
+import { CH_CDC } from '../../core/names.ts';
+import { createStatement, objectKey } from '../../core/plan.ts';
+import { chLiteral } from '../../lib/sql.ts';
+import type { ClickHouse, Settings } from './client.ts';
+import { dropStatement } from './prepare.ts';
+
+export async function databasesOf(clickhouse: ClickHouse): Promise<string[]> {
+  return (await clickhouse.rows<{ name: string }>('SELECT name FROM system.databases')).map(
+    (r) => r.name,
+  );
+}
+
+export async function runStatements(
+  clickhouse: ClickHouse,
+  sql: readonly string[],
+  settings: Settings = {},
+): Promise<void> {
+  for (const statement of sql) await clickhouse.command(statement, settings);
+}
+
+/** Remembers objects as they stand; what comes back makes those again that are not there any more, in this order. */
+export async function standingObjects(
+  clickhouse: ClickHouse,
+  objects: readonly TargetObject[],
+): Promise<() => Promise<void>> {
+  const read = async () => {
+    const rows = await clickhouse.rows<{ database: string; name: string; statement: string }>(
+      `SELECT database, name, create_table_query AS statement FROM system.tables
+        WHERE database IN ({databases:Array(String)})`,
+      { databases: [...new Set(objects.map(({ database }) => database))] },
+    );
+    return new Map(rows.map((row) => [objectKey(row), row.statement]));
+  };
+  const before = await read();
+  return async () => {
+    const after = await read();
+    for (const object of objects) {
+      const statement = before.get(objectKey(object));
+      if (statement === undefined || after.has(objectKey(object))) continue;
+      // ClickHouse shows no passwords.
+      const whole = object.kind === 'queue' ? createStatement(object) : statement;
+      await clickhouse.command(whole);
+    }
+  };
+}
+
+/** Stems of the queues in `cdc` that exist while Debezium reads a table. */
+export async function snapshotQueues(clickhouse: ClickHouse): Promise<string[]> {
+  const found = await clickhouse.rows<{ stem: string }>(
+    `SELECT DISTINCT extract(name, '^(snapshot_[0-9a-f]{8})_') AS stem FROM system.tables
+      WHERE database = ${chLiteral(CH_CDC.database)} AND stem != ''`,
+  );
+  return found.map((row) => row.stem);
+}
+
+/** What reads goes first. */
+export async function dropSnapshotQueue(clickhouse: ClickHouse, stem: string): Promise<void> {
+  const { database } = CH_CDC;
+  await runStatements(clickhouse, [
+    dropStatement('materialized-view', { database, name: `${stem}_queue_mv` }),
+    dropStatement('queue', { database, name: `${stem}_queue` }),
+    dropStatement('materialized-view', { database, name: `${stem}_mv` }),
+    dropStatement('fanout', { database, name: `${stem}_queue_rows` }),
+  ]);
+}

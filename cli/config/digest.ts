@@ -1,0 +1,26 @@
+import { createHash } from 'node:crypto';
+import type { Config } from './schema.ts';
+
+/** A digest of the settings that servers take only at their start. No password goes into it. */
+export function settingsDigest(config: Config): string {
+  const { runtime, profile, ports, kafka, connect, clickhouse, observability, agent } = config;
+  const url = config.source.url ? withoutPassword(config.source.url) : null;
+  const relevant = [
+    runtime,
+    profile,
+    ports,
+    kafka,
+    connect,
+    clickhouse,
+    url,
+    observability,
+    agent.listen,
+    agent.password_file,
+    config.alerts,
+  ];
+  return createHash('sha256').update(JSON.stringify(relevant)).digest('hex').slice(0, 16);
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/^([a-z]+:\/\/[^:@/]*):[^@/]*@/, '$1@');
+}

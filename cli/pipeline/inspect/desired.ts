@@ -1,0 +1,184 @@
+import { MAX_MESSAGE_BYTES, replicationOf } from '../../components/kafka/topics.ts';
+import { connectorConfig } from '../../core/connector.ts';
+import { planTable, storageObject, type TablePlan, tableView, viewObject } from '../../core/ddl.ts';
+import { privatePatterns, ruledTables } from '../../core/followRules.ts';
+import { historyObjects, historyViews } from '../../core/history-ddl.ts';
+import { multisetRowView, multisetStorage, multisetView } from '../../core/multiset-ddl.ts';
+import {
+  CDC_SCHEMA,
+  CH_CDC,
+  HEARTBEAT,
+  type NamedTable,
+  notificationTopic,
+  SIGNAL,
+  type TableId,
+  type TakenNames,
+  type TargetNames,
+  tableLabel,
+  tableLabelKey,
+  targetNames,
+  topicName,
+} from '../../core/names.ts';
+import { ownTables } from '../../core/own-tables.ts';
+import type { DesiredSharedQueue, DesiredTarget } from '../../core/plan.ts';
+import { sharedProfile } from '../../core/profiles.ts';
+import {
+  exceptionObjects,
+  exceptionsView,
+  fanoutObject,
+  heartbeatView,
+  queueObject,
+  sharedQueueView,
+} from '../../core/queue-ddl.ts';
+import { planSharedQueues, type SharedQueue } from '../../core/sharedQueues.ts';
+import { isMultiset, type SourceColumn, type SourceTable } from '../../core/source.ts';
+import type { PostgresEndpoint } from '../../stack/endpoints.ts';
+import type { Stack } from '../state/stack.ts';
+
+/** Everything that should stand in the servers, computed from the catalog and the configuration. */
+export interface Desired {
+  readonly tables: readonly TablePlan[];
+  readonly sharedQueues: readonly SharedQueue[];
+  readonly topics: readonly string[];
+  readonly target: DesiredTarget;
+  readonly connector: Readonly<Record<string, string>>;
+}
+
+/**
+ * `taken`: names that were given before, and those that are somebody else's.
+ * `chosen`: all tables that cdc.yaml chooses. Names can collide, and a table must not get another one
+ * because its neighbour cannot be copied any more.
+ */
+export function desiredOf(
+  stack: Stack,
+  captured: readonly SourceTable[],
+  chosen: readonly NamedTable[] = captured,
+  taken?: TakenNames,
+): Desired {
+  const names = targetNames(chosen, stack.config.clickhouse.database, taken);
+  const tables = captured.map((source) => {
+    const own = names.get(tableLabelKey(source));
+    if (!own) throw new RangeError(`no names for ${source.table}`);
+    return planTable(source, own);
+  });
+  const { topicPrefix: prefix, group } = stack.names;
+  const options = { prefix, group, isolated: taken?.isolated };
+  names.set(tableLabelKey(HEARTBEAT), HEARTBEAT_NAMES);
+  const sharedQueues = planSharedQueues([...tables, HEARTBEAT], names, options);
+  return {
+    tables,
+    sharedQueues,
+    topics: [
+      ...sharedQueues.flatMap((sharedQueue) => sharedQueue.topics),
+      topicName(stack.names.topicPrefix, SIGNAL),
+      notificationTopic(stack.names.topicPrefix),
+    ],
+    target: desiredTarget(stack, tables, sharedQueues),
+    connector: connectorConfig({
+      topicPrefix: stack.names.topicPrefix,
+      slot: stack.names.slot,
+      publication: stack.names.publication,
+      tables: [
+        ...tables.map(({ schema, table, source }) =>
+          source.keyIsPrimary || isMultiset(source)
+            ? { schema, table }
+            : { schema, table, messageKey: ownKey(source) },
+        ),
+      ],
+      include: stack.config.source.include,
+      profile: stack.profile,
+      toastPlaceholder: stack.secrets.toastPlaceholder,
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+      replication: replicationOf(stack.endpoints.kafka),
+      database: databaseOf(stack.endpoints.postgres),
+      columns: {
+        excluded: captured.flatMap((t) => t.excluded.map((name) => `${tableLabel(t)}.${name}`)),
+        asText: carried(captured, 'text'),
+        masked: carried(captured, 'mask'),
+        ruled: ruledTables(captured),
+        private: privatePatterns(stack.config.tables),
+      },
+    }),
+  };
+}
+
+/** The source's key, without what order_by adds to it. */
+function ownKey({ key, widenedBy = [] }: SourceTable): string[] {
+  return key.filter((name) => !widenedBy.includes(name));
+}
+
+function carried(tables: readonly SourceTable[], how: SourceColumn['carry']): string[] {
+  return tables.flatMap((table) =>
+    table.columns.filter((c) => c.carry === how).map((c) => `${tableLabel(table)}.${c.name}`),
+  );
+}
+
+function databaseOf(endpoint: PostgresEndpoint) {
+  const { internal, user, password, database, sslmode } = endpoint;
+  return { ...internal, user, password, database, sslmode };
+}
+
+/**
+ * The heartbeat crosses the pipeline like any table and in one of their queues, so that it tells how
+ * late they are. It has no storage of a table's: its view keeps every beat.
+ */
+const HEARTBEAT_NAMES: TargetNames = {
+  database: CDC_SCHEMA,
+  view: HEARTBEAT.table,
+  final: CH_CDC.heartbeats,
+  mv: `${HEARTBEAT.table}_mv`,
+  historyStem: '',
+};
+
+function isHeartbeat(id: TableId): boolean {
+  return tableLabelKey(id) === tableLabelKey(HEARTBEAT);
+}
+
+function desiredTarget(
+  stack: Stack,
+  tables: readonly TablePlan[],
+  sharedQueues: readonly SharedQueue[],
+): DesiredTarget {
+  const queueOptions = {
+    brokers: stack.endpoints.kafka.internalBrokers.join(','),
+    profile: sharedQueues.some((sharedQueue) => sharedQueue.topics.length > 1)
+      ? sharedProfile(stack.profile)
+      : stack.profile,
+    // The embedded ClickHouse has the credentials in its own configuration.
+    sasl: stack.endpoints.clickhouse.managed ? undefined : stack.endpoints.kafka.sasl,
+  };
+  const queueOf = (sharedQueue: SharedQueue): DesiredSharedQueue => ({
+    queue: queueObject(sharedQueue, queueOptions),
+    behind: [
+      fanoutObject(sharedQueue),
+      ...own(sharedQueue).map((plan) =>
+        (plan.multiset ? multisetRowView : tableView)(plan, sharedQueue),
+      ),
+      ...own(sharedQueue)
+        .filter((plan) => plan.history)
+        .flatMap((plan) => historyViews(plan, sharedQueue, stack.secrets.toastPlaceholder)),
+      exceptionsView(sharedQueue),
+      ...(sharedQueue.tables.some(isHeartbeat) ? [heartbeatView(sharedQueue)] : []),
+    ],
+    reader: sharedQueueView(sharedQueue, stack.secrets.toastPlaceholder),
+  });
+  const own = (sharedQueue: SharedQueue): TablePlan[] =>
+    sharedQueue.tables
+      .filter((id) => !isHeartbeat(id))
+      .map((id) => {
+        const plan = tables.find((t) => tableLabelKey(t) === tableLabelKey(id));
+        if (!plan) throw new RangeError(`no plan for ${id.table}`);
+        return plan;
+      });
+  return {
+    databases: [...new Set([CH_CDC.database, ...tables.map((t) => t.names.database)])],
+    own: [...ownTables(), ...exceptionObjects()],
+    tables: tables.map((plan) => ({
+      plan,
+      storage: (plan.multiset ? multisetStorage : storageObject)(plan),
+      view: (plan.multiset ? multisetView : viewObject)(plan),
+      history: plan.history ? historyObjects(plan) : undefined,
+    })),
+    sharedQueues: sharedQueues.map(queueOf),
+  };
+}

@@ -1,0 +1,110 @@
+import { firstLines, fixOfTrace } from '../../components/connect/check.ts';
+import { Connect } from '../../components/connect/client.ts';
+import { withPostgres } from '../../components/postgres/client.ts';
+import { slotReader } from '../../components/postgres/observe.ts';
+import { connectorDiff } from '../../core/plan.ts';
+import { Problem } from '../../core/problems.ts';
+import { StopWaiting, WaitTimeout, waitFor } from '../../lib/wait.ts';
+import type { Stack } from '../state/stack.ts';
+
+export type RegisterResult = 'created' | 'updated' | 'unchanged';
+
+export interface Registration {
+  readonly result: RegisterResult;
+  /** Options that differ from what Connect has. */
+  readonly different: readonly string[];
+}
+
+/** Asks Connect's own validator first; then creates, updates, or leaves alone, and waits until it runs. */
+export async function registerConnector(
+  stack: Stack,
+  config: Readonly<Record<string, string>>,
+  options: { dryRun?: boolean } = {},
+): Promise<Registration> {
+  const connect = new Connect(stack.endpoints.connect);
+  const { connector } = stack.names;
+  const present = await connect.config(connector);
+  const different = connectorDiff(present, config);
+  const result: RegisterResult = !present
+    ? 'created'
+    : different.length > 0
+      ? 'updated'
+      : 'unchanged';
+  if (result !== 'unchanged' || options.dryRun) {
+    const complaints = await connect.validate({ ...config, name: connector });
+    if (complaints.length > 0)
+      throw new Problem('CONNECTOR_INVALID', { detail: complaints.join('\n') });
+  }
+  if (options.dryRun) return { result, different };
+  if (result === 'unchanged') {
+    await waitUntilRunning(connect, connector);
+    return { result, different };
+  }
+  await withNewReader(stack, connect, () => connect.put(connector, config));
+  return { result, different };
+}
+
+/** Has Debezium read the catalog again, where it knows a table's columns only from its changes. */
+export async function restartReader(stack: Stack): Promise<void> {
+  const connect = new Connect(stack.endpoints.connect);
+  await withNewReader(stack, connect, () => connect.restart(stack.names.connector));
+}
+
+/** Does what ends the connector's task, and waits until a new one reads the slot. */
+async function withNewReader(
+  stack: Stack,
+  connect: Connect,
+  change: () => Promise<void>,
+): Promise<void> {
+  const { connector, slot } = stack.names;
+  await withPostgres(stack.endpoints.postgres, async (client) => {
+    const before = await slotReader(client, slot);
+    await change();
+    await waitUntilRunning(connect, connector, async () => {
+      const reader = await slotReader(client, slot);
+      return reader !== undefined && reader !== before;
+    });
+  });
+}
+
+/**
+ * @param reads whether the task that runs is one with the new configuration. Connect says RUNNING of
+ *   the old one for a while, and that one passes over the changes of a table it does not know: what
+ *   is read from the source before the new one reads the slot could be outdated for good.
+ */
+async function waitUntilRunning(
+  connect: Connect,
+  name: string,
+  reads: () => Promise<boolean> = async () => true,
+): Promise<void> {
+  try {
+    await waitFor(`connector ${name}`, { timeoutMs: 60_000, everyMs: 100 }, async () => {
+      const status = await connect.status(name);
+      if (!status) return { seen: 'no status yet' };
+      const failed = [status.connector, ...status.tasks].find((part) => part.state === 'FAILED');
+      if (failed) {
+        const trace = failed.trace ?? 'no trace';
+        const fix = fixOfTrace(trace);
+        const detail = firstLines(trace);
+        throw new StopWaiting(
+          new Problem('CONNECTOR_FAILED', { name, detail }, fix === undefined ? {} : { fix }),
+        );
+      }
+      // Somebody paused or stopped it: that is no failure, and not for a registration to change.
+      if (status.connector.state === 'PAUSED' || status.connector.state === 'STOPPED')
+        return { ready: true };
+      const running =
+        status.tasks.length > 0 && status.tasks.every((task) => task.state === 'RUNNING');
+      if (running && !(await reads())) return { seen: 'the slot has no new reader yet' };
+      return running
+        ? { ready: true }
+        : {
+            seen: `${status.connector.state}, tasks ${status.tasks.map((t) => t.state).join(', ') || 'none'}`,
+          };
+    });
+  } catch (error) {
+    if (error instanceof WaitTimeout)
+      throw new Problem('CONNECTOR_FAILED', { name, detail: error.message });
+    throw error;
+  }
+}

@@ -1,0 +1,363 @@
+import { type ClickHouse, withClickHouse } from '../../components/clickhouse/client.ts';
+import { readSetAside, type SetAside } from '../../components/clickhouse/dependents.ts';
+import { type KeptValues, keptInCopy } from '../../components/clickhouse/kept.ts';
+import { unresolvedDeadLetters } from '../../components/clickhouse/metricsQueries.ts';
+import { observeRefreshes } from '../../components/clickhouse/refreshes.ts';
+import { Connect, type ConnectorStatus } from '../../components/connect/client.ts';
+import { withKafkaAdmin } from '../../components/kafka/client.ts';
+import { withPostgres } from '../../components/postgres/client.ts';
+import type { LoadedConfig } from '../../config/load.ts';
+import { CONNECTOR_CLASS } from '../../core/connector.ts';
+import type { LeftOut } from '../../core/leftOut.ts';
+import { CH_CDC } from '../../core/names.ts';
+import { Problem } from '../../core/problems.ts';
+import { chIdent } from '../../lib/sql.ts';
+import { within } from '../../lib/wait.ts';
+import { runtimeToWatch } from '../../runtimes/registry.ts';
+import { chooseRuntime, knownEndpoints } from '../../runtimes/resolve.ts';
+import type { PartStatus, Runtime } from '../../runtimes/runtime.ts';
+import { type Endpoints, SERVER_NAMES, type ServerName } from '../../stack/endpoints.ts';
+import { type Layout, layoutOf, readSecrets } from '../../stack/layout.ts';
+import { type AgentState, liveState, type ObserverName, readState } from '../../stack/state.ts';
+import { type StandingTable, standingTables } from '../apply/stalls.ts';
+import { endpointSummary } from '../inspect/describe.ts';
+import { leftOutNow } from '../inspect/leftOut.ts';
+import { type PipelineNames, pipelineNames } from '../state/stack.ts';
+import { type LastVerified, lastVerified } from '../state/verifications.ts';
+import { type ComponentStatus, connectorParts, viewPart } from './statusParts.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export interface StackStatus {
+  readonly healthy: boolean;
+  readonly runtime: string;
+  readonly profile: string;
+  /** Since the newest heartbeat row in ClickHouse was committed, by the source's clock. */
+  readonly heartbeat_age_ms: number | undefined;
+  /** How `cdc verify` ended last; absent when it never did. */
+  readonly last_verified: LastVerified | undefined;
+  /** Messages that are no row of a copied table, and wait; absent when ClickHouse gave no answer. */
+  readonly dead_letters: number | undefined;
+  /** Values that their column's type cannot hold, by column; absent when they were not counted. */
+  readonly kept_values: readonly KeptValues[] | undefined;
+  /** Tables that are not copied, and those whose load stopped; absent when that was not read. */
+  readonly left_out: readonly LeftOut[] | undefined;
+  /** Copied tables whose changes cannot be stored; absent when ClickHouse gave no answer. */
+  readonly standing: readonly StandingTable[] | undefined;
+  /** What somebody made on the copy and that refused its rows; absent when ClickHouse gave no answer. */
+  readonly set_aside: readonly SetAside[] | undefined;
+  readonly components: readonly ComponentStatus[];
+}
+
+/** Why something gave no answer, and what to type. */
+export interface Trouble {
+  readonly message: string;
+  readonly fix: string;
+}
+
+/** What every look brought; doctor makes findings of it. */
+export interface Observation {
+  readonly status: StackStatus;
+  /** Servers that gave no answer. */
+  readonly troubles: ReadonlyMap<ServerName, Trouble>;
+  /** Absent when Connect gave no answer. */
+  readonly connector: { readonly status: ConnectorStatus | undefined } | undefined;
+}
+
+/** A stack as far as it is known, running or not. Looking changes nothing. */
+export interface Watched {
+  readonly config: LoadedConfig['config'];
+  readonly directory: string;
+  readonly layout: Layout;
+  readonly names: PipelineNames;
+  readonly agent: AgentState | undefined;
+  readonly runtime: Runtime;
+  /** Of a stack that does not run: only those of servers elsewhere. */
+  readonly endpoints: Partial<Endpoints>;
+  readonly env: Env;
+}
+
+/** A heartbeat older than this did not cross lately. */
+export const HEARTBEAT_LIMIT_MS = 10_000;
+const PROBE_MS = 2000;
+const GOOD_STATES = new Set(['ready', 'running']);
+
+export function watchStack(loaded: LoadedConfig, env: Env): Watched {
+  const { config, directory } = loaded;
+  const layout = layoutOf(directory);
+  const agent = liveState(layout);
+  const secrets = readSecrets(layout);
+  return {
+    config,
+    directory,
+    layout,
+    names: pipelineNames(config),
+    agent,
+    runtime: runtimeToWatch(loaded, env),
+    endpoints: knownEndpoints({
+      config,
+      directory,
+      env,
+      ports: agent?.ports,
+      view: agent?.view,
+      secrets,
+    }),
+    env,
+  };
+}
+
+/** Why no stack runs here; tells an agent that was killed from a stack that was stopped. */
+export function notRunning(watched: Pick<Watched, 'layout' | 'directory'>): Problem {
+  const last = readState(watched.layout);
+  if (last?.phase === 'failed' && last.problem) {
+    const { message } = new Problem('STACK_NOT_RUNNING', { directory: watched.directory });
+    return Problem.restore('STACK_NOT_RUNNING', {
+      code: 'STACK_NOT_RUNNING',
+      message,
+      cause: `The last start failed: ${last.problem.message}\n${last.problem.cause}`,
+      fix: last.problem.fix,
+    });
+  }
+  if (!last || last.phase === 'stopped')
+    return new Problem('STACK_NOT_RUNNING', { directory: watched.directory });
+  const detail = `Its process (pid ${last.pid}, since ${last.startedAt}) is gone without having stopped its servers: it was killed.`;
+  return new Problem(
+    'AGENT_FAILED',
+    { detail },
+    { fix: 'cdc up   # ends what is left and starts again; data stay' },
+  );
+}
+
+/** Looks at everything at once; nothing that fails or hangs keeps the rest from being seen. */
+export async function observeStack(watched: Watched): Promise<Observation> {
+  const { endpoints, names } = watched;
+  const parts = await partsOf(watched);
+  // What the engine says of a container that does not serve needs no proof.
+  const serving = (name: ServerName) => !parts.some((part) => part.name === name && part.fix);
+  const {
+    postgres,
+    kafka,
+    connect: connectAt,
+    clickhouse,
+  } = Object.fromEntries(
+    Object.entries(endpoints).filter(([name]) => serving(name as ServerName)),
+  ) as Partial<Endpoints>;
+  const connect = connectAt && new Connect(connectAt);
+  const [
+    versions,
+    connector,
+    plugin,
+    heartbeat,
+    refreshes,
+    verified,
+    letters,
+    kept,
+    leftOut,
+    standing,
+    aside,
+  ] = await Promise.all([
+    allOf({
+      postgres: look(postgres && (() => withPostgres(postgres, postgresVersion))),
+      kafka: look(
+        kafka &&
+          (() =>
+            withKafkaAdmin(kafka, (admin) => admin.describeCluster()).then(() => kafkaIs(watched))),
+      ),
+      connect: look(connect && (() => connect.version())),
+      clickhouse: look(clickhouse && (() => withClickHouse(clickhouse, clickhouseVersion))),
+    } satisfies Record<ServerName, unknown>),
+    look(connect && (() => connect.status(names.connector).then((status) => ({ status })))),
+    look(connect && (() => connect.pluginVersion(CONNECTOR_CLASS))),
+    look(postgres && clickhouse && (() => heartbeatAgeMs({ postgres, clickhouse }))),
+    look(clickhouse && (() => withClickHouse(clickhouse, observeRefreshes))),
+    look(clickhouse && (() => withClickHouse(clickhouse, lastVerified))),
+    look(clickhouse && (() => withClickHouse(clickhouse, unresolvedDeadLetters))),
+    look(clickhouse && (() => withClickHouse(clickhouse, keptInCopy))),
+    look(
+      postgres &&
+        clickhouse &&
+        (() => leftOutNow({ ...watched, endpoints: { postgres, clickhouse } })),
+    ),
+    look(clickhouse && (() => withClickHouse(clickhouse, standingTables))),
+    look(clickhouse && (() => withClickHouse(clickhouse, readSetAside))),
+  ]);
+  const summary = endpointSummary(endpoints);
+  const troubles = new Map<ServerName, Trouble>();
+  const servers = SERVER_NAMES.filter((name) => endpoints[name]).map((name): ComponentStatus => {
+    const seen = versions[name];
+    const part = parts.find((one) => one.name === name);
+    const trouble = seen && 'error' in seen ? troubleOf(name, endpoints, seen.error) : undefined;
+    const supervised = part && part.state !== 'ready' ? part.state : undefined;
+    // The engine knows better than a connection that fails.
+    const known = supervised && part?.fix && { message: part.detail ?? supervised, fix: part.fix };
+    if (known || trouble) troubles.set(name, known || (trouble as Trouble));
+    return {
+      name,
+      state: supervised ?? (trouble ? 'unreachable' : 'ready'),
+      version: answerOf(seen),
+      endpoint: summary[name],
+      memory_bytes: part?.memory_bytes,
+      restarts: part?.restarts,
+      detail: (supervised && part?.detail) ?? trouble?.message,
+      fix: (supervised && part?.fix) ?? trouble?.fix,
+    };
+  });
+  const version = answerOf(plugin);
+  const registered = answerOf(connector);
+  const pipeline = [
+    ...agentPart(
+      watched,
+      parts.find((part) => part.name === 'agent'),
+    ),
+    ...servers,
+    ...(endpoints.connect ? connectorParts(names.connector, registered, version) : []),
+    ...viewPart(answerOf(refreshes) ?? []),
+  ];
+  const age = answerOf(heartbeat);
+  const missing = answerOf(leftOut);
+  const stands = answerOf(standing);
+  const good =
+    pipeline.every((part) => GOOD_STATES.has(part.state)) &&
+    !missing?.some(({ named }) => named) &&
+    !stands?.length;
+  return {
+    status: {
+      healthy: good && age !== undefined && age < HEARTBEAT_LIMIT_MS,
+      runtime: watched.agent?.runtime ?? chooseRuntime(watched.config).kind,
+      profile: watched.agent?.profile ?? watched.config.profile,
+      heartbeat_age_ms: age,
+      last_verified: answerOf(verified),
+      left_out: missing,
+      standing: stands,
+      set_aside: answerOf(aside),
+      dead_letters: answerOf(letters),
+      kept_values: answerOf(kept),
+      components: [...pipeline, ...otherParts(parts, watched.agent)],
+    },
+    troubles,
+    connector: registered,
+  };
+}
+
+async function allOf<K extends string, T>(
+  looks: Readonly<Record<K, Promise<T>>>,
+): Promise<Record<K, T>> {
+  const entries = Object.entries<Promise<T>>(looks).map(async ([name, look]) => [name, await look]);
+  return Object.fromEntries(await Promise.all(entries)) as Record<K, T>;
+}
+
+type Look<T> = { readonly value: T } | { readonly error: unknown };
+
+function answerOf<T>(seen: Look<T> | undefined): T | undefined {
+  return seen && 'value' in seen ? seen.value : undefined;
+}
+
+/** One look with a deadline; undefined when there is nothing to look at. */
+async function look<T>(work: (() => Promise<T>) | undefined): Promise<Look<T> | undefined> {
+  if (!work) return undefined;
+  try {
+    return { value: await within(PROBE_MS, work) };
+  } catch (error) {
+    return { error };
+  }
+}
+
+function troubleOf(name: ServerName, endpoints: Partial<Endpoints>, error: unknown): Trouble {
+  const managed = endpoints[name]?.managed === true;
+  const problem = error instanceof Problem ? error : undefined;
+  const message = problem
+    ? `${problem.message} ${problem.causeText}`
+    : error instanceof Error
+      ? error.message
+      : String(error);
+  const fix = managed
+    ? `cdc logs ${name}   # says why; the agent starts a server again that has ended`
+    : (problem?.fix ?? 'cdc status');
+  return { message: message.split('\n')[0] ?? message, fix };
+}
+
+function agentPart(
+  { agent: known, runtime }: Pick<Watched, 'agent' | 'runtime'>,
+  part: PartStatus | undefined,
+): ComponentStatus[] {
+  if (!known) return [];
+  const agent = runtime.agentState(known) ?? { ...known, phase: 'starting' };
+  // A container's state comes first: what it wrote down is as old as it.
+  const wrong = known.view === 'published' && part?.state !== 'ready' ? part : undefined;
+  const troubles = [
+    ...Object.entries(agent.loops).map(([loop, trouble]) => `${loop}: ${trouble}`),
+    ...(part?.detail && !wrong ? [part.detail] : []),
+  ];
+  return [
+    {
+      name: 'agent',
+      state: wrong?.state ?? agent.phase,
+      version: undefined,
+      endpoint: agent.metricsUrl,
+      memory_bytes: part?.memory_bytes,
+      restarts: part?.restarts,
+      detail: wrong?.detail ?? agent.problem?.message ?? (troubles.join('; ') || undefined),
+      fix: wrong?.fix,
+    },
+  ];
+}
+
+/** What looks at the pipeline and is no part of it: whether it runs says nothing about health. */
+function otherParts(
+  parts: readonly PartStatus[],
+  agent: AgentState | undefined,
+): ComponentStatus[] {
+  const own = new Set<string>(['agent', ...SERVER_NAMES]);
+  return parts
+    .filter(({ name }) => !own.has(name))
+    .map((part) => {
+      const port = agent?.extraPorts?.[part.name as ObserverName];
+      const endpoint = port === undefined ? undefined : `http://127.0.0.1:${port}`;
+      return { ...part, version: undefined, endpoint };
+    });
+}
+
+/** A runtime that gives no answer keeps nothing else from being seen. */
+async function partsOf({ agent, runtime }: Watched): Promise<PartStatus[]> {
+  if (!agent) return [];
+  try {
+    return await runtime.status(agent);
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code === 'STACK_NOT_RUNNING') throw error;
+    return [];
+  }
+}
+
+async function postgresVersion(client: {
+  query(sql: string): Promise<{ rows: unknown[] }>;
+}): Promise<string | undefined> {
+  const found = await client.query('SHOW server_version');
+  return (found.rows[0] as { server_version?: string } | undefined)?.server_version;
+}
+
+async function kafkaIs(watched: Watched): Promise<string | undefined> {
+  return watched.endpoints.kafka?.managed ? watched.runtime.kafkaVersion() : undefined;
+}
+
+async function clickhouseVersion(clickhouse: ClickHouse): Promise<string | undefined> {
+  return (await clickhouse.rows<{ version: string }>('SELECT version() AS version'))[0]?.version;
+}
+
+/** Age of the newest heartbeat in ClickHouse by the source's clock; absent when none has arrived. */
+async function heartbeatAgeMs(
+  endpoints: Pick<Endpoints, 'postgres' | 'clickhouse'>,
+): Promise<number | undefined> {
+  const newest = await withClickHouse(endpoints.clickhouse, (clickhouse) =>
+    clickhouse.rows<{ at: string }>(
+      `SELECT toUnixTimestamp64Micro(max(committed_at)) AS at FROM ${chIdent(CH_CDC.database, CH_CDC.heartbeats)} HAVING count() > 0`,
+    ),
+  );
+  const at = newest[0]?.at;
+  if (at === undefined) return undefined;
+  const now = await withPostgres(endpoints.postgres, (client) =>
+    client.query<{ now: string }>(
+      'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now',
+    ),
+  );
+  return Math.max(0, Math.round((Number(now.rows[0]?.now) - Number(at)) / 1000));
+}

@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import type { KafkaEndpoint } from '../../stack/endpoints.ts';
+import { CLICKHOUSE_USER } from '../../stack/users.ts';
+
+export function xml(text: string | number): string {
+  return String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+/**
+ * Figures for Prometheus at `/metrics` of the HTTP port. The server’s own endpoint asks for no password;
+ * its SQL interface does. The names are those of the endpoint.
+ */
+export function figuresXml(): string {
+  return `  <http_handlers>
+    <rule><url>/metrics</url><methods>GET</methods><handler><type>predefined_query_handler</type><query>${xml(FIGURES)}</query></handler></rule>
+    <defaults/>
+  </http_handlers>`;
+}
+
+/** The library has no asynchronous metrics, the server has: `merge` reads what is there. */
+const FIGURES = `SELECT * FROM (
+SELECT concat(if(_table = 'metrics', 'ClickHouseMetrics_', 'ClickHouseAsyncMetrics_'), replaceRegexpAll(metric, '[^a-zA-Z0-9_]', '_')) AS name, toFloat64(value) AS value, description AS help, 'gauge' AS type
+FROM merge('system', '^(asynchronous_)?metrics$')
+UNION ALL
+SELECT concat('ClickHouseProfileEvents_', event) AS name, toFloat64(value) AS value, description AS help, 'counter' AS type FROM system.events
+) ORDER BY name FORMAT Prometheus`;
+
+/** Pools and caches for a small machine. */
+export function poolsXml(): string {
+  return `  <background_pool_size>4</background_pool_size>
+  <background_schedule_pool_size>16</background_schedule_pool_size>
+  <background_message_broker_schedule_pool_size>32</background_message_broker_schedule_pool_size>
+  <mark_cache_size>67108864</mark_cache_size>
+  <index_mark_cache_size>16777216</index_mark_cache_size>
+  <uncompressed_cache_size>0</uncompressed_cache_size>
+  <mmap_cache_size>100</mmap_cache_size>
+  <max_server_memory_usage>1500000000</max_server_memory_usage>
+  <max_concurrent_queries>100</max_concurrent_queries>
+  <merge_tree><old_parts_lifetime>30</old_parts_lifetime></merge_tree>`;
+}
+
+/** Kafka's credentials stand here, so that no table definition carries a password. */
+export function kafkaClientXml(kafka: KafkaEndpoint): string {
+  return `  <kafka>
+${saslXml(kafka)}<session_timeout_ms>6000</session_timeout_ms>
+    <heartbeat_interval_ms>1000</heartbeat_interval_ms>
+    <topic_metadata_refresh_interval_ms>5000</topic_metadata_refresh_interval_ms>
+    <reconnect_backoff_max_ms>1000</reconnect_backoff_max_ms>
+    <statistics_interval_ms>10000</statistics_interval_ms>
+  </kafka>`;
+}
+
+function saslXml({ sasl }: KafkaEndpoint): string {
+  if (!sasl) return '    ';
+  return `    <security_protocol>sasl_plaintext</security_protocol>
+    <sasl_mechanism>PLAIN</sasl_mechanism>
+    <sasl_username>${xml(sasl.username)}</sasl_username>
+    <sasl_password>${xml(sasl.password)}</sasl_password>
+    `;
+}
+
+/**
+ * Compiling expressions pays for millions of rows; a view here sees a few at a time, and each
+ * compilation would hold up a flush by 100 ms. A block of more partitions than ClickHouse takes by itself
+ * would hold up its queue for good, as would a table of more columns than its parser expects. The library's own session logs in as `default`, without a
+ * password: it may start listeners. An image's own `default`, who may do everything, is replaced.
+ */
+export function clickhouseUsersXml(password: string, network: string): string {
+  const digest = createHash('sha256').update(password).digest('hex');
+  return `<clickhouse>
+  <profiles><default><max_threads>4</max_threads><compile_expressions>0</compile_expressions><max_partitions_per_insert_block>0</max_partitions_per_insert_block><max_ast_elements>2000000</max_ast_elements><max_expanded_ast_elements>20000000</max_expanded_ast_elements></default></profiles>
+  <quotas><default/></quotas>
+  <users>
+    <default replace="replace">
+      <password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>
+      <grants><query>GRANT SYSTEM LISTEN ON *.*</query><query>GRANT SELECT ON system.numbers</query></grants>
+    </default>
+    <${CLICKHOUSE_USER}>
+      <password_sha256_hex>${digest}</password_sha256_hex><networks><ip>${xml(network)}</ip></networks>
+      <profile>default</profile><quota>default</quota><access_management>1</access_management>
+    </${CLICKHOUSE_USER}>
+  </users>
+</clickhouse>
+`;
+}

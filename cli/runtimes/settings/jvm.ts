@@ -1,0 +1,41 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { packageRoot } from '../../lib/packageRoot.ts';
+import { AGENT_USER } from '../../stack/users.ts';
+
+/** What a JVM shows, of `connectors/jmx/`, and who may see it: a digest, as the JMX agent reads it. */
+export function jmxRules(rules: 'kafka' | 'connect', password: string): string {
+  const shared = readFileSync(join(packageRoot(), 'connectors', 'jmx', `${rules}.yml`), 'utf8');
+  // The password has 144 random bits; what is added is only for form.
+  const salt = AGENT_USER.repeat(8);
+  const passwordHash = createHash('sha256').update(`${salt}:${password}`).digest('hex');
+  const basic = { username: AGENT_USER, passwordHash, algorithm: 'SHA-256', salt };
+  return `${stringify({ httpServer: { authentication: { basic } } })}${shared}`;
+}
+
+/** The text of a .properties file, which Java reads as Latin-1: other letters are escaped. */
+export function propertiesText(values: Readonly<Record<string, string | number>>): string {
+  const escaped = (text: string) =>
+    text
+      .replaceAll('\\', '\\\\')
+      .replaceAll('\n', '\\n')
+      .replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return `${Object.entries(values)
+    .map(([key, value]) => `${key}=${escaped(String(value))}`)
+    .join('\n')}\n`;
+}
+
+/** JAAS line of SASL/PLAIN; a server's also lists the one user it knows. */
+export function plainJaas(login: { username: string; password: string }, server = false): string {
+  const quote = (text: string) => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+  const users = server ? ` user_${login.username}=${quote(login.password)}` : '';
+  return `org.apache.kafka.common.security.plain.PlainLoginModule required username=${quote(login.username)} password=${quote(login.password)}${users};`;
+}
+
+/** Who may speak with the worker stands in a file of `name=password`. */
+export function workerJaas(users: string): string {
+  const path = users.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+  return `KafkaConnect {\n  org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule required\n  file="${path}";\n};\n`;
+}

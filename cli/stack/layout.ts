@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { PortName } from '../config/schema.ts';
+import { fileProblem, readJson, writeFileAtomic } from '../lib/files.ts';
+
+/** Where a stack keeps what it owns: `.cdc/` beside cdc.yaml, readable by its owner only. */
+export interface Layout {
+  readonly root: string;
+  readonly secretsFile: string;
+  readonly stateFile: string;
+  readonly lockFile: string;
+  readonly logs: string;
+  /** Data folder of a server. */
+  data(server: string): string;
+  log(server: string): string;
+  /** Generated configuration files. */
+  etc(file: string): string;
+}
+
+export function layoutOf(directory: string): Layout {
+  const root = join(directory, '.cdc');
+  return {
+    root,
+    secretsFile: join(root, 'secrets.json'),
+    stateFile: join(root, 'state.json'),
+    lockFile: join(root, 'agent.lock'),
+    logs: join(root, 'logs'),
+    data: (server) => join(root, server),
+    log: (server) => join(root, 'logs', `${server}.log`),
+    etc: (file) => join(root, 'etc', file),
+  };
+}
+
+/** The password of an external source, as `cdc init` was given it; `down --delete-data` keeps it. */
+export const SOURCE_PASSWORD_FILE = 'source.password';
+
+export function createLayout(layout: Layout): void {
+  try {
+    mkdirSync(layout.root, { recursive: true, mode: 0o700 });
+    chmodSync(layout.root, 0o700);
+    mkdirSync(layout.logs, { recursive: true });
+    mkdirSync(join(layout.root, 'etc'), { recursive: true });
+    // Keeps generated passwords and data out of a repository that cdc is tried in.
+    writeFileAtomic(join(layout.root, '.gitignore'), '*\n');
+  } catch (error) {
+    throw fileProblem(layout.root, error);
+  }
+}
+
+/** Passwords of the servers that cdc runs. */
+export interface Secrets {
+  readonly postgres: string;
+  readonly kafka: string;
+  readonly connect: string;
+  readonly clickhouse: string;
+  /** Of user cdc at the agent, Prometheus, Alertmanager, the exporters and the JVMs' metrics. */
+  readonly agent: string;
+  /** Names Kafka's storage; not secret, but must not change either. */
+  readonly kafkaClusterId: string;
+  /**
+   * What Debezium writes for a TOASTed value it does not have. Random, so that no value of a
+   * user's can be mistaken for it.
+   */
+  readonly toastPlaceholder: string;
+}
+
+/** Reads the secrets, generating (0600) what is not there yet. */
+export function ensureSecrets(layout: Layout): Secrets {
+  const existing = readJson<Partial<Secrets>>(layout.secretsFile) ?? {};
+  const word = () => randomBytes(18).toString('base64url');
+  const secrets: Secrets = {
+    postgres: existing.postgres ?? word(),
+    kafka: existing.kafka ?? word(),
+    connect: existing.connect ?? word(),
+    clickhouse: existing.clickhouse ?? word(),
+    agent: existing.agent ?? word(),
+    kafkaClusterId: existing.kafkaClusterId ?? randomBytes(16).toString('base64url'),
+    toastPlaceholder:
+      existing.toastPlaceholder ?? `__cdc_unavailable_${randomBytes(12).toString('hex')}`,
+  };
+  if (JSON.stringify(existing) !== JSON.stringify(secrets)) {
+    writeFileAtomic(layout.secretsFile, `${JSON.stringify(secrets, null, 2)}\n`, 0o600);
+  }
+  return secrets;
+}
+
+export function readSecrets(layout: Layout): Secrets | undefined {
+  return readJson<Secrets>(layout.secretsFile);
+}
+
+/** Ports that only servers of a stack use among themselves; they have no name in cdc.yaml. */
+export const INTERNAL_PORTS = ['kafka_controller', 'kafka_jmx', 'connect_jmx'] as const;
+/** Ports in use by the embedded servers. */
+export type EmbeddedPorts = Record<PortName | (typeof INTERNAL_PORTS)[number], number>;
+
+/** What only tells about the pipeline must not stop it: where its port is taken, it takes another. */
+export const EXTRA_PORTS = [
+  'agent',
+  'prometheus',
+  'alertmanager',
+  'node_exporter',
+  'postgres_exporter',
+] as const satisfies readonly PortName[];
+export type ExtraPorts = Record<(typeof EXTRA_PORTS)[number], number>;
