@@ -23,12 +23,13 @@ export default defineConfig({
       },
       {
         test: {
-          // One stack for all, booted once; tests own their schema in it and run one by one.
+          // One stack for all, booted once; tests own their schema in it and run one by one. A wait fails by its own
+          // deadline and says what it saw; that of a test is for what hangs.
           name: 'stack',
           isolate: false,
           include: ['test/**/*.stack.test.ts', PARTS],
           globalSetup: ['test/harness/stack.ts'],
-          testTimeout: 60_000,
+          testTimeout: 240_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
@@ -42,7 +43,7 @@ export default defineConfig({
           include: ['test/**/*.embedded.test.ts'],
           exclude: [PARTS],
           globalSetup: ['test/harness/build.ts'],
-          testTimeout: 60_000,
+          testTimeout: 240_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
           sequence: { groupOrder: 2 },

@@ -159,6 +159,16 @@ function insert(table: string, values: string): string {
 
 const mine = (all: readonly LeftOut[]) => all.filter(({ table }) => table.startsWith(`${schema}.`));
 
+/** On time-out it says what was not healthy. */
+async function expectHealth(): Promise<void> {
+  await eventually('health', { healthy: true }, async () => {
+    const { healthy, heartbeat_age_ms, standing, left_out, components } = (
+      await cdc('status', '--json')
+    ).json();
+    return healthy ? { healthy } : { healthy, heartbeat_age_ms, standing, left_out, components };
+  });
+}
+
 async function verified(): Promise<void> {
   const ran = await cdc('verify', `${schema}.*`, '--json');
   const { ok, left_out, tables } = ran.json();
@@ -190,7 +200,7 @@ test('cdc up ends with a copy of everything that can be copied, and names each t
     expect(found.map((one) => one.id)).toContain(id);
     for (const { fix } of found) expect(fix).not.toBe('');
   }
-  await eventually('health', true, async () => (await cdc('status', '--json')).json().healthy);
+  await expectHealth();
 }, 180_000);
 
 test('rows of all of them arrive while somebody works on types, on columns and in ClickHouse', async () => {
@@ -221,7 +231,7 @@ test('rows of all of them arrive while somebody works on types, on columns and i
   expect(ran.exit, ran.stderr).toBe(0);
   await verified();
   await eventually('the large row', 2, () => countRows(schema, 'large'));
-  await eventually('health', true, async () => (await cdc('status', '--json')).json().healthy);
+  await expectHealth();
   const seen = await clickhouse.rows<{ c: string }>(
     `SELECT c FROM ${chIdent(schema, 'tinted')} ORDER BY c`,
   );

@@ -10,7 +10,7 @@ import type { Step } from '../core/steps.ts';
 import { pause } from '../lib/wait.ts';
 import { applyPlan } from '../pipeline/apply/apply.ts';
 import { makePlan } from '../pipeline/apply/plan.ts';
-import { answerStalls, endIsolations, withholdTable } from '../pipeline/apply/stalls.ts';
+import { answerStalls, endIsolations, failsAnew, withholdTable } from '../pipeline/apply/stalls.ts';
 import type { Stack } from '../pipeline/state/stack.ts';
 
 const LOOK_MS = 2000;
@@ -73,7 +73,9 @@ export class StallWatch {
         answer.isolated.includes(tableLabel(table)),
       );
       if (plan.steps.some((step) => !isOfQueues(step) && !isOf(step, alone))) {
-        for (const table of alone) await withholdTable(clickhouse, table);
+        for (const table of alone)
+          if (await failsAnew(clickhouse, tableLabel(table), signal))
+            await withholdTable(clickhouse, table);
         return;
       }
     }

@@ -89,7 +89,7 @@ export async function eventually<T>(
   claim: string,
   expected: T,
   look: () => Promise<T>,
-  timeoutMs = 30_000,
+  timeoutMs = 90_000,
 ): Promise<void> {
   const wanted = JSON.stringify(expected);
   await waitFor(claim, { timeoutMs, everyMs: 50 }, async () => {

@@ -24,12 +24,15 @@ import {
   viewsOf,
 } from '../../core/stalls.ts';
 import { chIdent } from '../../lib/sql.ts';
+import { pause } from '../../lib/wait.ts';
 import { readNames } from '../inspect/targets.ts';
 import { requireResnapshot } from '../load/resnapshot.ts';
 import { current, readIsolations, recordIsolation, tableOf } from '../state/isolate.ts';
 
 /** Failures in a row after which a queue is taken for standing. */
 const STANDS = 2;
+/** A queue that stands reads its block again this often. */
+const FAILS_EVERY_MS = 1000;
 /** How long a table that was isolated must flow before it shares a queue again; longer each time. */
 const FLOWS_MS = 60_000;
 const LONGEST_MS = 3_600_000;
@@ -101,6 +104,28 @@ export async function withholdTable(
 ): Promise<void> {
   await requireResnapshot(clickhouse, source);
   await clickhouse.command(`DROP VIEW IF EXISTS ${chIdent(names.database, names.mv)} SYNC`);
+}
+
+/**
+ * Whether its queue fails on a table once more. One that somebody's apply has repaired in the meantime must keep its
+ * view: nobody would make it again.
+ */
+export async function failsAnew(
+  clickhouse: ClickHouse,
+  table: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const known = await readNames(clickhouse);
+  let before: number | undefined;
+  for (;;) {
+    const stall = (await stalledQueues(clickhouse)).find(
+      ({ queue, error }) => nameOf(tableIn(known, error), queue) === table,
+    );
+    if (!stall) return false;
+    before ??= stall.failed_s;
+    if (stall.failed_s > before) return true;
+    await pause(FAILS_EVERY_MS / 2, signal);
+  }
 }
 
 /** Tables whose own queue has not stood for long enough. */
