@@ -24,7 +24,7 @@ describe.each([
   const SECRET = 'reader-secret';
 
   beforeAll(async () => {
-    server = await foreignPostgres({}, cleanEnvironment(), from);
+    server = await foreignPostgres({}, cleanEnvironment(), { from });
     await using admin = await server.connect();
     const { rows } = await admin.query('SHOW server_version_num');
     // Another package's PostgreSQL would prove nothing of this one.

@@ -223,12 +223,19 @@ class Agent {
     this.ports = this.claimed.ports;
     this.publish();
     const java = needsJava(choice.servers) ? findJava(this.env) : '';
+    const endpoints = resolveEndpoints({
+      config,
+      directory,
+      env: this.env,
+      ports: this.ports,
+      secrets,
+    });
     const setting: ServerSetting = {
       layout: this.layout,
       ports: this.ports,
       secrets,
-      kafka: resolveEndpoints({ config, directory, env: this.env, ports: this.ports, secrets })
-        .kafka,
+      kafka: endpoints.kafka,
+      source: endpoints.postgres,
       jars: needsJava(choice.servers)
         ? await ensureJars(this.env, signal, () => {})
         : { kafka: '', plugins: '', jmxAgent: '' },

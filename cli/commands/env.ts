@@ -32,12 +32,12 @@ function environmentOf(stack: Stack): Record<string, string> {
     KAFKA_BROKERS: kafka.brokers.join(','),
     ...(kafka.sasl
       ? {
-          KAFKA_SECURITY_PROTOCOL: 'SASL_PLAINTEXT',
-          KAFKA_SASL_MECHANISM: 'PLAIN',
+          KAFKA_SECURITY_PROTOCOL: kafka.tls ? 'SASL_SSL' : 'SASL_PLAINTEXT',
+          KAFKA_SASL_MECHANISM: kafka.sasl.mechanism,
           KAFKA_SASL_USERNAME: kafka.sasl.username,
           KAFKA_SASL_PASSWORD: kafka.sasl.password,
         }
-      : {}),
+      : kafka.tls && { KAFKA_SECURITY_PROTOCOL: 'SSL' }),
     CONNECT_URL: connectUrl(connect),
     CLICKHOUSE_URL: clickhouse.url,
     ...clickhouseNative(clickhouse),

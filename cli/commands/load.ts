@@ -91,7 +91,7 @@ export async function writeWorkload(
   const { context, printer } = session;
   const workload = findWorkload(name);
   const rate = options.rate ?? workload.defaultRate;
-  const pool = postgresPool(stack.endpoints.postgres, 10);
+  const pool = await postgresPool(stack.endpoints.postgres, 10);
   const progress = printer.progress(`writing ${name}`);
   try {
     const writer = await workload.open(pool, { now: () => context.now() });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { RESERVED_DATABASES } from '../core/names.ts';
+import { SASL_MECHANISMS } from '../stack/endpoints.ts';
 
 /**
  * The one description of `cdc.yaml`. Environment variables (`CDC_` + the path in capitals), docs,
@@ -10,15 +11,40 @@ const pattern = z.string().min(1);
 
 const port = z.int().min(1).max(65_535);
 
+/** Files of a TLS connection, beside cdc.yaml or absolute. */
+const tlsFiles = (certificate: string) => ({
+  ca_file: z
+    .string()
+    .optional()
+    .describe(
+      `File with the CA certificates (PEM) of which one has signed ${certificate}. Default: those that the system knows.`,
+    ),
+  cert_file: z
+    .string()
+    .optional()
+    .describe('File with the certificate (PEM) that cdc shows there, where one is wanted.'),
+  key_file: z.string().optional().describe('File with its key (PEM, not encrypted).'),
+});
+
+const serverName = z
+  .string()
+  .min(1)
+  .optional()
+  .describe("Name that the server's certificate must have, where that is not the address.");
+
 const source = z.strictObject({
   url: z
     .string()
-    .regex(/^postgres(ql)?:\/\//, 'must start with postgres://')
+    .regex(
+      /^\s*(postgres(ql)?:\/\/|\w+\s*=)/,
+      'must start with postgres://, or be words key=value as libpq takes them',
+    )
     .optional()
     .describe(
-      'The PostgreSQL to copy, as postgres://user@host:port/database. Without it cdc runs one of its own with example tables. The password belongs in CDC_SOURCE_PASSWORD or in password_file.',
+      'The PostgreSQL to copy, as postgres://user@host:port/database, or any other form that libpq takes. Without it cdc runs one of its own with example tables. The password belongs in CDC_SOURCE_PASSWORD or in password_file.',
     ),
   password_file: z.string().optional().describe('File that holds the password of source.url.'),
+  ...tlsFiles("that server's certificate (sslrootcert of source.url is the same)"),
   include: z
     .array(pattern)
     .default(['*.*'])
@@ -51,11 +77,17 @@ const kafka = z.strictObject({
     .min(1)
     .optional()
     .describe('Brokers of a Kafka that runs already. Without it cdc runs one.'),
-  username: z.string().optional().describe('SASL/PLAIN user of those brokers; none means no SASL.'),
+  username: z.string().optional().describe('SASL user of those brokers; none means no SASL.'),
   password_file: z
     .string()
     .optional()
     .describe('File that holds that password, or CDC_KAFKA_PASSWORD.'),
+  mechanism: z.enum(SASL_MECHANISMS).default('PLAIN').describe('How that user logs in.'),
+  tls: z
+    .boolean()
+    .optional()
+    .describe('Whether those brokers speak TLS. Default: where one of the files below is named.'),
+  ...tlsFiles("the brokers' certificates"),
 });
 
 const connect = z.strictObject({
@@ -71,6 +103,12 @@ const connect = z.strictObject({
     .string()
     .optional()
     .describe('File that holds that password, or CDC_CONNECT_PASSWORD.'),
+  token_file: z
+    .string()
+    .optional()
+    .describe('File with a bearer token for that address instead, or CDC_CONNECT_TOKEN.'),
+  ...tlsFiles('the certificate of an https:// address'),
+  server_name: serverName,
   topic_prefix: z
     .string()
     .regex(/^[A-Za-z0-9_-]+$/, 'may have letters, digits, - and _')
@@ -96,6 +134,12 @@ const clickhouse = z.strictObject({
     .string()
     .optional()
     .describe('File that holds that password, or CDC_CLICKHOUSE_PASSWORD.'),
+  token_file: z
+    .string()
+    .optional()
+    .describe('File with a bearer token for that address instead, or CDC_CLICKHOUSE_TOKEN.'),
+  ...tlsFiles('the certificate of an https:// address'),
+  server_name: serverName,
   database: targetDatabase
     .optional()
     .describe('One database for every table. Default: a database per schema, of the same name.'),
@@ -105,6 +149,12 @@ const clickhouse = z.strictObject({
     .optional()
     .describe(
       'host:port under which ClickHouse reaches the source, where that differs from source.url. Where it cannot reach it at all, Debezium loads the rows.',
+    ),
+  source_verified: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether that ClickHouse looks at the certificate of the source, since its environment has PGSSLMODE and PGSSLROOTCERT. Else, with sslmode=verify-full, Debezium loads the rows, more slowly, and tables without a key are not loaded.',
     ),
   views: z
     .string()

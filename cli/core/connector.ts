@@ -1,3 +1,4 @@
+import type { TlsMaterial } from '../lib/tls.ts';
 import {
   CDC_SCHEMA,
   HEARTBEAT,
@@ -35,6 +36,7 @@ export interface ConnectorInput {
     readonly password: string;
     readonly database: string;
     readonly sslmode: string | undefined;
+    readonly tls: TlsMaterial;
   };
   /** Names `schema.table.column`: not sent at all, sent as text, sent as a digest of the text. */
   readonly columns: {
@@ -57,7 +59,7 @@ export function maskedConfig(config: Readonly<Record<string, string>>): Record<s
   return Object.fromEntries(
     Object.entries(config).map(([key, value]) => [
       key,
-      /password|secret|jaas/.test(key) ? '***' : value,
+      /password|secret|jaas|sslfactoryarg/.test(key) ? '***' : value,
     ]),
   );
 }
@@ -105,6 +107,25 @@ function messageKeys(tables: readonly CapturedTable[]): Record<string, string> {
 }
 
 /**
+ * The driver reads certificates from files of its own machine, and knows the system's CAs only by a class. Ours has
+ * them in its argument, wherever the worker runs: CAs, certificate and key, each in base64.
+ */
+function socketFactory({
+  sslmode,
+  tls,
+}: Pick<ConnectorInput['database'], 'sslmode' | 'tls'>): Record<string, string> {
+  const parts = [tls.ca, tls.cert, tls.key];
+  const isVerified = sslmode === 'verify-ca' || sslmode === 'verify-full';
+  if (!isVerified && parts.every((part) => part === undefined)) return {};
+  return {
+    'driver.sslfactory': 'cdc.PemSocketFactory',
+    'driver.sslfactoryarg': parts
+      .map((part = '') => Buffer.from(part).toString('base64'))
+      .join('.'),
+  };
+}
+
+/**
  * The Debezium connector's configuration. Options whose default hurts are all set; facts.md and
  * ARCHITECTURE.md say why.
  */
@@ -119,6 +140,7 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'database.password': database.password,
     'database.dbname': database.database,
     ...(database.sslmode ? { 'database.sslmode': database.sslmode } : {}),
+    ...socketFactory(database),
     'topic.prefix': input.topicPrefix,
     'plugin.name': 'pgoutput',
     'slot.name': input.slot,

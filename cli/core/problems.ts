@@ -1,6 +1,7 @@
 import { CLICKHOUSE_PROBLEMS } from './clickhouseProblems.ts';
 import { CONTAINER_PROBLEMS } from './containerProblems.ts';
 import { EXIT, type ExitCode, entry, type ProblemEntry } from './problemEntry.ts';
+import { TLS_PROBLEMS } from './tlsProblems.ts';
 
 export { EXIT, type ExitCode, type ProblemEntry } from './problemEntry.ts';
 
@@ -197,6 +198,12 @@ export const PROBLEMS = {
     '{detail}',
     'cdc status && cdc logs kafka',
   ),
+  KAFKA_AUTH: entry(
+    EXIT.refused,
+    'Kafka at {endpoint} refused user {user}.',
+    '{detail}',
+    'Put the right password into the environment (CDC_KAFKA_PASSWORD) or into kafka.password_file; kafka.mechanism is how the user logs in.',
+  ),
   KAFKA_REFUSED: entry(
     EXIT.refused,
     'Kafka refused: {detail}',
@@ -214,6 +221,12 @@ export const PROBLEMS = {
     'Kafka Connect at {endpoint} cannot be reached.',
     '{detail}',
     'cdc status && cdc logs connect',
+  ),
+  CONNECT_AUTH: entry(
+    EXIT.refused,
+    'Kafka Connect at {endpoint} refused user {user}.',
+    '{detail}',
+    'connect.username, and the password in the environment (CDC_CONNECT_PASSWORD) or in connect.password_file; a token: connect.token_file.',
   ),
   CONNECT_REFUSED: entry(
     EXIT.refused,
@@ -239,6 +252,7 @@ export const PROBLEMS = {
     '{detail}',
     'cdc connector restart   # then: cdc logs connect',
   ),
+  ...TLS_PROBLEMS,
   ...CLICKHOUSE_PROBLEMS,
   // --- the pipeline
   HEARTBEAT_TIMEOUT: entry(

@@ -8,13 +8,23 @@ import type { SharedQueue } from './sharedQueues.ts';
 export interface QueueOptions {
   readonly brokers: string;
   readonly profile: Profile;
-  readonly sasl?: { readonly username: string; readonly password: string } | undefined;
+  /** How ClickHouse logs in, where that is not in its own configuration. */
+  readonly login?: KafkaLogin | undefined;
+}
+
+export interface KafkaLogin {
+  readonly sasl:
+    | { readonly mechanism: string; readonly username: string; readonly password: string }
+    | undefined;
+  readonly isTls: boolean;
+  /** Named collection with certificates. */
+  readonly collection?: string | undefined;
 }
 
 /** The Kafka engine table of a queue. Its columns are generic: no change of a table changes it. */
 export function queueObject(sharedQueue: SharedQueue, options: QueueOptions): TargetObject {
   const { database, queue, group } = sharedQueue.names;
-  const { profile, sasl } = options;
+  const { profile, login } = options;
   const settings: Record<string, string | number> = {
     kafka_broker_list: options.brokers,
     kafka_topic_list: sharedQueue.topics.join(','),
@@ -30,12 +40,16 @@ export function queueObject(sharedQueue: SharedQueue, options: QueueOptions): Ta
     kafka_poll_max_batch_size: profile.maxBlockSize,
     input_format_json_read_objects_as_strings: 1,
     input_format_skip_unknown_fields: 1,
-    ...(sasl
+    ...(login?.sasl || login?.isTls
       ? {
-          kafka_security_protocol: 'sasl_plaintext',
-          kafka_sasl_mechanism: 'PLAIN',
-          kafka_sasl_username: sasl.username,
-          kafka_sasl_password: sasl.password,
+          kafka_security_protocol: `${login.sasl ? 'sasl_' : ''}${login.isTls ? 'ssl' : 'plaintext'}`,
+        }
+      : {}),
+    ...(login?.sasl
+      ? {
+          kafka_sasl_mechanism: login.sasl.mechanism,
+          kafka_sasl_username: login.sasl.username,
+          kafka_sasl_password: login.sasl.password,
         }
       : {}),
   };
@@ -54,7 +68,7 @@ export function queueObject(sharedQueue: SharedQueue, options: QueueOptions): Ta
     source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
     ts_us Int64
 )
-ENGINE = Kafka
+ENGINE = Kafka${login?.collection === undefined ? '' : `(${chIdent(login.collection)})`}
 SETTINGS
 ${lines.join(',\n')}`,
   };

@@ -22,6 +22,8 @@ import {
   POSTGRES_DATABASE,
   POSTGRES_USER,
 } from '../stack/users.ts';
+import { badUrl, passwordOf, type SourceAddress, serverUrl, sourceAddress } from './addresses.ts';
+import { readTls } from './tlsFiles.ts';
 
 /** The servers that cdc.yaml gives no address for: those cdc runs. */
 export function ownServers(config: Config): ServerName[] {
@@ -61,7 +63,48 @@ export function chooseRuntime(config: Config): RuntimeChoice {
     given.length === 0
       ? 'no server has an address in the configuration'
       : `${given.join(', ')} elsewhere, the rest on this machine`;
-  return { kind: config.runtime === 'compose' ? 'compose' : 'embedded', servers, why };
+  const kind = config.runtime === 'compose' ? 'compose' : 'embedded';
+  const secured = kind === 'compose' && tlsKeysOf(config);
+  if (secured)
+    throw new Problem(
+      'NOT_IMPLEMENTED_RUNTIME',
+      {
+        runtime: 'compose',
+        detail: `Containers reach servers elsewhere without certificates of one's own and with SASL/PLAIN only, and cdc.yaml has ${secured}.`,
+      },
+      {
+        fix: 'runtime: embedded   # in cdc.yaml, or the servers that are missing there: runtime: external',
+      },
+    );
+  // The library that is ClickHouse there was built without it.
+  if (
+    kind === 'embedded' &&
+    servers.includes('clickhouse') &&
+    config.kafka.brokers &&
+    config.kafka.mechanism !== 'PLAIN'
+  )
+    throw new Problem(
+      'NOT_IMPLEMENTED_RUNTIME',
+      {
+        runtime: 'embedded',
+        detail: `The ClickHouse that cdc runs itself logs in to Kafka with PLAIN or a certificate, not with ${config.kafka.mechanism}.`,
+      },
+      {
+        fix: 'clickhouse.url   # in cdc.yaml: a ClickHouse server knows all of them; or a user with PLAIN (over TLS), or kafka.cert_file',
+      },
+    );
+  return { kind, servers, why };
+}
+
+/** The first key of cdc.yaml that the containers' settings know nothing of. */
+function tlsKeysOf({ source, kafka, connect, clickhouse }: Config): string | undefined {
+  const files = ['ca_file', 'cert_file', 'key_file'] as const;
+  const named = Object.entries({ source, kafka, connect, clickhouse }).flatMap(([part, keys]) =>
+    files.filter((file) => keys[file] !== undefined).map((file) => `${part}.${file}`),
+  );
+  if (named[0] !== undefined) return named[0];
+  if (kafka.tls) return 'kafka.tls';
+  return kafka.brokers && kafka.mechanism !== 'PLAIN' ? 'kafka.mechanism' : undefined;
 }
 
 interface ResolveInput {
@@ -161,9 +204,13 @@ function secret(
   const fromEnvironment = input.env[variable];
   if (fromEnvironment !== undefined) return fromEnvironment;
   if (file === undefined) return undefined;
-  const path = resolveFrom(input.directory, file);
+  return readSecretFile(input.directory, file).replace(/\r?\n$/, '');
+}
+
+function readSecretFile(directory: string, file: string): string {
+  const path = resolveFrom(directory, file);
   try {
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     throw new Problem('CONFIG_INVALID', {
       file: path,
@@ -185,66 +232,42 @@ export function postgresEndpoint(input: ResolveInput): PostgresEndpoint {
       database: POSTGRES_DATABASE,
       managed: true,
       sslmode: undefined,
+      tls: {},
     };
   }
-  const { host, port, user, password, database, sslmode } = sourceAddress(source.url);
+  const address = sourceAddress(source.url);
+  const { host, port, user, database, sslmode, tls } = address;
+  const files = {
+    ca_file: source.ca_file ?? tls.ca_file,
+    cert_file: source.cert_file ?? tls.cert_file,
+    key_file: source.key_file ?? tls.key_file,
+  };
+  const isNamed = Object.values(files).some((file) => file !== undefined);
+  if (isNamed && (sslmode === 'disable' || sslmode === 'allow' || sslmode === 'prefer'))
+    throw badUrl(
+      'source.url',
+      `files for TLS are named, and sslmode=${sslmode} may do without TLS`,
+    );
   return {
     host: fromHere(input, host),
     port,
     internal: { host: isContained(input) ? fromContainer(host) : host, port },
     user,
-    password:
-      secret(input, 'CDC_SOURCE_PASSWORD', source.password_file) ??
-      (password || (input.env.PGPASSWORD ?? '')),
+    password: sourcePassword(input, address),
     database,
     managed: false,
-    sslmode,
+    // Whoever names a CA wants it asked.
+    sslmode: sslmode ?? (isNamed ? 'verify-full' : undefined),
+    tls: readTls('source', files, input.directory),
   };
 }
 
-/** What `source.url` may have after its `?`, as in libpq; a parameter that would be ignored is refused. */
-const SOURCE_PARAMETERS = ['host', 'port', 'user', 'password', 'dbname', 'sslmode'] as const;
-type SourceParameter = (typeof SOURCE_PARAMETERS)[number];
-
-/** As libpq reads it: a parameter counts where the part of the address itself is empty. */
-function sourceAddress(text: string) {
-  const url = parseUrl('source.url', text);
-  const given = new Map<string, string>();
-  for (const [name, value] of url.searchParams) {
-    if (!SOURCE_PARAMETERS.some((known) => known === name))
-      throw badUrl(
-        'source.url',
-        `cdc does not know its parameter ${name} (it knows ${SOURCE_PARAMETERS.join(', ')})`,
-      );
-    given.set(name, value);
-  }
-  const of = (part: string, name: SourceParameter) => part || given.get(name) || undefined;
-  const host = of(url.hostname.replace(/^\[|\]$/g, ''), 'host') ?? 'localhost';
-  const refused = unusableHost(host);
-  if (refused) throw badUrl('source.url', refused);
-  const port = Number(of(url.port, 'port') ?? 5432);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw badUrl('source.url', `${given.get('port')} is no port`);
-  const user = of(decoded(url.username), 'user') ?? 'postgres';
-  return {
-    host,
-    port,
-    user,
-    password: of(decoded(url.password), 'password'),
-    database: of(decoded(url.pathname.slice(1)), 'dbname') ?? user,
-    sslmode: given.get('sslmode'),
-  };
-}
-
-/** Why Debezium could not connect there; undefined when it can. */
-function unusableHost(host: string): string | undefined {
-  if (host.startsWith('/'))
-    return `${host} is the folder of a socket, and Debezium connects by TCP only; name a host`;
-  if (host.includes(','))
-    return `it names several hosts (${host}); name the one that is the primary`;
-  if (host.includes(':'))
-    return `Debezium takes no IPv6 address (${host}); give it a name, such as a line in /etc/hosts, and write that`;
-  return undefined;
+function sourcePassword(input: ResolveInput, address: SourceAddress): string {
+  const given = secret(input, 'CDC_SOURCE_PASSWORD', input.config.source.password_file);
+  if (given !== undefined) return given;
+  if (address.password) return address.password;
+  const file = address.passfile && readSecretFile(input.directory, address.passfile);
+  return (file && passwordOf(file, address)) || (input.env.PGPASSWORD ?? '');
 }
 
 function kafkaEndpoint(input: ResolveInput): KafkaEndpoint {
@@ -254,17 +277,24 @@ function kafkaEndpoint(input: ResolveInput): KafkaEndpoint {
     return {
       brokers: [hostPort(ownAddress(input, 'kafka'))],
       internalBrokers: [hostPort(internalAddress(input, 'kafka'))],
-      sasl: { username: KAFKA_USER, password: secrets.kafka },
+      sasl: { mechanism: 'PLAIN', username: KAFKA_USER, password: secrets.kafka },
+      tls: undefined,
       managed: true,
     };
   }
   const password = secret(input, 'CDC_KAFKA_PASSWORD', kafka.password_file);
+  const { mechanism, username } = kafka;
+  const tls = readTls('kafka', kafka, input.directory);
+  const isNamed = Object.keys(tls).length > 0;
+  if (isNamed && kafka.tls === false)
+    throw badUrl('kafka.tls', 'it is false, and files for TLS are named beside it');
   return {
     brokers: kafka.brokers.map((broker) => moved(broker, (host) => fromHere(input, host))),
     internalBrokers: isContained(input)
       ? kafka.brokers.map((broker) => moved(broker, fromContainer))
       : kafka.brokers,
-    sasl: kafka.username ? { username: kafka.username, password: password ?? '' } : undefined,
+    sasl: username ? { mechanism, username, password: password ?? '' } : undefined,
+    tls: (kafka.tls ?? isNamed) ? tls : undefined,
     managed: false,
   };
 }
@@ -276,6 +306,8 @@ function connectEndpoint(input: ResolveInput): ConnectEndpoint {
     return {
       url: `http://${hostPort(ownAddress(input, 'connect'))}`,
       auth: { username: CONNECT_USER, password: secrets.connect },
+      token: undefined,
+      tls: {},
       managed: true,
     };
   }
@@ -283,6 +315,8 @@ function connectEndpoint(input: ResolveInput): ConnectEndpoint {
   return {
     url: urlFromHere(input, serverUrl('connect', connect.url)),
     auth: connect.username ? { username: connect.username, password: password ?? '' } : undefined,
+    token: secret(input, 'CDC_CONNECT_TOKEN', connect.token_file),
+    tls: readTls('connect', connect, input.directory),
     managed: false,
   };
 }
@@ -295,8 +329,11 @@ function clickhouseEndpoint(input: ResolveInput): ClickHouseEndpoint {
       url: `http://${hostPort(ownAddress(input, 'clickhouse'))}`,
       nativePort: input.view === 'network' ? 9000 : ports.clickhouse_native,
       sourceAddress: clickhouse.source_address,
+      sourceVerified: true,
       user: CLICKHOUSE_USER,
       password: secrets.clickhouse,
+      token: undefined,
+      tls: {},
       managed: true,
     };
   }
@@ -304,8 +341,11 @@ function clickhouseEndpoint(input: ResolveInput): ClickHouseEndpoint {
     url: urlFromHere(input, serverUrl('clickhouse', clickhouse.url)),
     nativePort: undefined,
     sourceAddress: clickhouse.source_address,
+    sourceVerified: clickhouse.source_verified,
     user: clickhouse.username,
     password: secret(input, 'CDC_CLICKHOUSE_PASSWORD', clickhouse.password_file) ?? '',
+    token: secret(input, 'CDC_CLICKHOUSE_TOKEN', clickhouse.token_file),
+    tls: readTls('clickhouse', clickhouse, input.directory),
     managed: false,
   };
 }
@@ -325,42 +365,4 @@ function urlFromHere(input: ResolveInput, text: string): string {
   const url = new URL(text);
   url.hostname = fromContainer(url.hostname);
   return url.href.replace(/\/$/, '');
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw badUrl('source.url', 'it has a % that starts no escape; write %25 for a % itself');
-  }
-}
-
-function badUrl(key: string, what: string): Problem {
-  return new Problem('CONFIG_INVALID', {
-    file: 'cdc.yaml',
-    count: '1 problem',
-    detail: `${key}: ${what}`,
-  });
-}
-
-function serverUrl(key: 'connect' | 'clickhouse', text: string): string {
-  const url = parseUrl(`${key}.url`, text);
-  if (url.username || url.password) {
-    throw badUrl(
-      `${key}.url`,
-      `put the user into ${key}.username and the password into CDC_${key.toUpperCase()}_PASSWORD`,
-    );
-  }
-  return url.href.replace(/\/$/, '');
-}
-
-function parseUrl(key: string, text: string): URL {
-  try {
-    return new URL(text);
-  } catch {
-    throw badUrl(
-      key,
-      'not a URL (characters such as @ : / in a user or password must be %-encoded)',
-    );
-  }
 }

@@ -1,3 +1,4 @@
+import type { TlsMaterial } from '../lib/tls.ts';
 import type { EmbeddedPorts } from './layout.ts';
 
 /** Where the four servers are. Components get these and cannot tell which runtime gave them. */
@@ -7,6 +8,17 @@ export interface HostPort {
   readonly port: number;
 }
 
+/** As libpq's manual describes them. */
+export const SSL_MODES = [
+  'disable',
+  'allow',
+  'prefer',
+  'require',
+  'verify-ca',
+  'verify-full',
+] as const;
+export type SslMode = (typeof SSL_MODES)[number];
+
 export interface PostgresEndpoint extends HostPort {
   readonly user: string;
   readonly password: string;
@@ -15,22 +27,37 @@ export interface PostgresEndpoint extends HostPort {
   readonly managed: boolean;
   /** As the other servers reach it: containers know one another by names that this process does not. */
   readonly internal: HostPort;
-  /** TLS as in libpq: from `sslmode` of the URL. */
-  readonly sslmode: string | undefined;
+  /** TLS as in libpq: from `sslmode` of the URL; undefined is `prefer`. */
+  readonly sslmode: SslMode | undefined;
+  readonly tls: TlsMaterial;
 }
 
 export interface KafkaEndpoint {
   readonly brokers: readonly string[];
   /** As the other servers reach them. */
   readonly internalBrokers: readonly string[];
-  /** SASL/PLAIN; absent means none. */
-  readonly sasl: { readonly username: string; readonly password: string } | undefined;
+  /** Absent means none. */
+  readonly sasl: SaslLogin | undefined;
+  /** Absent means none. */
+  readonly tls: TlsMaterial | undefined;
   readonly managed: boolean;
+}
+
+export const SASL_MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const;
+
+export interface SaslLogin {
+  readonly mechanism: (typeof SASL_MECHANISMS)[number];
+  readonly username: string;
+  readonly password: string;
 }
 
 export interface ConnectEndpoint {
   readonly url: string;
   readonly auth: { readonly username: string; readonly password: string } | undefined;
+  /** Sent as a bearer token instead. */
+  readonly token: string | undefined;
+  /** Counts where the URL is https. */
+  readonly tls: TlsMaterial;
   readonly managed: boolean;
 }
 
@@ -40,8 +67,14 @@ export interface ClickHouseEndpoint {
   readonly nativePort: number | undefined;
   /** `host:port` under which this server reaches the source; absent when it is the source's own. */
   readonly sourceAddress: string | undefined;
+  /** Its libpq looks at the source's certificate. */
+  readonly sourceVerified: boolean;
   readonly user: string;
   readonly password: string;
+  /** Sent as a bearer token, in place of user and password. */
+  readonly token: string | undefined;
+  /** Counts where the URL is https. */
+  readonly tls: TlsMaterial;
   readonly managed: boolean;
 }
 

@@ -27,6 +27,7 @@ function configFor(
       password: 'p',
       database: 'd',
       sslmode: undefined,
+      tls: {},
     },
     columns: { excluded: [], asText: [], masked: [], ruled: {}, private: [], ...options.columns },
   });

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -13,6 +13,7 @@ import {
 import type { ServerSetting } from '../../cli/runtimes/embedded/servers/server.ts';
 import { createLayout, ensureSecrets, layoutOf } from '../../cli/stack/layout.ts';
 import { cleanEnvironment } from './cli.ts';
+import type { Certificate } from './tls.ts';
 
 /** A PostgreSQL that is not cdc's: somebody else's database, for tests of `source.url`. */
 export interface ForeignPostgres extends AsyncDisposable {
@@ -31,7 +32,7 @@ export interface ForeignPostgres extends AsyncDisposable {
 export async function foreignPostgres(
   parameters: Readonly<Record<string, string>>,
   env: Readonly<Record<string, string>> = cleanEnvironment(),
-  from?: string,
+  { from, tls }: { from?: string; tls?: Certificate & { clientCa: string } } = {},
 ): Promise<ForeignPostgres> {
   const postgresServer = postgresServerFrom(from);
   const directory = mkdtempSync(join(tmpdir(), 'cdc-foreign-'));
@@ -47,7 +48,11 @@ export async function foreignPostgres(
   } as unknown as ServerSetting;
   mkdirSync(layout.data('postgres'), { recursive: true, mode: 0o700 });
   const launch = await postgresServer.prepare(setting, new AbortController().signal);
-  const extra = Object.entries(parameters).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
+  const secured = tls ? tlsParameters(directory, tls, launch) : {};
+  const extra = Object.entries({ ...parameters, ...secured }).flatMap(([key, value]) => [
+    '-c',
+    `${key}=${value}`,
+  ]);
   const { uid, gid } = launch;
   const start = async () => {
     const child = spawn(launch.command, [...launch.args, ...extra], {
@@ -91,6 +96,36 @@ export async function foreignPostgres(
       rmSync(directory, { recursive: true, force: true });
       rmSync(postgresOutsideFolder(layout.root), { recursive: true, force: true });
     },
+  };
+}
+
+/** Users called `tls_…` connect by TLS only, and `tls_cert_…` with a certificate. */
+function tlsParameters(
+  directory: string,
+  { cert, key, clientCa }: Certificate & { clientCa: string },
+  { uid, gid }: { uid?: number; gid?: number },
+): Record<string, string> {
+  const folder = join(directory, 'tls');
+  mkdirSync(folder, { mode: 0o755 });
+  chmodSync(directory, 0o755);
+  const write = (name: string, text: string) => {
+    const path = join(folder, name);
+    writeFileSync(path, text, { mode: 0o600 });
+    if (uid !== undefined) chownSync(path, uid, gid ?? uid);
+    return path;
+  };
+  const hba = [
+    'hostssl all,replication /^tls_cert_ all cert',
+    'host all,replication /^tls_cert_ all reject',
+    'hostnossl all,replication /^tls_ all reject',
+    'host all,replication all all scram-sha-256',
+  ];
+  return {
+    ssl: 'on',
+    ssl_cert_file: write('server.crt', cert),
+    ssl_key_file: write('server.key', key),
+    ssl_ca_file: write('clients.crt', clientCa),
+    hba_file: write('pg_hba.conf', hba.map((line) => `${line}\n`).join('')),
   };
 }
 

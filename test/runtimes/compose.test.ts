@@ -167,6 +167,7 @@ describe('files of containers', () => {
       brokers: ['k:9092'],
       internalBrokers: ['k:9092'],
       sasl: undefined,
+      tls: undefined,
       managed: false,
     };
     const plain = containerFiles({

@@ -1,5 +1,8 @@
+import { Agent } from 'node:https';
 import { type ClickHouseClient, createClient } from '@clickhouse/client';
 import { Problem } from '../../core/problems.ts';
+import { tlsFault } from '../../core/tlsProblems.ts';
+import { tlsOptions } from '../../lib/tls.ts';
 import type { ClickHouseEndpoint } from '../../stack/endpoints.ts';
 
 /** ClickHouse's HTTP interface as the pipeline needs it; errors come as entries of the catalogue. */
@@ -12,12 +15,17 @@ export class ClickHouse {
     options: { maxConnections?: number; requestTimeoutMs?: number } = {},
   ) {
     this.endpoint = endpoint;
+    const maxSockets = options.maxConnections ?? 10;
     this.client = createClient({
       url: endpoint.url,
-      username: endpoint.user,
-      password: endpoint.password,
+      ...(endpoint.token
+        ? { access_token: endpoint.token }
+        : { username: endpoint.user, password: endpoint.password }),
       application: 'cdc',
-      max_open_connections: options.maxConnections ?? 10,
+      max_open_connections: maxSockets,
+      ...(endpoint.url.startsWith('https:')
+        ? { http_agent: new Agent({ ...tlsOptions(endpoint.tls), keepAlive: true, maxSockets }) }
+        : {}),
       request_timeout: options.requestTimeoutMs ?? 300_000,
       keep_alive: { enabled: true },
       log: { level: 127 },
@@ -140,7 +148,9 @@ export function clickhouseProblem(
     type,
   } = error as { code?: string; message?: string; type?: string };
   const where = { endpoint: new URL(endpoint.url).host, user: endpoint.user };
-  const detail = withoutSecrets(message, endpoint.password).split('\n')[0] ?? '';
+  const fault = tlsFault('clickhouse', where.endpoint, error);
+  if (fault) return new Problem(fault.code, fault.params, { cause: error });
+  const detail = withoutSecrets(message, endpoint).split('\n')[0] ?? '';
   if (
     type === 'AUTHENTICATION_FAILED' ||
     type === 'REQUIRED_PASSWORD' ||
@@ -159,7 +169,7 @@ export function clickhouseProblem(
   // What PostgreSQL answers to postgresql() has no code of ClickHouse's.
   const kind = type ?? /^std::exception\. Code: 1001, type: ([\w:]+)/.exec(detail)?.[1];
   if (kind !== undefined) {
-    const shown = withoutSecrets(statement.trim(), endpoint.password);
+    const shown = withoutSecrets(statement.trim(), endpoint);
     return new Problem('CLICKHOUSE_REFUSED', {
       detail: `${detail.replace(/^std::exception\. .*?e\.what\(\) = /, '')} (${kind})`,
       statement: shown.length > 400 ? `${shown.slice(0, 400)}…` : shown,
@@ -169,10 +179,15 @@ export function clickhouseProblem(
 }
 
 /** `postgresql('host','db',…,'user','password')` carries one; nothing that is shown may. */
-function withoutSecrets(text: string, password: string): string {
+function withoutSecrets(
+  text: string,
+  { password, token = '' }: Pick<ClickHouseEndpoint, 'password' | 'token'>,
+): string {
   const masked = text.replace(
     /postgresql\((?:[^()']|'(?:[^'\\]|\\.)*'|\([^()]*\))*\)/g,
     'postgresql(…)',
   );
-  return password === '' ? masked : masked.replaceAll(password, '[HIDDEN]');
+  return [password, token]
+    .filter((secret) => secret !== '')
+    .reduce((hidden, secret) => hidden.replaceAll(secret, '[HIDDEN]'), masked);
 }

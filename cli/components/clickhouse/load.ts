@@ -2,6 +2,7 @@ import { type ColumnPlan, ownAlias, type ReadRow, readRow } from '../../core/col
 import { keptColumns, keyColumns, keyTextOf, type TablePlan } from '../../core/ddl.ts';
 import { SOURCE, sourceKeyCondition, targetKeyCondition } from '../../core/keys.ts';
 import { historyNames } from '../../core/names.ts';
+import { Problem } from '../../core/problems.ts';
 import { sourceFrom } from '../../core/rowScope.ts';
 import { chIdent, chLiteral, pgIdent, pgLiteral } from '../../lib/sql.ts';
 import type { ClickHouseEndpoint, PostgresEndpoint } from '../../stack/endpoints.ts';
@@ -13,10 +14,18 @@ export interface PulledSource {
   readonly endpoint: PostgresEndpoint;
 }
 
+/**
+ * @throws {Problem} SOURCE_UNVERIFIED where certificates are to be looked at: `postgresql()` has no argument for that, so
+ * only the server's own environment can ask for it.
+ */
 export function pulledSource(
   endpoint: PostgresEndpoint,
-  { sourceAddress }: ClickHouseEndpoint,
+  { sourceAddress, sourceVerified, url }: ClickHouseEndpoint,
 ): PulledSource {
+  const { sslmode, tls } = endpoint;
+  const isVerified = sslmode === 'verify-ca' || sslmode === 'verify-full' || tls.ca !== undefined;
+  if ((isVerified || tls.cert !== undefined) && !sourceVerified)
+    throw new Problem('SOURCE_UNVERIFIED', { endpoint: url, sslmode: sslmode ?? 'verify-full' });
   return {
     address: sourceAddress ?? `${endpoint.internal.host}:${endpoint.internal.port}`,
     endpoint,

@@ -1,5 +1,8 @@
+import { Agent } from 'node:https';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import { Problem } from '../../core/problems.ts';
+import { tlsFault } from '../../core/tlsProblems.ts';
+import { tlsOptions } from '../../lib/tls.ts';
 import { pause } from '../../lib/wait.ts';
 import type { ConnectEndpoint } from '../../stack/endpoints.ts';
 
@@ -40,7 +43,10 @@ export class Connect {
       timeout: 30_000,
       proxy: false,
       validateStatus: () => true,
-      ...(endpoint.auth ? { auth: endpoint.auth } : {}),
+      ...(endpoint.token
+        ? { headers: { Authorization: `Bearer ${endpoint.token}` } }
+        : endpoint.auth && { auth: endpoint.auth }),
+      ...(isHttps(endpoint.url) ? { httpsAgent: new Agent(tlsOptions(endpoint.tls)) } : {}),
     });
   }
 
@@ -166,6 +172,8 @@ export class Connect {
         const body = data ?? (method === 'put' || method === 'post' ? {} : undefined);
         answer = await this.http.request<T>({ method, url, data: body });
       } catch (error) {
+        const fault = tlsFault('connect', this.endpoint.url, error);
+        if (fault) throw new Problem(fault.code, fault.params, { cause: error });
         throw new Problem(
           'CONNECT_UNREACHABLE',
           { endpoint: this.endpoint.url, detail: (error as Error).message },
@@ -173,6 +181,12 @@ export class Connect {
         );
       }
       if (answer.status < 300 || accepted.includes(answer.status)) return answer;
+      if (answer.status === 401 || answer.status === 403)
+        throw new Problem('CONNECT_AUTH', {
+          endpoint: this.endpoint.url,
+          user: this.endpoint.auth?.username ?? '(none)',
+          detail: `HTTP ${answer.status}`,
+        });
       const message =
         (answer.data as { message?: string } | undefined)?.message ?? `HTTP ${answer.status}`;
       const notYet = answer.status === 409 || (answer.status === 500 && /timed out/i.test(message));
@@ -180,6 +194,10 @@ export class Connect {
       await pause(250);
     }
   }
+}
+
+function isHttps(url: string): boolean {
+  return url.startsWith('https:');
 }
 
 function path(name: string): string {

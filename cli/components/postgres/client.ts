@@ -1,5 +1,7 @@
 import pg from 'pg';
 import { Problem } from '../../core/problems.ts';
+import { tlsFault, tlsWanted } from '../../core/tlsProblems.ts';
+import { tlsOptions } from '../../lib/tls.ts';
 import type { PostgresEndpoint } from '../../stack/endpoints.ts';
 
 const { Client, Pool } = pg;
@@ -19,8 +21,9 @@ const SESSION = [
     WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')`,
 ].join('; ');
 
-function options(endpoint: PostgresEndpoint): pg.ClientConfig {
-  const tls = tlsOf(endpoint.sslmode);
+type Tls = pg.ClientConfig['ssl'];
+
+function options(endpoint: PostgresEndpoint, ssl: Tls): pg.ClientConfig {
   return {
     host: endpoint.host,
     port: endpoint.port,
@@ -30,35 +33,72 @@ function options(endpoint: PostgresEndpoint): pg.ClientConfig {
     application_name: 'cdc',
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
-    ...(tls === undefined ? {} : { ssl: tls }),
+    ssl,
   };
 }
 
-function tlsOf(sslmode: string | undefined): { rejectUnauthorized: boolean } | undefined {
-  if (
-    sslmode === undefined ||
-    sslmode === 'disable' ||
-    sslmode === 'prefer' ||
-    sslmode === 'allow'
-  ) {
-    return undefined;
+/** What is tried for a connection, in libpq's order: https://www.postgresql.org/docs/current/libpq-ssl.html */
+function tlsAttempts({ sslmode, tls, managed }: PostgresEndpoint): readonly Tls[] {
+  if (managed || sslmode === 'disable') return [false];
+  const unverified = tlsOptions(tls, 'none');
+  switch (sslmode) {
+    case 'allow':
+      return [false, unverified];
+    case 'require':
+      // As libpq does where there is a CA to ask.
+      return [tls.ca === undefined ? unverified : tlsOptions(tls, 'ca')];
+    case 'verify-ca':
+      return [tlsOptions(tls, 'ca')];
+    case 'verify-full':
+      return [tlsOptions(tls, 'full')];
+    default:
+      return [unverified, false];
   }
-  return { rejectUnauthorized: sslmode === 'verify-full' || sslmode === 'verify-ca' };
+}
+
+/** Which attempt a server took, so that each later connection to it is one. */
+const taken = new Map<string, number>();
+
+/** Whether a server may take a connection that is encrypted otherwise. */
+function isAboutTls(error: unknown): boolean {
+  const { code, message = '' } = error as { code?: string; message?: string };
+  return code === '28000' || /SSL|TLS|wrong version number/i.test(message);
+}
+
+async function connected(
+  endpoint: PostgresEndpoint,
+  more: pg.ClientConfig,
+  prepare: (client: pg.Client) => Promise<unknown>,
+): Promise<pg.Client> {
+  const attempts = tlsAttempts(endpoint);
+  const label = endpointLabel(endpoint);
+  let first: unknown;
+  for (let i = taken.get(label) ?? 0; ; i++) {
+    const client = new Client({ ...options(endpoint, attempts[i]), ...more });
+    // Without a listener a connection that breaks while idle would end the process.
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      await prepare(client);
+      taken.set(label, i);
+      return client;
+    } catch (error) {
+      await client.end().catch(() => {});
+      // Of two that fail, the one that says more.
+      const said =
+        first === undefined || /does not support SSL/.test(String(first)) ? error : first;
+      first ??= error;
+      if (i + 1 >= attempts.length || !isAboutTls(error)) {
+        taken.delete(label);
+        throw postgresProblem(endpoint, said);
+      }
+    }
+  }
 }
 
 /** One connection, with the session settings made. The caller ends it. */
 export async function connectPostgres(endpoint: PostgresEndpoint): Promise<pg.Client> {
-  const client = new Client({ ...options(endpoint), types: AS_TEXT });
-  // Without a listener a connection that breaks while idle would end the process.
-  client.on('error', () => {});
-  try {
-    await client.connect();
-    await client.query(SESSION);
-    return client;
-  } catch (error) {
-    await client.end().catch(() => {});
-    throw postgresProblem(endpoint, error);
-  }
+  return connected(endpoint, { types: AS_TEXT }, (client) => client.query(SESSION));
 }
 
 export async function withPostgres<T>(
@@ -76,8 +116,11 @@ export async function withPostgres<T>(
 }
 
 /** A pool for workloads; parsed types, since they compute with what they read. */
-export function postgresPool(endpoint: PostgresEndpoint, max: number): pg.Pool {
-  const pool = new Pool({ ...options(endpoint), max });
+export async function postgresPool(endpoint: PostgresEndpoint, max: number): Promise<pg.Pool> {
+  // A pool makes its connections in one way.
+  await withPostgres(endpoint, async () => {});
+  const tls = tlsAttempts(endpoint)[taken.get(endpointLabel(endpoint)) ?? 0];
+  const pool = new Pool({ ...options(endpoint, tls), max });
   pool.on('error', () => {});
   return pool;
 }
@@ -107,6 +150,12 @@ export function postgresProblem(endpoint: PostgresEndpoint, error: unknown): unk
     user: endpoint.user,
     database: endpoint.database,
   };
+  const fault = endpoint.managed ? undefined : tlsFault('source', shared.endpoint, error);
+  if (fault) return new Problem(fault.code, fault.params, { cause: error });
+  if (/no encryption|SSL off/.test(detail) && code === '28000') {
+    const wanted = tlsWanted('source', shared.endpoint);
+    return new Problem(wanted.code, wanted.params, { cause: error });
+  }
   if (
     code === '28P01' ||
     code === '28000' ||

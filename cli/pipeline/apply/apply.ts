@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { ClickHouse } from '../../components/clickhouse/client.ts';
+import { ensureKafkaCollection } from '../../components/clickhouse/kafkaCollection.ts';
 import { type CopiedTable, type KeptValues, keptValues } from '../../components/clickhouse/kept.ts';
 import { runStatements } from '../../components/clickhouse/objects.ts';
 import { readRecords, renewRecords } from '../../components/clickhouse/records.ts';
@@ -186,6 +187,7 @@ async function changeServers(
     createTopics(admin, plan.desired.topics, replicationOf(stack.endpoints.kafka)),
   );
   events.step('creating ClickHouse queues and views');
+  await ensureKafkaCollection(clickhouse, stack.endpoints.kafka);
   for (const { plan: table, isMigrated } of plan.tables)
     if (isMigrated) await requireResnapshot(clickhouse, table.source);
   await changeHistories(clickhouse, plan);

@@ -3,6 +3,7 @@ import { connectorConfig } from '../../core/connector.ts';
 import { planTable, storageObject, type TablePlan, tableView, viewObject } from '../../core/ddl.ts';
 import { privatePatterns, ruledTables } from '../../core/followRules.ts';
 import { historyObjects, historyViews } from '../../core/history-ddl.ts';
+import { kafkaCollection } from '../../core/kafkaCollection.ts';
 import { multisetRowView, multisetStorage, multisetView } from '../../core/multiset-ddl.ts';
 import {
   CDC_SCHEMA,
@@ -27,12 +28,13 @@ import {
   exceptionsView,
   fanoutObject,
   heartbeatView,
+  type KafkaLogin,
   queueObject,
   sharedQueueView,
 } from '../../core/queue-ddl.ts';
 import { planSharedQueues, type SharedQueue } from '../../core/sharedQueues.ts';
 import { isMultiset, type SourceColumn, type SourceTable } from '../../core/source.ts';
-import type { PostgresEndpoint } from '../../stack/endpoints.ts';
+import type { Endpoints, PostgresEndpoint } from '../../stack/endpoints.ts';
 import type { Stack } from '../state/stack.ts';
 
 /** Everything that should stand in the servers, computed from the catalog and the configuration. */
@@ -113,9 +115,16 @@ function carried(tables: readonly SourceTable[], how: SourceColumn['carry']): st
   );
 }
 
+/** How queues log in to the brokers. A ClickHouse that cdc runs has it in its own configuration. */
+export function queueLogin({ clickhouse, kafka }: Endpoints): KafkaLogin | undefined {
+  if (clickhouse.managed) return undefined;
+  const collection = kafka.tls && kafkaCollection(kafka.tls)?.name;
+  return { sasl: kafka.sasl, isTls: kafka.tls !== undefined, collection };
+}
+
 function databaseOf(endpoint: PostgresEndpoint) {
-  const { internal, user, password, database, sslmode } = endpoint;
-  return { ...internal, user, password, database, sslmode };
+  const { internal, user, password, database, sslmode, tls } = endpoint;
+  return { ...internal, user, password, database, sslmode, tls };
 }
 
 /**
@@ -144,8 +153,7 @@ function desiredTarget(
     profile: sharedQueues.some((sharedQueue) => sharedQueue.topics.length > 1)
       ? sharedProfile(stack.profile)
       : stack.profile,
-    // The embedded ClickHouse has the credentials in its own configuration.
-    sasl: stack.endpoints.clickhouse.managed ? undefined : stack.endpoints.kafka.sasl,
+    login: queueLogin(stack.endpoints),
   };
   const queueOf = (sharedQueue: SharedQueue): DesiredSharedQueue => ({
     queue: queueObject(sharedQueue, queueOptions),

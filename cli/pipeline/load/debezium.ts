@@ -30,6 +30,7 @@ import type { RecordOf } from '../../core/records.ts';
 import type { SharedQueue } from '../../core/sharedQueues.ts';
 import { hasParameterMark, snapshotNews, snapshotSignal, stopSignal } from '../../core/signals.ts';
 import { pause, waitFor } from '../../lib/wait.ts';
+import { queueLogin } from '../inspect/desired.ts';
 import type { Stack } from '../state/stack.ts';
 import type { LoadProgress, LoadResult } from './load.ts';
 import { restartReader } from './register.ts';
@@ -197,7 +198,7 @@ async function begin(
   await endSnapshots(stack, source, signal);
   const id = randomUUID();
   const sharedQueue = snapshotQueue(stack, plan, id);
-  const { kafka, clickhouse: target } = stack.endpoints;
+  const { kafka } = stack.endpoints;
   const topic = notificationTopic(stack.names.topicPrefix);
   const offset = await withKafkaAdmin(kafka, async (admin) => {
     // What is in the topic by now is an earlier reading's, at most.
@@ -213,8 +214,7 @@ async function begin(
   const queue = queueObject(sharedQueue, {
     brokers: kafka.internalBrokers.join(','),
     profile: stack.profile,
-    // The embedded ClickHouse has the credentials in its own configuration.
-    sasl: target.managed ? undefined : kafka.sasl,
+    login: queueLogin(stack.endpoints),
   });
   const { toastPlaceholder } = stack.secrets;
   const parts = [

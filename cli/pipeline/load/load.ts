@@ -117,7 +117,9 @@ export async function loadTable(
 
 /** What a load ends with, of what ClickHouse said. */
 export function loadError(table: string, error: unknown): unknown {
-  if (!(error instanceof Problem) || error.code !== 'CLICKHOUSE_REFUSED') return error;
+  if (!(error instanceof Problem)) return error;
+  if (error.code === 'SOURCE_UNVERIFIED') return new SourceUnreachableError(error.message);
+  if (error.code !== 'CLICKHOUSE_REFUSED') return error;
   if (isSourceUnreachable(error.message)) return new SourceUnreachableError(error.message);
   return new Problem('LOAD_FAILED', { table, detail: error.message }, { cause: error });
 }

@@ -151,7 +151,7 @@ class Bench {
     this.events.phase(
       `writing ${rate} rows/s into ${TABLES.length} tables for ${WARM_UP_SECONDS} + ${seconds} s`,
     );
-    const pool = postgresPool(this.stack.endpoints.postgres, 8);
+    const pool = await postgresPool(this.stack.endpoints.postgres, 8);
     const probes: number[] = [];
     try {
       await this.write(pool, rate, WARM_UP_SECONDS, () => WARM_UP);

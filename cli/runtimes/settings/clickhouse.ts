@@ -42,7 +42,7 @@ export function poolsXml(): string {
 /** Kafka's credentials stand here, so that no table definition carries a password. */
 export function kafkaClientXml(kafka: KafkaEndpoint): string {
   return `  <kafka>
-${saslXml(kafka)}<session_timeout_ms>6000</session_timeout_ms>
+${clientXml(kafka)}<session_timeout_ms>6000</session_timeout_ms>
     <heartbeat_interval_ms>1000</heartbeat_interval_ms>
     <topic_metadata_refresh_interval_ms>5000</topic_metadata_refresh_interval_ms>
     <reconnect_backoff_max_ms>1000</reconnect_backoff_max_ms>
@@ -50,13 +50,24 @@ ${saslXml(kafka)}<session_timeout_ms>6000</session_timeout_ms>
   </kafka>`;
 }
 
-function saslXml({ sasl }: KafkaEndpoint): string {
-  if (!sasl) return '    ';
-  return `    <security_protocol>sasl_plaintext</security_protocol>
-    <sasl_mechanism>PLAIN</sasl_mechanism>
-    <sasl_username>${xml(sasl.username)}</sasl_username>
-    <sasl_password>${xml(sasl.password)}</sasl_password>
-    `;
+/** Names of librdkafka, whose dots are underscores here. */
+function clientXml({ sasl, tls }: KafkaEndpoint): string {
+  const lines = Object.entries({
+    ...(sasl || tls
+      ? { security_protocol: `${sasl ? 'sasl_' : ''}${tls ? 'ssl' : 'plaintext'}` }
+      : {}),
+    ...(sasl
+      ? {
+          sasl_mechanism: sasl.mechanism,
+          sasl_username: sasl.username,
+          sasl_password: sasl.password,
+        }
+      : {}),
+    ...(tls?.ca === undefined ? {} : { ssl_ca_pem: tls.ca }),
+    ...(tls?.cert === undefined ? {} : { ssl_certificate_pem: tls.cert }),
+    ...(tls?.key === undefined ? {} : { ssl_key_pem: tls.key }),
+  }).map(([key, value]) => `    <${key}>${xml(value)}</${key}>\n`);
+  return `${lines.join('')}    `;
 }
 
 /**

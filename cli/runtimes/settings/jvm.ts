@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { packageRoot } from '../../lib/packageRoot.ts';
+import type { KafkaEndpoint, SaslLogin } from '../../stack/endpoints.ts';
 import { AGENT_USER } from '../../stack/users.ts';
 
 /** What a JVM shows, of `connectors/jmx/`, and who may see it: a digest, as the JMX agent reads it. */
@@ -27,9 +28,37 @@ export function propertiesText(values: Readonly<Record<string, string | number>>
     .join('\n')}\n`;
 }
 
+/** How a Java client of these brokers connects and logs in. */
+export function kafkaClientProperties({
+  sasl,
+  tls,
+}: Pick<KafkaEndpoint, 'sasl' | 'tls'>): Record<string, string> {
+  if (!sasl && !tls) return {};
+  return {
+    'security.protocol': `${sasl ? 'SASL_' : ''}${tls ? 'SSL' : 'PLAINTEXT'}`,
+    ...(sasl ? { 'sasl.mechanism': sasl.mechanism, 'sasl.jaas.config': clientJaas(sasl) } : {}),
+    ...(tls?.ca === undefined
+      ? {}
+      : { 'ssl.truststore.type': 'PEM', 'ssl.truststore.certificates': tls.ca }),
+    ...(tls?.cert === undefined || tls.key === undefined
+      ? {}
+      : {
+          'ssl.keystore.type': 'PEM',
+          'ssl.keystore.certificate.chain': tls.cert,
+          'ssl.keystore.key': tls.key,
+        }),
+  };
+}
+
+export function clientJaas({ mechanism, username, password }: SaslLogin): string {
+  if (mechanism === 'PLAIN') return plainJaas({ username, password });
+  return `org.apache.kafka.common.security.scram.ScramLoginModule required username=${quote(username)} password=${quote(password)};`;
+}
+
+const quote = (text: string) => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+
 /** JAAS line of SASL/PLAIN; a server's also lists the one user it knows. */
 export function plainJaas(login: { username: string; password: string }, server = false): string {
-  const quote = (text: string) => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
   const users = server ? ` user_${login.username}=${quote(login.password)}` : '';
   return `org.apache.kafka.common.security.plain.PlainLoginModule required username=${quote(login.username)} password=${quote(login.password)}${users};`;
 }

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import axios from 'axios';
 import { NO_TIMEOUTS } from '../../../core/sessions.ts';
 import { writeFileAtomic } from '../../../lib/files.ts';
@@ -25,6 +26,26 @@ ${figuresXml()}
 ${kafkaClientXml(setting.kafka)}
 </clickhouse>
 `;
+}
+
+/**
+ * `postgresql()` has no argument for TLS; its libpq reads these. What it connects to is the source alone.
+ */
+function sourceTls({ layout, source }: ServerSetting): Record<string, string> {
+  const { sslmode, tls } = source;
+  const file = (name: string, text: string) => {
+    const path = layout.etc(name);
+    writeFileAtomic(path, text, 0o600);
+    return path;
+  };
+  const isVerified = sslmode === 'verify-ca' || sslmode === 'verify-full';
+  const ca = tls.ca ?? (isVerified ? rootCertificates.join('\n') : undefined);
+  return {
+    ...(sslmode === undefined ? {} : { PGSSLMODE: sslmode }),
+    ...(ca === undefined ? {} : { PGSSLROOTCERT: file('source-ca.pem', ca) }),
+    ...(tls.cert === undefined ? {} : { PGSSLCERT: file('source-client.pem', tls.cert) }),
+    ...(tls.key === undefined ? {} : { PGSSLKEY: file('source-client.key', tls.key) }),
+  };
 }
 
 export const clickhouseServer: EmbeddedServer = {
@@ -54,7 +75,7 @@ export const clickhouseServer: EmbeddedServer = {
         // The level in the configuration file is not heeded; every block read would be traced.
         '--log-level=information',
       ],
-      env: { TZ: 'UTC', PGOPTIONS: NO_TIMEOUTS },
+      env: { TZ: 'UTC', PGOPTIONS: NO_TIMEOUTS, ...sourceTls(setting) },
     };
   },
   async ready(setting) {

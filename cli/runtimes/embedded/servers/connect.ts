@@ -1,20 +1,14 @@
 import axios from 'axios';
 import { writeFileAtomic } from '../../../lib/files.ts';
 import { CONNECT_USER } from '../../../stack/users.ts';
-import { plainJaas, propertiesText, workerJaas } from '../../settings/jvm.ts';
+import { kafkaClientProperties, propertiesText, workerJaas } from '../../settings/jvm.ts';
 import { jvmLaunch } from './jvm.ts';
 import type { EmbeddedServer, ServerSetting } from './server.ts';
 
 export function workerProperties(setting: ServerSetting): Record<string, string | number> {
-  const { sasl } = setting.kafka;
-  const security = (prefix: string): Record<string, string> =>
-    sasl
-      ? {
-          [`${prefix}security.protocol`]: 'SASL_PLAINTEXT',
-          [`${prefix}sasl.mechanism`]: 'PLAIN',
-          [`${prefix}sasl.jaas.config`]: plainJaas(sasl),
-        }
-      : {};
+  const client = Object.entries(kafkaClientProperties(setting.kafka));
+  const security = (prefix: string) =>
+    Object.fromEntries(client.map(([key, value]) => [`${prefix}${key}`, value]));
   return {
     'bootstrap.servers': setting.kafka.brokers.join(','),
     ...security(''),

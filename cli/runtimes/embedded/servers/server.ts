@@ -1,4 +1,4 @@
-import type { KafkaEndpoint } from '../../../stack/endpoints.ts';
+import type { KafkaEndpoint, PostgresEndpoint } from '../../../stack/endpoints.ts';
 import type { EmbeddedPorts, Layout, Secrets } from '../../../stack/layout.ts';
 import type { ProcessName } from '../../../stack/state.ts';
 import type { Jars } from '../jars.ts';
@@ -10,6 +10,8 @@ export interface ServerSetting {
   readonly secrets: Secrets;
   /** Connect and ClickHouse read it; it need not be the embedded one. */
   readonly kafka: KafkaEndpoint;
+  /** ClickHouse loads from it. */
+  readonly source: PostgresEndpoint;
   readonly jars: Jars;
   readonly java: string;
   /** Whether the JVMs show their figures to Prometheus. */

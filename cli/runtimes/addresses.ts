@@ -1,0 +1,178 @@
+import { Problem } from '../core/problems.ts';
+import { SSL_MODES, type SslMode } from '../stack/endpoints.ts';
+
+/** What `source.url` may have as a parameter, as in libpq; one that would be ignored is refused. */
+const SOURCE_PARAMETERS = [
+  'host',
+  'port',
+  'user',
+  'password',
+  'passfile',
+  'dbname',
+  'sslmode',
+  'sslrootcert',
+  'sslcert',
+  'sslkey',
+] as const;
+type SourceParameter = (typeof SOURCE_PARAMETERS)[number];
+type Given = ReadonlyMap<SourceParameter, string>;
+
+export interface SourceAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string | undefined;
+  /** File of lines `host:port:database:user:password`. */
+  readonly passfile: string | undefined;
+  readonly database: string;
+  readonly sslmode: SslMode | undefined;
+  /** Files of libpq's names. */
+  readonly tls: Readonly<Record<'ca_file' | 'cert_file' | 'key_file', string | undefined>>;
+}
+
+/** As libpq reads it: a URI, or words `key = value`. */
+export function sourceAddress(text: string): SourceAddress {
+  const given = isUri(text) ? uriParameters(text) : wordParameters(text);
+  const of = (name: SourceParameter) => given.get(name) || undefined;
+  const host = of('host') ?? 'localhost';
+  const refused = unusableHost(host);
+  if (refused) throw badUrl('source.url', refused);
+  const port = Number(of('port') ?? 5432);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw badUrl('source.url', `${given.get('port')} is no port`);
+  const user = of('user') ?? 'postgres';
+  const sslmode = of('sslmode');
+  if (sslmode !== undefined && !isSslMode(sslmode))
+    throw badUrl('source.url', `sslmode ${sslmode} is none of ${SSL_MODES.join(', ')}`);
+  return {
+    host,
+    port,
+    user,
+    password: of('password'),
+    passfile: of('passfile'),
+    database: of('dbname') ?? user,
+    sslmode,
+    tls: { ca_file: of('sslrootcert'), cert_file: of('sslcert'), key_file: of('sslkey') },
+  };
+}
+
+/** The password of a line of libpq's password file that fits; `*` fits everything, a backslash takes a sign literally. */
+export function passwordOf(
+  passfile: string,
+  { host, port, database, user }: Pick<SourceAddress, 'host' | 'port' | 'database' | 'user'>,
+): string | undefined {
+  const wanted = [host, String(port), database, user];
+  for (const line of passfile.split(/\r?\n/)) {
+    if (line.startsWith('#')) continue;
+    const fields = [...line.matchAll(/((?:\\.|[^:\\])*)(?::|$)/g)].map((found) => found[1] ?? '');
+    const fits = wanted.every((value, i) => fields[i] === '*' || unescaped(fields[i]) === value);
+    if (fits && fields[4] !== undefined) return unescaped(fields[4]);
+  }
+  return undefined;
+}
+
+function unescaped(text = ''): string {
+  return text.replaceAll(/\\(.)/g, '$1');
+}
+
+function isUri(text: string): boolean {
+  return /^postgres(ql)?:\/\//.test(text);
+}
+
+function isSslMode(text: string): text is SslMode {
+  return SSL_MODES.some((mode) => mode === text);
+}
+
+/** A parameter after the `?` counts where the part of the address itself is empty. */
+function uriParameters(text: string): Given {
+  const url = parseUrl('source.url', text);
+  const given = new Map<SourceParameter, string>();
+  for (const pair of url.search.slice(1).split('&').filter(Boolean)) {
+    const at = pair.indexOf('=');
+    const name = decoded(at < 0 ? pair : pair.slice(0, at));
+    given.set(known(name), at < 0 ? '' : decoded(pair.slice(at + 1)));
+  }
+  const parts: readonly (readonly [SourceParameter, string])[] = [
+    ['host', url.hostname.replace(/^\[|\]$/g, '')],
+    ['port', url.port],
+    ['user', decoded(url.username)],
+    ['password', decoded(url.password)],
+    ['dbname', decoded(url.pathname.slice(1))],
+  ];
+  for (const [name, value] of parts) if (value !== '') given.set(name, value);
+  return given;
+}
+
+const WORD = /\s*(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)/y;
+
+/** `host=db port=5432 password='it\'s'` */
+function wordParameters(text: string): Given {
+  const given = new Map<SourceParameter, string>();
+  WORD.lastIndex = 0;
+  while (text.slice(WORD.lastIndex).trim() !== '') {
+    const at = WORD.lastIndex;
+    const found = WORD.exec(text);
+    // What stands there may be a part of a password.
+    if (!found) throw badUrl('source.url', `no word key=value at its character ${at + 1}`);
+    given.set(known(found[1] ?? ''), unescaped(found[2] ?? found[3]));
+  }
+  return given;
+}
+
+function known(name: string): SourceParameter {
+  const found = SOURCE_PARAMETERS.find((one) => one === name);
+  if (found) return found;
+  throw badUrl(
+    'source.url',
+    `cdc does not know its parameter ${name} (it knows ${SOURCE_PARAMETERS.join(', ')})`,
+  );
+}
+
+/** Why Debezium could not connect there; undefined when it can. */
+function unusableHost(host: string): string | undefined {
+  if (host.startsWith('/'))
+    return `${host} is the folder of a socket, and Debezium connects by TCP only; name a host`;
+  if (host.includes(','))
+    return `it names several hosts (${host}); name the one that is the primary`;
+  if (host.includes(':'))
+    return `Debezium takes no IPv6 address (${host}); give it a name, such as a line in /etc/hosts, and write that`;
+  return undefined;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw badUrl('source.url', 'it has a % that starts no escape; write %25 for a % itself');
+  }
+}
+
+export function badUrl(key: string, what: string): Problem {
+  return new Problem('CONFIG_INVALID', {
+    file: 'cdc.yaml',
+    count: '1 problem',
+    detail: `${key}: ${what}`,
+  });
+}
+
+export function serverUrl(key: 'connect' | 'clickhouse', text: string): string {
+  const url = parseUrl(`${key}.url`, text);
+  if (url.username || url.password) {
+    throw badUrl(
+      `${key}.url`,
+      `put the user into ${key}.username and the password into CDC_${key.toUpperCase()}_PASSWORD`,
+    );
+  }
+  return url.href.replace(/\/$/, '');
+}
+
+function parseUrl(key: string, text: string): URL {
+  try {
+    return new URL(text);
+  } catch {
+    throw badUrl(
+      key,
+      'not a URL (characters such as @ : / in a user or password must be %-encoded)',
+    );
+  }
+}
