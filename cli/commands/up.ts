@@ -1,4 +1,5 @@
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import type { Finding } from '../core/findings.ts';
 import type { LeftOut } from '../core/leftOut.ts';
 import type { Progress } from '../kernel/printer.ts';
 import type { CommandSpec, Options, Session } from '../kernel/program.ts';
@@ -71,7 +72,8 @@ export async function bringUp(
   printer.note(`runtime ${runtime.kind}: ${why}`);
   await withHooks(session, 'looking at this machine', async (hooks) => {
     await runtime.preflight(hooks);
-    await askSource(loaded, context.env);
+    for (const { severity, message, fix } of await askSource(loaded, context.env))
+      if (severity === 'warning') printer.note(`! ${message}\n  ${fix}`);
     return undefined;
   });
   const started = await withHooks(session, 'starting servers', async (hooks) => {
@@ -114,9 +116,12 @@ export async function bringUp(
 }
 
 /** The source elsewhere is asked first: a wrong password, or a standby, should not cost a boot. */
-async function askSource(loaded: LoadedConfig, env: Session['context']['env']): Promise<void> {
+async function askSource(
+  loaded: LoadedConfig,
+  env: Session['context']['env'],
+): Promise<readonly Finding[]> {
   const { config, directory } = loaded;
-  if (config.source.url === undefined) return;
+  if (config.source.url === undefined) return [];
   const postgres = postgresEndpoint({
     config,
     directory,
@@ -124,7 +129,7 @@ async function askSource(loaded: LoadedConfig, env: Session['context']['env']): 
     ports: undefined,
     secrets: undefined,
   });
-  await askServer({ endpoints: { postgres }, names: pipelineNames(config) });
+  return askServer({ endpoints: { postgres }, names: pipelineNames(config) });
 }
 
 /** Shows the runtime's work; a result's text stays, and what fails is said. */

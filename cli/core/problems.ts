@@ -68,7 +68,7 @@ export const PROBLEMS = {
   ),
   OBSERVERS_MISSING: entry(
     EXIT.configuration,
-    'The tests need Prometheus, Alertmanager and its exporters.',
+    'The tests need Prometheus, Alertmanager, its exporters and PgBouncer.',
     'Not on the PATH: {detail}.',
     '{install}',
   ),
@@ -158,6 +158,12 @@ export const PROBLEMS = {
     'PostgreSQL at {endpoint} has no database {database}.',
     '{detail}',
     'createdb {database}   # or correct the name in source.url',
+  ),
+  SOURCE_POOLER: entry(
+    EXIT.refused,
+    'A pooler such as PgBouncer stands between cdc and PostgreSQL at {endpoint}.',
+    "{detail} Debezium cannot replicate through it, and cdc's locks need sessions of the server's own.",
+    'Name the server itself in source.url.',
   ),
   SOURCE_REFUSED: entry(
     EXIT.refused,

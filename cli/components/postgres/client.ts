@@ -46,9 +46,16 @@ function tlsOf(sslmode: string | undefined): { rejectUnauthorized: boolean } | u
   return { rejectUnauthorized: sslmode === 'verify-full' || sslmode === 'verify-ca' };
 }
 
-/** One connection, with the session settings made. The caller ends it. */
-export async function connectPostgres(endpoint: PostgresEndpoint): Promise<pg.Client> {
-  const client = new Client({ ...options(endpoint), types: AS_TEXT });
+/**
+ * One connection, with the session settings made. The caller ends it.
+ *
+ * @param more.replication one on which the commands of replication can be given, too.
+ */
+export async function connectPostgres(
+  endpoint: PostgresEndpoint,
+  more: { readonly replication?: 'database' } = {},
+): Promise<pg.Client> {
+  const client = new Client({ ...options(endpoint), ...more, types: AS_TEXT });
   // Without a listener a connection that breaks while idle would end the process.
   client.on('error', () => {});
   try {
