@@ -140,6 +140,12 @@ export const PROBLEMS = {
     'cdc.yaml changed since cdc up; servers take these settings only when they start.',
     'cdc down && cdc up   # data stay',
   ),
+  SERVERS_NOT_READY: entry(
+    EXIT.refused,
+    'The servers are not ready: {count}.',
+    '{detail}',
+    'cdc doctor   # prints each finding with its fix; fix them and run the same command again',
+  ),
   // --- source
   SOURCE_UNREACHABLE: entry(
     EXIT.unreachable,

@@ -188,6 +188,14 @@ export async function walPosition(client: pg.ClientBase): Promise<bigint> {
   return parseLsn(found.rows[0]?.lsn ?? '0/0');
 }
 
+/** PostgreSQL's clock, in microseconds since 1970. */
+export async function clockUs(client: pg.ClientBase): Promise<number> {
+  const found = await client.query<{ now: string }>(
+    'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now',
+  );
+  return Number(found.rows[0]?.now);
+}
+
 /** Undefined when there is no such publication. */
 async function publicationTables(
   client: pg.ClientBase,

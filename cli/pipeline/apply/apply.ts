@@ -21,6 +21,7 @@ import { connectorDiff, publicationDiff } from '../../core/plan.ts';
 import { Problem } from '../../core/problems.ts';
 import { type Step, stepsOf } from '../../core/steps.ts';
 import { WaitTimeout, waitFor } from '../../lib/wait.ts';
+import { checkServers, refuseServers } from '../inspect/servers.ts';
 import type { CapturedSource } from '../inspect/source.ts';
 import { recordNames } from '../inspect/targets.ts';
 import type { LoadEvents, TableLoad } from '../load/events.ts';
@@ -99,6 +100,8 @@ export async function applyPlan(
         } as const;
         return { ...nothing, source, leftOut, waiting, refused };
       }
+      // A pipeline that has its slot was begun on servers that were looked at.
+      if (!isUsable(source.observed.slot)) refuseServers(await checkServers(stack.endpoints));
       events.planned?.(plan.steps);
       const work = async () => {
         const { connector, baseline, renewed } = await changeServers(
