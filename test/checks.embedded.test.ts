@@ -1,12 +1,18 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { withPublicationLock } from '../cli/components/postgres/lock.ts';
+import { blockerWatch } from '../cli/components/postgres/transactions.ts';
+import { watched } from '../cli/components/postgres/watched.ts';
 import type { Finding } from '../cli/core/findings.ts';
+import { findMarked } from '../cli/lib/processes.ts';
 import { waitFor } from '../cli/lib/wait.ts';
+import type { PostgresEndpoint } from '../cli/stack/endpoints.ts';
 import { layoutOf } from '../cli/stack/layout.ts';
-import { liveState } from '../cli/stack/state.ts';
-import { runCommand } from './harness/cli.ts';
+import { liveState, stackMarker } from '../cli/stack/state.ts';
+import { type Ran, runCommand } from './harness/cli.ts';
 import { dividing, pgBouncer } from './harness/pooler.ts';
 import { type ForeignPostgres, foreignPostgres } from './harness/postgres.ts';
 
@@ -28,12 +34,17 @@ afterAll(async () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-/** Runs a command in a folder of its own, and holds that nothing of a stack is left behind. */
-async function looked(argv: string[], url = server.url()) {
+function configured(url: string): string {
   const cwd = mkdtempSync(join(tmpdir(), 'cdc-checks-'));
   folders.push(cwd);
   const lines = ['ports: auto', 'observability: off', `source: { url: '${url}' }`];
   writeFileSync(join(cwd, 'cdc.yaml'), `${lines.join('\n')}\n`);
+  return cwd;
+}
+
+/** Runs a command in a folder of its own, and holds that nothing of a stack is left behind. */
+async function looked(argv: string[], url = server.url()) {
+  const cwd = configured(url);
   const env = { CDC_SOURCE_PASSWORD: server.password };
   const ran = await runCommand(argv, { cwd, env });
   const left = liveState(layoutOf(cwd));
@@ -168,4 +179,166 @@ test('transactions that a slot would wait for are named before it is made, prepa
   );
   await preparing.query("ROLLBACK PREPARED 'it''s late'");
   await holder.query('ROLLBACK');
+});
+
+/** A first start, on a machine that has other things to do. */
+const BOOT_MS = 360_000;
+
+describe('an up that ends before the connector is there', () => {
+  let cwd = '';
+  const env = () => ({ CDC_SOURCE_PASSWORD: server.password });
+  const run = (argv: string[], signal?: AbortSignal) =>
+    runCommand(argv, { cwd, env: env(), ...(signal ? { signal } : {}) });
+  const stopped: number[] = [];
+
+  beforeAll(() => {
+    cwd = configured(server.url());
+  });
+  afterAll(async () => {
+    for (const pid of stopped) process.kill(pid, 'SIGCONT');
+    await run(['down', '--delete-data']);
+  });
+
+  /** Runs `up`, and something while the slot waits for a transaction of the test's. */
+  async function whileSlotWaits(
+    then: (holder: pg.Client, abort: AbortController) => Promise<void>,
+  ): Promise<Ran> {
+    await using holder = await server.connect();
+    await holder.query('BEGIN; INSERT INTO public.items VALUES (9)');
+    await using watcher = await server.connect();
+    const abort = new AbortController();
+    const ran = run(['up'], abort.signal);
+    await waitFor('the slot to wait', { timeoutMs: BOOT_MS }, async () => {
+      const { rows } = await watcher.query(
+        "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_create_logical%'",
+      );
+      return rows.length > 0 ? { ready: true } : { seen: 'nothing waits' };
+    });
+    expect(await made()).toEqual(['slot cdc_cdc', 'publication cdc_cdc', 'schema cdc']);
+    await then(holder, abort);
+    return ran;
+  }
+
+  test(
+    'by Ctrl-C while servers start leaves no process of them',
+    async () => {
+      const layout = layoutOf(cwd);
+      const abort = new AbortController();
+      const ran = run(['up'], abort.signal);
+      await waitFor('a server to start', { timeoutMs: BOOT_MS }, () =>
+        liveState(layout)?.servers.some(({ pid }) => pid !== undefined)
+          ? { ready: true }
+          : { seen: 'no server runs' },
+      );
+      abort.abort(new Error('Ctrl-C'));
+      expect((await ran).exit).toBe(130);
+      expect(findMarked(`CDC_STACK=${stackMarker(layout)}`)).toEqual([]);
+      expect(liveState(layout)).toBeUndefined();
+    },
+    BOOT_MS * 1.2,
+  );
+
+  test(
+    'by Ctrl-C takes back publication, schema and slot, at once',
+    async () => {
+      let abortedAtMs = 0;
+      const ran = await whileSlotWaits(async (_holder, abort) => {
+        abortedAtMs = performance.now();
+        abort.abort(new Error('Ctrl-C'));
+      });
+      expect(performance.now() - abortedAtMs).toBeLessThan(2000);
+      expect(ran.exit).toBe(130);
+      expect(ran.stderr).toContain(
+        'taken back: slot cdc_cdc, publication cdc_cdc, cdc.heartbeat and',
+      );
+      expect(await made()).toEqual([]);
+      await using admin = await server.connect();
+      const left = await admin.query(
+        "SELECT query FROM pg_stat_activity WHERE application_name = 'cdc' AND state = 'active' AND query NOT LIKE '%heartbeat%'",
+      );
+      expect(left.rows).toEqual([]);
+    },
+    BOOT_MS * 1.2,
+  );
+
+  test(
+    'because a server fails takes back what it made, and nothing that was there before',
+    async () => {
+      await using admin = await server.connect();
+      await admin.query('CREATE SCHEMA cdc; CREATE TABLE cdc.theirs (id int PRIMARY KEY)');
+      const connect = liveState(layoutOf(cwd))?.servers.find(({ name }) => name === 'connect');
+      const pid = connect?.pid ?? 0;
+      const ran = await whileSlotWaits(async (holder) => {
+        // It takes connections and answers nothing.
+        process.kill(pid, 'SIGSTOP');
+        stopped.push(pid);
+        await holder.query('ROLLBACK');
+      });
+      process.kill(pid, 'SIGCONT');
+      expect(ran.exit).toBe(4);
+      expect(ran.stderr).toContain('CONNECT_UNREACHABLE');
+      expect(ran.stderr).toContain('taken back: slot cdc_cdc');
+      expect(await made()).toEqual(['schema cdc']);
+      const { rows } = await admin.query(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'cdc'::regnamespace AND relkind = 'r'",
+      );
+      expect(rows).toEqual([{ relname: 'theirs' }]);
+      await admin.query('DROP SCHEMA cdc CASCADE');
+    },
+    BOOT_MS * 1.2,
+  );
+});
+
+test('a statement in the source that waits for a lock says for whose, and an interrupt leaves nothing of it', async () => {
+  await using holder = await server.connect();
+  await holder.query("SET application_name = 'migration'");
+  await holder.query('BEGIN; LOCK TABLE public.items IN ACCESS EXCLUSIVE MODE');
+  await using client = await server.connect();
+  await using watcher = await server.connect();
+  const abort = new AbortController();
+  const said: string[] = [];
+  const look = blockerWatch(watcher, (blocker) => {
+    said.push(blocker);
+    abort.abort(new Error('enough'));
+  });
+  const making = watched({ client, watcher, signal: abort.signal }, 'the publication', look, () =>
+    client.query('CREATE PUBLICATION cdc_late FOR TABLE public.items'),
+  );
+  await expect(making).rejects.toThrow();
+  expect(said[0]).toMatch(/^a lock of pid \d+ of postgres \(migration\), for /);
+  await holder.query('COMMIT');
+  // Whoever has let go of the client only would make it now.
+  await client.query('SELECT 1');
+  const left = await watcher.query(
+    `SELECT pubname FROM pg_publication UNION ALL
+     SELECT query FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'CREATE PUBLICATION%'`,
+  );
+  expect(left.rows).toEqual([]);
+});
+
+test('who waits for another cdc says where that one is, and since when', async () => {
+  const endpoint = {
+    host: '127.0.0.1',
+    port: server.port,
+    user: 'postgres',
+    password: server.password,
+    database: 'inventory',
+  } as PostgresEndpoint;
+  const never = new AbortController().signal;
+  const first = { timeoutMs: 60_000, signal: never, onWait: () => {} };
+  await withPublicationLock(endpoint, 'cdc_one', first, async () => {
+    const abort = new AbortController();
+    const said: string[] = [];
+    const onWait = (text: string) => {
+      said.push(text);
+      abort.abort(new Error('enough'));
+    };
+    const second = { timeoutMs: 60_000, signal: abort.signal, onWait };
+    await expect(
+      withPublicationLock(endpoint, 'cdc_one', second, async () => {}),
+    ).rejects.toThrow();
+    expect(said[0]).toMatch(
+      /^waiting for another cdc that works on publication cdc_one \(pid \d+ of postgres at 127\.0\.0\.1, since \d\d:\d\d:\d\d UTC\)$/,
+    );
+  });
 });

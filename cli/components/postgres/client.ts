@@ -104,6 +104,12 @@ const UNREACHABLE = new Set([
   'EPIPE',
 ]);
 
+/** The driver's error behind an entry of the catalogue. */
+export function driverError(error: unknown): { readonly code?: string; readonly message: string } {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause as { code?: string; message: string };
+}
+
 /** What the driver throws, as an entry of the catalogue. */
 export function postgresProblem(endpoint: PostgresEndpoint, error: unknown): unknown {
   if (error instanceof Problem) return error;

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { Problem } from '../../core/problems.ts';
 import type { PostgresEndpoint } from '../../stack/endpoints.ts';
-import { connectPostgres, endpointLabel } from './client.ts';
+import { connectPostgres, driverError, endpointLabel } from './client.ts';
 
 /** Refusals that are the server's own, of a role, of pg_hba.conf or for want of room: they tell of no pooler. */
 const OF_THE_SERVER = new Set(['28000', '28P01', '42501', '53300', '55000']);
@@ -46,7 +46,7 @@ async function replicationRefusal(endpoint: PostgresEndpoint): Promise<string | 
     }
     return undefined;
   } catch (error) {
-    const { code, message } = causeOf(error);
+    const { code, message } = driverError(error);
     if (code === undefined || OF_THE_SERVER.has(code)) return undefined;
     return `Of a connection that is to replicate it says: ${message}.`;
   }
@@ -75,10 +75,4 @@ async function sharedSession(
 async function processOf(client: pg.ClientBase): Promise<string | undefined> {
   const { rows } = await client.query<{ pid: string }>('SELECT pg_backend_pid() AS pid');
   return rows[0]?.pid;
-}
-
-/** The driver's error behind an entry of the catalogue. */
-function causeOf(error: unknown): { code?: string; message: string } {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause as { code?: string; message: string };
 }

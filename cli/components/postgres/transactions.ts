@@ -28,6 +28,37 @@ export function holderWatch(
   };
 }
 
+/**
+ * For a statement that may wait for a lock: what to say that it sees, at each look. Now and then it is looked whose the
+ * lock is, which is told, too.
+ */
+export function blockerWatch(
+  client: pg.ClientBase,
+  tell: (blocker: string) => void,
+): (pid: number) => Promise<string> {
+  let tellAtMs = performance.now() + TELL_AFTER_MS;
+  return async (pid) => {
+    if (performance.now() < tellAtMs) return 'it runs';
+    tellAtMs = performance.now() + TELL_EVERY_MS;
+    const { rows } = await client.query<{ label: string; age_ms: string }>(
+      `SELECT ${WHOSE} AS label, ${AGE_MS} AS age_ms FROM pg_stat_activity
+        WHERE pid = ANY (pg_blocking_pids($1)) ORDER BY xact_start`,
+      [pid],
+    );
+    const [first, ...more] = rows;
+    if (!first) return 'it runs';
+    const age = first.age_ms ? `, for ${formatSeconds(Number(first.age_ms) / 1000)}` : '';
+    const blocker = `a lock of ${first.label}${age}${more.length === 0 ? '' : `, and ${more.length} more`}`;
+    tell(blocker);
+    return blocker;
+  };
+}
+
+/** A session as people know it, and since when its transaction is open; of pg_stat_activity. */
+const WHOSE =
+  "'pid ' || pid || ' of ' || coalesce(usename, '') || coalesce(' (' || nullif(application_name, '') || ')', '')";
+const AGE_MS = '(extract(epoch FROM clock_timestamp() - xact_start) * 1000)::bigint';
+
 /** A transaction that has written and has not ended; a prepared one outlives its session. */
 export interface Holder {
   /** Whose it is, and since when. */
@@ -40,8 +71,7 @@ export interface Holder {
 /** Every open or prepared transaction that has written; the oldest first. */
 export async function openTransactions(client: pg.ClientBase): Promise<Holder[]> {
   const { rows } = await client.query<{ label: string; age_ms: string; pid: string; gid: string }>(
-    `SELECT 'pid ' || pid || ' of ' || coalesce(usename, '') || coalesce(' (' || nullif(application_name, '') || ')', '') AS label,
-            (extract(epoch FROM clock_timestamp() - xact_start) * 1000)::bigint AS age_ms, pid, NULL AS gid
+    `SELECT ${WHOSE} AS label, ${AGE_MS} AS age_ms, pid, NULL AS gid
        FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
      UNION ALL
      SELECT 'prepared transaction ' || gid || ' of ' || owner || ' in database ' || database,
