@@ -73,6 +73,8 @@ export async function bringUp(
   printer.note(`runtime ${runtime.kind}: ${why}`);
   await withHooks(session, 'looking at this machine', async (hooks) => {
     await runtime.preflight(hooks);
+    if (runtime.kind === 'external' || loaded.config.source.url)
+      hooks.progress('asking the servers that run elsewhere');
     for (const { severity, subject, message, fix } of await askElsewhere(loaded, context.env))
       if (severity === 'warning') printer.note(`! ${subject}: ${message}\n  ${fix}`);
     return undefined;
