@@ -45,6 +45,7 @@ async function applyOnce(stack: Stack, signal: AbortSignal, log: Logger): Promis
     {
       step: (text) => log.info({ step: text }, 'applying'),
       loading: () => {},
+      remark: (text) => log.warn(text),
       planned: (steps) => log.info({ changes: steps.map(describeStep) }, 'applying'),
     },
     { by: 'agent' },

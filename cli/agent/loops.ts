@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import { Connect } from '../components/connect/client.ts';
 import { forgetReading, isSnapshotRunning } from '../components/connect/control.ts';
-import { SLOT_WARNING_BYTES } from '../components/postgres/check.ts';
+import { SLOT_WARNING_BYTES } from '../components/postgres/checkServer.ts';
 import { connectPostgres } from '../components/postgres/client.ts';
 import { observeSlot } from '../components/postgres/observe.ts';
 import { writeHeartbeat } from '../components/postgres/prepare.ts';

@@ -7,6 +7,7 @@ import { givenPasswords } from '../runtimes/compose/write.ts';
 /** Hidden: the process that `cdc up` leaves running. */
 export const agent: CommandSpec = {
   usage: 'agent',
+  endsItself: true,
   summary: 'supervise the servers of this folder (started by cdc up)',
   examples: ['cdc agent'],
   hidden: true,

@@ -10,6 +10,7 @@ import { applyEvents } from './progress.ts';
 
 export const bench: CommandSpec = {
   usage: 'bench',
+  endsItself: true,
   summary:
     'measure bulk load, latency and backlog on this stack, with tables of its own (schema cdc_bench)',
   examples: ['cdc bench', 'cdc bench --rate 1000 --seconds 30 --json'],

@@ -23,7 +23,9 @@ const status: CommandSpec = {
   examples: ['cdc connector status'],
   async run(session) {
     const { connect, name } = connectorOf(session);
-    const found = await statusOf(connect, name);
+    const found = await session.printer.during(`asking Kafka Connect for ${name}`, () =>
+      statusOf(connect, name),
+    );
     const result = {
       name,
       state: found.connector.state,

@@ -41,6 +41,7 @@ const LOOK_MS = 2000;
 
 export const demo: CommandSpec = {
   usage: 'demo',
+  endsItself: true,
   summary: 'up, a workload with a live view of the lag, a proof; leaves the stack running',
   examples: ['cdc demo', 'cdc demo --rate 500 --duration 60s'],
   options: [

@@ -19,8 +19,11 @@ const list: CommandSpec = {
   summary: `the latest ${LIST_LIMIT} messages that are no row of a copied table, with the reason`,
   examples: ['cdc dlq list', 'cdc dlq list --json'],
   async run(session) {
-    const letters = await listDeadLetters(stackOf(session), LIST_LIMIT);
     const { printer } = session;
+    const stack = stackOf(session);
+    const letters = await printer.during('asking ClickHouse for dead letters', () =>
+      listDeadLetters(stack, LIST_LIMIT),
+    );
     printer.result({ letters }, () =>
       letters.length === 0
         ? 'No dead letters: everything that came is stored.'

@@ -43,7 +43,9 @@ export const init: CommandSpec = {
     const { context, printer } = session;
     const path = resolve(context.cwd, session.configFile ?? context.env.CDC_CONFIG ?? CONFIG_FILE);
     const file = relative(context.cwd, path) || path;
-    const result = await writeConfig(path, file, options.source as string | undefined, context.env);
+    const result = await printer.during('reading the catalog of the source', () =>
+      writeConfig(path, file, options.source as string | undefined, context.env),
+    );
     if (result.password_file) {
       printer.note(
         `The password of the URL is in ${result.password_file} (readable by you only), not in ${file}.`,

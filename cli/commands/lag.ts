@@ -33,7 +33,10 @@ export const lag: CommandSpec = {
       }
       return undefined;
     }
-    const report = await readLag(stack);
+    const report = await session.printer.during(
+      'asking PostgreSQL, Kafka and ClickHouse how far they are',
+      () => readLag(stack),
+    );
     const max = options.max as number | undefined;
     const above = max !== undefined && !isWithin(report, max);
     const verdict = max === undefined ? {} : { ok: !above, max_ms: max };

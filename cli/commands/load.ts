@@ -14,6 +14,7 @@ import { applyWithProgress } from './progress.ts';
 
 export const load: CommandSpec = {
   usage: 'load <workload>',
+  endsItself: true,
   summary: 'write a workload to the source: inventory or ecommerce',
   examples: [
     'cdc load inventory',

@@ -10,6 +10,9 @@ import { attach } from '../pipeline/state/stack.ts';
 import { explainLeftOut, leftOutLines, STRICT } from './left-out.ts';
 import { applyWithProgress } from './progress.ts';
 
+const COMPARING =
+  'comparing cdc.yaml with what stands in PostgreSQL, Kafka, ClickHouse and Kafka Connect';
+
 export const plan: CommandSpec = {
   usage: 'plan',
   summary: 'show what apply would change in source, Kafka, ClickHouse and Connect',
@@ -34,7 +37,9 @@ export const plan: CommandSpec = {
       );
       return undefined;
     }
-    const made = await makePlan(stack, { strict: options.strict === true });
+    const made = await printer.during(COMPARING, () =>
+      makePlan(stack, { strict: options.strict === true }),
+    );
     const result = {
       result: made.steps.length === 0 ? 'unchanged' : 'changes',
       changes: made.steps.map(shownStep),

@@ -32,16 +32,21 @@ export const registerConnectorCommand: CommandSpec = {
       }
       const config = plan.desired.connector;
       return {
-        ...(await registerConnector(stack, config, { dryRun })),
+        ...(await registerConnector(stack, config, {
+          dryRun,
+          signal: context.signal,
+          onWait: (text) => progress.update(text),
+        })),
         config: maskedConfig(config),
       };
     };
-    const registered = await (dryRun ? work() : withApplyLock(stack, context.signal, work)).catch(
-      (error: unknown) => {
-        progress.fail(`connector ${connector} was not registered`);
-        throw error;
-      },
-    );
+    const registered = await (dryRun
+      ? work()
+      : withApplyLock(stack, context.signal, (text) => progress.update(text), work)
+    ).catch((error: unknown) => {
+      progress.fail(`connector ${connector} was not registered`);
+      throw error;
+    });
     const { result, different, config } = registered;
     progress.done(
       dryRun ? `Connect's validator has no complaints` : `connector ${connector}: ${result}`,

@@ -14,10 +14,9 @@ export async function printScript(
     loadConfig({ cwd: context.cwd, env: context.env, file: session.configFile, flags });
   const { source, role } = options;
   const loaded = load(source === undefined ? {} : { 'source.url': source });
-  const result = await ownerSql(loaded, context.env, {
-    role,
-    configured: load({}).config.source.url,
-  });
+  const result = await printer.during('reading the catalog of the source', () =>
+    ownerSql(loaded, context.env, { role, configured: load({}).config.source.url }),
+  );
   printer.note(
     `for role ${visible(result.role)}, ${plural(result.tables, 'table')}; run it as the owner`,
   );

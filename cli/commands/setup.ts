@@ -10,7 +10,10 @@ export const setup: CommandSpec = {
   examples: ['cdc setup'],
   hidden: true,
   options: [
-    { flags: '--observers', description: 'also Prometheus, Alertmanager and exporters, for tests' },
+    {
+      flags: '--observers',
+      description: 'also Prometheus, Alertmanager, exporters and PgBouncer, for tests',
+    },
     { flags: '--jdk', description: 'also a JDK and Maven, for the tests of the converter' },
   ],
   async run(session, _args, options) {

@@ -1,4 +1,5 @@
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import type { Finding } from '../core/findings.ts';
 import type { LeftOut } from '../core/leftOut.ts';
 import type { Progress } from '../kernel/printer.ts';
 import type { CommandSpec, Options, Session } from '../kernel/program.ts';
@@ -7,10 +8,11 @@ import type { ApplyResult } from '../pipeline/apply/apply.ts';
 import { endpointSummary } from '../pipeline/inspect/describe.ts';
 import { setupExample } from '../pipeline/inspect/examples.ts';
 import { crossPipeline } from '../pipeline/inspect/heartbeat.ts';
+import { checkServers, refuseServers } from '../pipeline/inspect/servers.ts';
 import { askServer } from '../pipeline/inspect/source.ts';
 import { pipelineNames, type Stack, stackOf } from '../pipeline/state/stack.ts';
 import { runtimeToStart } from '../runtimes/registry.ts';
-import { postgresEndpoint } from '../runtimes/resolve.ts';
+import { knownEndpoints } from '../runtimes/resolve.ts';
 import type { RuntimeHooks } from '../runtimes/runtime.ts';
 import { explainLeftOut, leftOutLines, STRICT } from './left-out.ts';
 import { applyWithProgress } from './progress.ts';
@@ -71,7 +73,10 @@ export async function bringUp(
   printer.note(`runtime ${runtime.kind}: ${why}`);
   await withHooks(session, 'looking at this machine', async (hooks) => {
     await runtime.preflight(hooks);
-    await askSource(loaded, context.env);
+    if (runtime.kind === 'external' || loaded.config.source.url)
+      hooks.progress('asking the servers that run elsewhere');
+    for (const { severity, subject, message, fix } of await askElsewhere(loaded, context.env))
+      if (severity === 'warning') printer.note(`! ${subject}: ${message}\n  ${fix}`);
     return undefined;
   });
   const started = await withHooks(session, 'starting servers', async (hooks) => {
@@ -113,18 +118,30 @@ export async function bringUp(
   return { result, stack, applied };
 }
 
-/** The source elsewhere is asked first: a wrong password, or a standby, should not cost a boot. */
-async function askSource(loaded: LoadedConfig, env: Session['context']['env']): Promise<void> {
+/**
+ * Servers elsewhere are asked first: a wrong password, a standby, or a version that is too old should not cost a boot.
+ *
+ * @returns what does not keep them from being used.
+ */
+async function askElsewhere(
+  loaded: LoadedConfig,
+  env: Session['context']['env'],
+): Promise<readonly Finding[]> {
   const { config, directory } = loaded;
-  if (config.source.url === undefined) return;
-  const postgres = postgresEndpoint({
+  const endpoints = knownEndpoints({
     config,
     directory,
     env,
     ports: undefined,
     secrets: undefined,
   });
-  await askServer({ endpoints: { postgres }, names: pipelineNames(config) });
+  const { postgres } = endpoints;
+  const ofSource = postgres
+    ? await askServer({ endpoints: { postgres }, names: pipelineNames(config) })
+    : [];
+  const ofServers = await checkServers(endpoints);
+  refuseServers(ofServers);
+  return [...ofSource, ...ofServers];
 }
 
 /** Shows the runtime's work; a result's text stays, and what fails is said. */

@@ -69,7 +69,7 @@ export const PROBLEMS = {
   ),
   OBSERVERS_MISSING: entry(
     EXIT.configuration,
-    'The tests need Prometheus, Alertmanager and its exporters.',
+    'The tests need Prometheus, Alertmanager, its exporters and PgBouncer.',
     'Not on the PATH: {detail}.',
     '{install}',
   ),
@@ -141,6 +141,12 @@ export const PROBLEMS = {
     'cdc.yaml changed since cdc up; servers take these settings only when they start.',
     'cdc down && cdc up   # data stay',
   ),
+  SERVERS_NOT_READY: entry(
+    EXIT.refused,
+    'The servers are not ready: {count}.',
+    '{detail}',
+    'cdc doctor   # prints each finding with its fix; fix them and run the same command again',
+  ),
   // --- source
   SOURCE_UNREACHABLE: entry(
     EXIT.unreachable,
@@ -159,6 +165,12 @@ export const PROBLEMS = {
     'PostgreSQL at {endpoint} has no database {database}.',
     '{detail}',
     'createdb {database}   # or correct the name in source.url',
+  ),
+  SOURCE_POOLER: entry(
+    EXIT.refused,
+    'A pooler such as PgBouncer stands between cdc and PostgreSQL at {endpoint}.',
+    "{detail} Debezium cannot replicate through it, and cdc's locks need sessions of the server's own.",
+    'Name the server itself in source.url.',
   ),
   SOURCE_REFUSED: entry(
     EXIT.refused,

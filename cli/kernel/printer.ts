@@ -34,6 +34,15 @@ export interface Progress {
   fail(text: string): void;
 }
 
+/** Nobody looks at a silent command for longer without asking what it does. */
+const SAY_MS = 1500;
+const FIGURES_MS = 5000;
+
+function sameButFigures(a: string, b: string): boolean {
+  const words = (text: string) => text.replaceAll(/[\d.,%█░~]+/g, '');
+  return words(a) === words(b);
+}
+
 /**
  * Three channels kept apart: results go to standard output (one JSON document with `--json`),
  * progress and problems go to standard error.
@@ -43,6 +52,8 @@ export class Printer {
   readonly paint: Paint;
   private readonly context: Context;
   private spinner: Ora | undefined;
+  /** Keeps a step that an exception left from saying more. */
+  private silence = () => {};
 
   constructor(context: Context, json: boolean) {
     this.context = context;
@@ -78,6 +89,16 @@ export class Printer {
     if (this.spinner?.isSpinning) this.spinner.render();
   }
 
+  /** For work that is no step of its own: said only while it goes on, and off a terminal only when it takes long. */
+  async during<T>(text: string, work: () => Promise<T>): Promise<T> {
+    this.progress(text);
+    try {
+      return await work();
+    } finally {
+      this.stopSpinner();
+    }
+  }
+
   progress(text: string): Progress {
     const marks = paint(this.context.stderr.isTTY === true && !this.context.env.NO_COLOR);
     if (this.context.stderr.isTTY === true && this.context.env.TERM !== 'dumb') {
@@ -104,25 +125,53 @@ export class Printer {
     return this.plainProgress(text);
   }
 
-  /** Off a terminal a long step says so every few seconds, so that a log shows it is alive. */
+  /**
+   * Off a terminal a step that takes its time says what it is, and what it waits for, within 2 s; figures that change
+   * come every few seconds, so that a log shows it is alive.
+   */
   private plainProgress(text: string): Progress {
-    const everyMs = 5000;
+    let printed = '';
     let printedAtMs = this.context.monotonicMs();
-    let printed = text;
-    return {
-      update: (next) => {
-        if (this.context.monotonicMs() - printedAtMs < everyMs || next === printed) return;
-        printedAtMs = this.context.monotonicMs();
-        printed = next;
-        this.note(`… ${next}`);
-      },
-      done: (last) => this.note(`✔ ${last}`),
-      fail: (last) => this.note(`✖ ${last}`),
+    let wanted = text;
+    let timer: NodeJS.Timeout | undefined;
+    const print = () => {
+      timer = undefined;
+      if (wanted === printed) return;
+      printed = wanted;
+      printedAtMs = this.context.monotonicMs();
+      this.note(`… ${wanted}`);
     };
+    const end = (last: string) => {
+      clearTimeout(timer);
+      this.note(last);
+    };
+    const update = (next: string) => {
+      wanted = next;
+      const restMs = sameButFigures(next, printed)
+        ? FIGURES_MS - this.sinceMs(printedAtMs)
+        : SAY_MS;
+      if (restMs <= 0) {
+        clearTimeout(timer);
+        print();
+      } else timer ??= setTimeout(print, restMs).unref();
+    };
+    // A step that is done sooner says so once.
+    timer = setTimeout(print, SAY_MS).unref();
+    this.silence = () => clearTimeout(timer);
+    return {
+      update,
+      done: (last) => end(`✔ ${last}`),
+      fail: (last) => end(`✖ ${last}`),
+    };
+  }
+
+  private sinceMs(ms: number): number {
+    return this.context.monotonicMs() - ms;
   }
 
   /** Stops a spinner that an exception left running. */
   stopSpinner(): void {
+    this.silence();
     this.spinner?.stop();
     this.spinner = undefined;
   }

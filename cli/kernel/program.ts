@@ -1,7 +1,10 @@
+import events from 'node:events';
 import { Command, CommanderError, Option } from 'commander';
 import { EXIT, Problem } from '../core/problems.ts';
 import { fileProblem } from '../lib/files.ts';
 import { nearest } from '../lib/nearest.ts';
+import { undoAll } from '../lib/undo.ts';
+import { pause } from '../lib/wait.ts';
 import type { Context } from './context.ts';
 import { Printer } from './printer.ts';
 
@@ -33,6 +36,8 @@ export interface CommandSpec {
   readonly examples: readonly string[];
   readonly options?: readonly OptionSpec[];
   readonly hidden?: boolean;
+  /** When it is interrupted it ends what it has begun, however long that takes. */
+  readonly endsItself?: boolean;
   /** Sub-commands; a command with them has no `run` of its own. */
   readonly commands?: readonly CommandSpec[];
   /** Returns the exit code; nothing means 0. */
@@ -61,7 +66,8 @@ export async function runCli(
     );
   const action = (spec: CommandSpec) => async (args: Arguments, options: Options) => {
     const session: Session = { context, printer, configFile: options.config as string | undefined };
-    exit = (await spec.run?.(session, args, options)) ?? EXIT.done;
+    const run = async () => (await spec.run?.(session, args, options)) ?? EXIT.done;
+    exit = await (spec.endsItself ? run() : untilInterrupted(context.signal, run));
   };
   for (const spec of specs) addCommand(program, spec, action);
   harden(program, context);
@@ -72,6 +78,30 @@ export async function runCli(
     return report(error, program, printer, context, argv);
   } finally {
     printer.stopSpinner();
+  }
+}
+
+/** What a command may take after Ctrl-C to end by itself. */
+const GRACE_MS = 1500;
+
+/**
+ * A server that does not answer, or a driver that tries again, must not keep somebody from leaving: after a while a
+ * command that was interrupted is left where it is, but for what takes back what it has made.
+ */
+async function untilInterrupted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const done = new AbortController();
+  const late = async () => {
+    if (!signal.aborted) await events.once(signal, 'abort', { signal: done.signal });
+    await pause(GRACE_MS, done.signal);
+    await undoAll();
+    throw new Problem('INTERRUPTED');
+  };
+  const leaving = late();
+  leaving.catch(() => {});
+  try {
+    return await Promise.race([work(), leaving]);
+  } finally {
+    done.abort();
   }
 }
 

@@ -2,6 +2,7 @@ import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import { Problem } from '../../cli/core/problems.ts';
 import { Printer } from '../../cli/kernel/printer.ts';
+import { waitFor } from '../../cli/lib/wait.ts';
 import { testContext } from '../harness/cli.ts';
 
 interface Shape {
@@ -68,6 +69,38 @@ describe('progress', () => {
     printer.progress('waiting').fail('nothing came');
     expect(stderr()).toBe('✔ loaded\n✖ nothing came\n');
     expect(stdout()).toBe('');
+  });
+
+  it('off a terminal says within 2 s what it is, and what it comes to wait for', async () => {
+    const { printer, stderr } = printerOf();
+    const says = async (line: string) => {
+      const askedAtMs = performance.now();
+      await waitFor(line, { timeoutMs: 20_000, everyMs: 10 }, () =>
+        stderr().endsWith(`… ${line}\n`) ? { ready: true } : { seen: stderr() },
+      );
+      return performance.now() - askedAtMs;
+    };
+    const progress = printer.progress('preparing');
+    // Of two seconds; the rest is for a machine that has other things to do.
+    expect(await says('preparing')).toBeLessThan(3000);
+    progress.update('the slot waits for pid 12');
+    expect(await says('the slot waits for pid 12')).toBeLessThan(3000);
+    progress.update('making topics');
+    await says('making topics');
+    progress.done('made');
+    expect(stderr()).toBe('… preparing\n… the slot waits for pid 12\n… making topics\n✔ made\n');
+  });
+
+  it('of a step that an exception left says nothing more', async () => {
+    const { printer, stderr } = printerOf();
+    printer.progress('looking');
+    printer.stopSpinner();
+    printer.progress('going on');
+    const options = { timeoutMs: 20_000, everyMs: 10 };
+    await waitFor('the next step', options, () =>
+      stderr() === '' ? { seen: 'nothing' } : { ready: true },
+    );
+    expect(stderr()).toBe('… going on\n');
   });
 });
 

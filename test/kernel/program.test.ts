@@ -2,6 +2,8 @@ import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { Problem } from '../../cli/core/problems.ts';
 import { type CommandSpec, positiveNumber, UsageError } from '../../cli/kernel/program.ts';
+import { withUndo } from '../../cli/lib/undo.ts';
+import { pause } from '../../cli/lib/wait.ts';
 import { type RunOptions, runCommand } from '../harness/cli.ts';
 
 const commands: CommandSpec[] = [
@@ -115,6 +117,47 @@ describe('a command line', () => {
     const ran = await run(['fail', 'bug'], { signal: AbortSignal.abort() });
     expect(ran.exit).toBe(130);
     expect(ran.stderr).toContain('[INTERRUPTED]');
+  });
+
+  it('one that waits for what does not answer is left within 2 s, once what it made is undone', async () => {
+    const abort = new AbortController();
+    let abortedAtMs = 0;
+    let isUndone = false;
+    const undo = async () => {
+      isUndone = true;
+    };
+    const hangs: CommandSpec = {
+      usage: 'hang',
+      summary: 'wait',
+      examples: ['cdc hang'],
+      async run() {
+        setImmediate(() => {
+          abortedAtMs = performance.now();
+          abort.abort(new Error('Ctrl-C'));
+        });
+        return withUndo(undo, () => new Promise<undefined>(() => {}));
+      },
+    };
+    const ran = await run(['hang'], { signal: abort.signal, commands: [hangs] });
+    expect(ran.exit).toBe(130);
+    expect(isUndone).toBe(true);
+    expect(performance.now() - abortedAtMs).toBeLessThan(3000);
+  });
+
+  it('one that ends by itself is given its time', async () => {
+    const abort = new AbortController();
+    const stops: CommandSpec = {
+      usage: 'serve',
+      summary: 'serve',
+      examples: ['cdc serve'],
+      endsItself: true,
+      async run() {
+        abort.abort(new Error('Ctrl-C'));
+        await pause(2500);
+        return 7;
+      },
+    };
+    expect((await run(['serve'], { signal: abort.signal, commands: [stops] })).exit).toBe(7);
   });
 });
 

@@ -26,6 +26,18 @@ export interface StoredOffset {
   readonly offset: Readonly<Record<string, unknown>> | null;
 }
 
+interface Worker {
+  readonly version: string;
+  readonly kafka_cluster_id: string;
+  /** Its clock, without parts of a second. */
+  readonly clockMs: number | undefined;
+}
+
+interface Plugin {
+  readonly class: string;
+  readonly version?: string;
+}
+
 interface ValidationAnswer {
   error_count: number;
   configs: { value: { name: string; errors: string[] } }[];
@@ -51,8 +63,14 @@ export class Connect {
   }
 
   async version(): Promise<string> {
-    const answer = await this.call<{ version: string }>('get', '/');
-    return answer.data.version;
+    return (await this.worker()).version;
+  }
+
+  /** What a worker says of itself. */
+  async worker(): Promise<Worker> {
+    const { data, headers } = await this.call<Omit<Worker, 'clockMs'>>('get', '/');
+    const clockMs = Date.parse(String(headers.date));
+    return { ...data, clockMs: Number.isNaN(clockMs) ? undefined : clockMs };
   }
 
   async connectors(): Promise<string[]> {
@@ -61,11 +79,12 @@ export class Connect {
 
   /** Version of a connector plug-in; absent when the worker does not have it. */
   async pluginVersion(connectorClass: string): Promise<string | undefined> {
-    const answer = await this.call<{ class: string; version?: string }[]>(
-      'get',
-      '/connector-plugins',
-    );
-    return answer.data.find((plugin) => plugin.class === connectorClass)?.version;
+    return (await this.plugins()).find((plugin) => plugin.class === connectorClass)?.version;
+  }
+
+  /** Of every kind: connectors, converters, transformations. */
+  async plugins(): Promise<readonly Plugin[]> {
+    return (await this.call<Plugin[]>('get', '/connector-plugins?connectorsOnly=false')).data;
   }
 
   /** Absent when there is no such connector. */

@@ -1,23 +1,15 @@
-import { ALERTS } from '../../core/alerts.ts';
 import { planColumn } from '../../core/columns.ts';
 import { nameInCopy, nestedArrays } from '../../core/ddl.ts';
 import type { Finding } from '../../core/findings.ts';
 import { tableLabel } from '../../core/names.ts';
 import { isMultiset, type SourceColumn, type SourceTable } from '../../core/source.ts';
 import { columnYaml, excludeYaml } from '../../core/yaml.ts';
-import { formatBytes } from '../../lib/format.ts';
 import { pgIdentShown as pgIdent } from '../../lib/sql.ts';
 import { checkMultiset, fullStatements, lackingFull } from './checkMultiset.ts';
 import { type CheckInput, checkPublication, checkPublished } from './checkPublication.ts';
+import { checkServer } from './checkServer.ts';
 import { isUsable, type ObservedSource } from './observe.ts';
 import { alterPublicationStatement } from './prepare.ts';
-
-const OLDEST_VERSION = 140_000;
-/** Debezium puts a database's name into a JDBC URL as it stands. */
-const NOT_IN_JDBC = /[+%?]/;
-
-/** A slot that keeps this much WAL is reported before the server's own limit invalidates it. */
-export const SLOT_WARNING_BYTES = ALERTS.CdcSlotGrowing.threshold;
 
 /** Everything in the server and of the role that keeps the pipeline from being exact. */
 export function checkSource(input: CheckInput): Finding[] {
@@ -26,68 +18,6 @@ export function checkSource(input: CheckInput): Finding[] {
 
 function error(id: string, subject: string, message: string, fix: string): Finding {
   return { id, severity: 'error', subject, message, fix };
-}
-
-/** What can be known before anything is started. */
-export function checkServer({
-  observed,
-  names,
-}: Pick<CheckInput, 'observed' | 'names'>): Finding[] {
-  const found: Finding[] = [];
-  if (observed.version < OLDEST_VERSION) {
-    found.push(
-      error(
-        'postgres-version',
-        'postgres',
-        `version ${Math.floor(observed.version / 10_000)} is too old; 14 or newer is needed`,
-        'Upgrade PostgreSQL to 14 or newer.',
-      ),
-    );
-  }
-  if (observed.standby) {
-    const { primary } = observed.standby;
-    found.push(
-      error(
-        'source-standby',
-        'postgres',
-        'it is a standby, which takes no change: cdc makes a schema, a publication and a slot in the source',
-        `Name the primary in source.url${primary ? `: ${primary}` : ''}.`,
-      ),
-    );
-  }
-  const [unaddressable] = NOT_IN_JDBC.exec(names.database) ?? [];
-  if (unaddressable !== undefined) {
-    found.push(
-      error(
-        'database-name',
-        names.database,
-        `Debezium cannot address a database with ${unaddressable} in its name: its driver reads it as part of a URL`,
-        `ALTER DATABASE ${pgIdent(names.database)} RENAME TO …;  -- nobody may be connected to it`,
-      ),
-    );
-  }
-  if (observed.walLevel !== 'logical') {
-    found.push(
-      error(
-        'wal-level',
-        'postgres',
-        `wal_level is ${observed.walLevel}; logical decoding needs logical`,
-        'ALTER SYSTEM SET wal_level = logical;  -- then restart PostgreSQL (a managed service has a parameter for it, such as rds.logical_replication)',
-      ),
-    );
-  }
-  if (!observed.slot && observed.slotsUsed >= observed.slotsMax) {
-    found.push(
-      error(
-        'replication-slots',
-        'postgres',
-        `all ${observed.slotsMax} replication slots are in use`,
-        `ALTER SYSTEM SET max_replication_slots = ${observed.slotsMax + 5};  -- then restart; or drop an unused one: SELECT slot_name FROM pg_replication_slots WHERE NOT active;`,
-      ),
-    );
-  }
-  if (observed.slot) found.push(...checkSlot(observed.slot, names));
-  return found;
 }
 
 function checkChosen({ tables }: CheckInput): Finding[] {
@@ -100,46 +30,6 @@ function checkChosen({ tables }: CheckInput): Finding[] {
       'Set source.include in cdc.yaml, such as: include: ["public.*"]',
     ),
   ];
-}
-
-function checkSlot(
-  slot: NonNullable<ObservedSource['slot']>,
-  names: CheckInput['names'],
-): Finding[] {
-  if (slot.plugin !== 'pgoutput' || slot.database !== names.database) {
-    return [
-      error(
-        'slot-foreign',
-        names.slot,
-        `a slot of this name exists for plugin ${slot.plugin}, database ${slot.database}`,
-        'Set source.slot in cdc.yaml to another name.',
-      ),
-    ];
-  }
-  // A lost slot keeps nothing from being made right: the plan replaces it.
-  if (slot.walStatus === 'unreserved') {
-    return [
-      {
-        id: 'slot-unreserved',
-        severity: 'warning',
-        subject: names.slot,
-        message: 'the slot is about to lose WAL that it needs',
-        fix: 'cdc connector status   # is it running? then raise max_slot_wal_keep_size',
-      },
-    ];
-  }
-  if ((slot.retainedBytes ?? 0) > SLOT_WARNING_BYTES) {
-    return [
-      {
-        id: 'slot-retained',
-        severity: 'warning',
-        subject: names.slot,
-        message: `the slot keeps ${formatBytes(slot.retainedBytes ?? 0)} of WAL that the connector has not confirmed${slot.active ? '' : '; nobody reads it'}`,
-        fix: 'cdc connector status && cdc lag   # does the connector run, and does it catch up?',
-      },
-    ];
-  }
-  return [];
 }
 
 /** A slot that is gone: nothing is kept for the copy any more, until `cdc apply` makes another. */

@@ -96,9 +96,16 @@ async function connected(
   }
 }
 
-/** One connection, with the session settings made. The caller ends it. */
-export async function connectPostgres(endpoint: PostgresEndpoint): Promise<pg.Client> {
-  return connected(endpoint, { types: AS_TEXT }, (client) => client.query(SESSION));
+/**
+ * One connection, with the session settings made. The caller ends it.
+ *
+ * @param more.replication one on which the commands of replication can be given, too.
+ */
+export async function connectPostgres(
+  endpoint: PostgresEndpoint,
+  more: { readonly replication?: 'database' } = {},
+): Promise<pg.Client> {
+  return connected(endpoint, { ...more, types: AS_TEXT }, (client) => client.query(SESSION));
 }
 
 export async function withPostgres<T>(
@@ -139,6 +146,12 @@ const UNREACHABLE = new Set([
   'EAI_AGAIN',
   'EPIPE',
 ]);
+
+/** The driver's error behind an entry of the catalogue. */
+export function driverError(error: unknown): { readonly code?: string; readonly message: string } {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause as { code?: string; message: string };
+}
 
 /** What the driver throws, as an entry of the catalogue. */
 export function postgresProblem(endpoint: PostgresEndpoint, error: unknown): unknown {

@@ -1,7 +1,9 @@
+import type pg from 'pg';
 import { Problem } from '../../core/problems.ts';
 import { WaitTimeout, waitFor } from '../../lib/wait.ts';
 import type { PostgresEndpoint } from '../../stack/endpoints.ts';
 import { connectPostgres } from './client.ts';
+import type { OnWait } from './transactions.ts';
 
 /**
  * Does the work while no other cdc that uses this publication does its own, wherever that runs: an agent
@@ -13,7 +15,7 @@ import { connectPostgres } from './client.ts';
 export async function withPublicationLock<T>(
   endpoint: PostgresEndpoint,
   publication: string,
-  options: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  options: { readonly timeoutMs: number; readonly signal: AbortSignal; readonly onWait: OnWait },
   work: () => Promise<T>,
 ): Promise<T> {
   const client = await connectPostgres(endpoint);
@@ -23,7 +25,10 @@ export async function withPublicationLock<T>(
         "SELECT 1 WHERE pg_try_advisory_lock(hashtextextended('cdc ' || $1, 0))",
         [publication],
       );
-      return taken.rowCount === 1 ? { ready: true } : { seen: `${publication} is taken` };
+      if (taken.rowCount === 1) return { ready: true };
+      const whose = await lockHolder(client, publication);
+      options.onWait(`waiting for ${whose}`);
+      return { seen: whose };
     });
     return await work();
   } catch (error) {
@@ -32,4 +37,19 @@ export async function withPublicationLock<T>(
   } finally {
     await client.end();
   }
+}
+
+/** Whose session holds the lock; its address is of the machine, or the container, that the other cdc runs on. */
+async function lockHolder(client: pg.ClientBase, publication: string): Promise<string> {
+  const { rows } = await client.query<{ holder: string }>(
+    `SELECT 'pid ' || a.pid || ' of ' || coalesce(a.usename, '') || coalesce(' at ' || host(a.client_addr), '') || ', since ' || to_char(a.backend_start, 'HH24:MI:SS') || ' UTC' AS holder
+       FROM pg_locks l JOIN pg_stat_activity a USING (pid),
+            (SELECT hashtextextended('cdc ' || $1, 0) AS key) AS k
+      WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+        AND l.classid::bigint = (k.key >> 32) & 4294967295 AND l.objid::bigint = k.key & 4294967295
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    [publication],
+  );
+  const holder = rows[0]?.holder;
+  return `another cdc that works on publication ${publication}${holder ? ` (${holder})` : ''}`;
 }

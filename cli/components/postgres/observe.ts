@@ -3,6 +3,7 @@ import { parseLsn } from '../../core/lsn.ts';
 import { CDC_SCHEMA, HEARTBEAT, SIGNAL } from '../../core/names.ts';
 import type { PublishedTable } from '../../core/source.ts';
 import { publishedTables } from './filter.ts';
+import { type Holder, openTransactions } from './transactions.ts';
 
 /** What stands in the source of what the pipeline needs. */
 export interface ObservedSource {
@@ -11,8 +12,11 @@ export interface ObservedSource {
   /** A standby takes no change; `host:port` of its primary, where the role may see it. */
   readonly standby: { readonly primary: string | undefined } | undefined;
   readonly slot: ObservedSlot | undefined;
-  readonly slotsUsed: number;
-  readonly slotsMax: number;
+  readonly slots: Limited<HeldSlot>;
+  /** Processes that send WAL, as people know them. */
+  readonly senders: Limited<string>;
+  /** Transactions that a slot made now would wait for; not looked for where there is one. */
+  readonly holders: readonly Holder[];
   readonly publication: readonly PublishedTable[] | undefined;
   /** Whether the publication has stored generated columns (PostgreSQL 18). */
   readonly publishesGenerated: boolean;
@@ -33,6 +37,19 @@ export interface ObservedSource {
     /** CREATE on the database: for the publication and the schema `cdc`. */
     readonly create: boolean;
   };
+}
+
+/** Of what a server has so many of and no more. */
+interface Limited<T> {
+  readonly max: number;
+  readonly held: readonly T[];
+}
+
+/** Any slot of the server, whoever made it. */
+export interface HeldSlot {
+  readonly name: string;
+  readonly active: boolean;
+  readonly retainedBytes: number | undefined;
 }
 
 export interface ObservedSlot {
@@ -61,7 +78,7 @@ export async function observeSource(
     SELECT current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level,
            pg_is_in_recovery() AS standby, (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver) AS primary,
            current_setting('max_replication_slots') AS slots_max,
-           (SELECT count(*) FROM pg_replication_slots) AS slots_used,
+           current_setting('max_wal_senders') AS senders_max,
            own.present AS own_tables, own.writable AS own_writable,
            (SELECT pg_has_role(p.pubowner, 'USAGE') FROM pg_publication p WHERE p.pubname = $1) AS owns_publication,
            (SELECT p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate FROM pg_publication p WHERE p.pubname = $1) AS publishes_all,
@@ -84,13 +101,15 @@ export async function observeSource(
     [names.publication, CDC_SCHEMA, HEARTBEAT.table, SIGNAL.table],
   );
   const row = settings.rows[0] ?? {};
+  const slot = await observeSlot(client, names.slot);
   return {
     version: Number(row.version),
     walLevel: row.wal_level ?? '',
     standby: row.standby === 't' ? { primary: row.primary ?? undefined } : undefined,
-    slot: await observeSlot(client, names.slot),
-    slotsUsed: Number(row.slots_used),
-    slotsMax: Number(row.slots_max),
+    slot,
+    slots: { max: Number(row.slots_max), held: await heldSlots(client) },
+    senders: { max: Number(row.senders_max), held: await heldSenders(client) },
+    holders: slot ? [] : await openTransactions(client),
     publication: await publicationTables(client, names.publication, Number(row.version)),
     publishesGenerated: row.generated === 't',
     ownsPublication: row.owns_publication ? row.owns_publication === 't' : undefined,
@@ -105,6 +124,28 @@ export async function observeSource(
       create: row.create === 't',
     },
   };
+}
+
+const RETAINED =
+  'CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) END';
+
+async function heldSlots(client: pg.ClientBase): Promise<HeldSlot[]> {
+  const { rows } = await client.query<{ name: string; active: string; retained: string | null }>(
+    `SELECT slot_name AS name, active, ${RETAINED} AS retained FROM pg_replication_slots ORDER BY active, 3 DESC NULLS LAST, 1`,
+  );
+  return rows.map(({ name, active, retained }) => ({
+    name,
+    active: active === 't',
+    retainedBytes: retained === null ? undefined : Number(retained),
+  }));
+}
+
+async function heldSenders(client: pg.ClientBase): Promise<string[]> {
+  const { rows } = await client.query<{ label: string }>(
+    `SELECT 'pid ' || pid || coalesce(' of ' || usename, '') || coalesce(' (' || nullif(application_name, '') || ')', '') AS label
+       FROM pg_stat_replication ORDER BY pid`,
+  );
+  return rows.map(({ label }) => label);
 }
 
 /** Process of the server that sends a slot's changes to its reader; undefined while nobody reads. */
@@ -123,7 +164,7 @@ export async function observeSlot(
 ): Promise<ObservedSlot | undefined> {
   const found = await client.query<Record<string, string | null>>(
     `SELECT plugin, database, active, wal_status, restart_lsn, confirmed_flush_lsn,
-            CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) END AS retained
+            ${RETAINED} AS retained
        FROM pg_replication_slots WHERE slot_name = $1`,
     [name],
   );
@@ -145,6 +186,14 @@ export async function observeSlot(
 export async function walPosition(client: pg.ClientBase): Promise<bigint> {
   const found = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn() AS lsn');
   return parseLsn(found.rows[0]?.lsn ?? '0/0');
+}
+
+/** PostgreSQL's clock, in microseconds since 1970. */
+export async function clockUs(client: pg.ClientBase): Promise<number> {
+  const found = await client.query<{ now: string }>(
+    'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now',
+  );
+  return Number(found.rows[0]?.now);
 }
 
 /** Undefined when there is no such publication. */

@@ -1,12 +1,12 @@
 import type pg from 'pg';
 import { parseLsn } from '../../core/lsn.ts';
 import { CDC_SCHEMA, HEARTBEAT, OWN_TABLES, SIGNAL, type TableId } from '../../core/names.ts';
-import { Problem } from '../../core/problems.ts';
 import type { PublishedTable } from '../../core/source.ts';
 import { pgIdent, pgLiteral } from '../../lib/sql.ts';
-import { WaitTimeout, waitFor } from '../../lib/wait.ts';
+import { waitFor } from '../../lib/wait.ts';
 import { walPosition } from './observe.ts';
 import { holderWatch, type OnWait } from './transactions.ts';
+import { openProblem, watched } from './watched.ts';
 
 const HEARTBEAT_SQL_NAME = pgIdent(HEARTBEAT.schema, HEARTBEAT.table);
 
@@ -93,8 +93,7 @@ const WAIT_MS = 600_000;
 
 /**
  * Creates the slot. The server waits until transactions that run now have ended: from then on every change
- * that commits is streamed. A second connection looks whose they are, and ends the waiting when the signal fires
- * or it takes too long: else the server would go on with it, and the slot stay.
+ * that commits is streamed. A second connection looks whose they are.
  *
  * @returns the oldest WAL position that a streamed change can have, exclusive.
  */
@@ -105,34 +104,14 @@ export async function createSlot(
   signal: AbortSignal,
   onWait: OnWait,
 ): Promise<bigint> {
-  const found = await client.query<{ pid: string }>('SELECT pg_backend_pid() AS pid');
-  const pid = Number(found.rows[0]?.pid);
-  let ended = false;
-  const created = client.query(createSlotStatement(slot)).finally(() => {
-    ended = true;
-  });
-  // It is looked at below; until then its failure is nobody's.
-  created.catch(() => {});
-  const options = { timeoutMs: WAIT_MS, everyMs: 100, signal };
   const look = holderWatch(watcher, (holder) => onWait(`the slot waits for ${holder}`));
-  try {
-    await waitFor('transactions that run now to end', options, async () =>
-      ended ? { ready: true } : { seen: await look('the slot is being made') },
-    );
-  } catch (error) {
-    await watcher.query('SELECT pg_cancel_backend($1)', [pid]);
-    await created.catch(() => {});
-    // The server says that it gave up before it lets go of the slot; what it answers next comes after.
-    await client.query('SELECT 1').catch(() => {});
-    throw openProblem(error);
-  }
-  await created;
+  await watched(
+    { client, watcher, signal },
+    'transactions that run now to end',
+    () => look('the slot is being made'),
+    () => client.query(createSlotStatement(slot)),
+  );
   return slotPosition(client, slot);
-}
-
-function openProblem(error: unknown): unknown {
-  if (!(error instanceof WaitTimeout)) return error;
-  return new Problem('TRANSACTION_OPEN', { detail: error.message });
 }
 
 async function slotPosition(client: pg.ClientBase, slot: string): Promise<bigint> {

@@ -21,7 +21,9 @@ import { tableLabel, tableLabelKey } from '../../core/names.ts';
 import { connectorDiff, publicationDiff } from '../../core/plan.ts';
 import { Problem } from '../../core/problems.ts';
 import { type Step, stepsOf } from '../../core/steps.ts';
+import { withUndo } from '../../lib/undo.ts';
 import { WaitTimeout, waitFor } from '../../lib/wait.ts';
+import { checkServers, refuseServers } from '../inspect/servers.ts';
 import type { CapturedSource } from '../inspect/source.ts';
 import { recordNames } from '../inspect/targets.ts';
 import type { LoadEvents, TableLoad } from '../load/events.ts';
@@ -30,7 +32,6 @@ import { recordFingerprint, requireResnapshot } from '../load/resnapshot.ts';
 import { beginHistory, endHistory } from '../load/tableHistory.ts';
 import { withApplyLock } from '../state/applyLock.ts';
 import { type Author, withHistory } from '../state/applyLog.ts';
-import { asOwner } from '../state/asOwner.ts';
 import {
   forgetSlotBaseline,
   recordSlotBaseline,
@@ -44,6 +45,7 @@ import { makeViews, type WaitingView } from './aggregates.ts';
 import { changeQueues } from './changeQueues.ts';
 import { loadTables } from './loadTables.ts';
 import { makePlan, type Plan, type PlanOptions } from './plan.ts';
+import { Made, takeBack } from './takeBack.ts';
 import { withdraw } from './withdraw.ts';
 
 export interface ApplyResult {
@@ -78,7 +80,7 @@ export async function applyPlan(
   events: ApplyEvents,
   options: ApplyOptions = { by: 'cli' },
 ): Promise<ApplyResult> {
-  return withApplyLock(stack, signal, async () => {
+  return withApplyLock(stack, signal, events.step, async () => {
     const plan = await makePlan(stack, options);
     const { source } = plan;
     const { waiting, faults } = plan.views;
@@ -100,14 +102,14 @@ export async function applyPlan(
         } as const;
         return { ...nothing, source, leftOut, waiting, refused };
       }
+      // A pipeline that has its slot was begun on servers that were looked at.
+      if (!isUsable(source.observed.slot)) refuseServers(await checkServers(stack.endpoints));
       events.planned?.(plan.steps);
       const work = async () => {
-        const { connector, baseline, renewed } = await changeServers(
-          stack,
-          clickhouse,
-          plan,
-          signal,
-          events,
+        const made = new Made();
+        const { connector, baseline, renewed } = await withUndo(
+          () => takeBack(stack, made, events.remark ?? (() => {})),
+          () => changeServers(stack, clickhouse, plan, made, signal, events),
         );
         const { done, failed } = await loadTables(stack, clickhouse, plan, baseline, renewed, {
           method: 'pull',
@@ -168,6 +170,7 @@ async function changeServers(
   stack: Stack,
   clickhouse: ClickHouse,
   plan: Plan,
+  made: Made,
   signal: AbortSignal,
   events: ApplyEvents,
 ): Promise<{ connector: RegisterResult; baseline: bigint; renewed: boolean }> {
@@ -182,7 +185,8 @@ async function changeServers(
   }
   await recordRules(clickhouse, plan.source.tables, plan.source.remembered);
   await keepBack(stack, plan);
-  const { baseline, renewed } = await prepareSource(stack, clickhouse, plan, signal, events);
+  const { baseline, renewed } = await prepareSource(stack, clickhouse, plan, made, signal, events);
+  events.step('making topics in Kafka');
   await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
     createTopics(admin, plan.desired.topics, replicationOf(stack.endpoints.kafka)),
   );
@@ -193,10 +197,17 @@ async function changeServers(
   await changeHistories(clickhouse, plan);
   await changeQueues(stack, clickhouse, plan, events);
   await recordNames(stack, clickhouse, unnamed(plan));
-  if (renewed) await readToEnd(stack, plan, signal);
+  if (renewed) await readToEnd(stack, plan, signal, events);
   signal.throwIfAborted();
   events.step('registering the connector');
-  const connector = (await registerConnector(stack, plan.desired.connector)).result;
+  const options = {
+    signal,
+    onWait: events.step,
+    onSend: () => {
+      made.connector = true;
+    },
+  };
+  const connector = (await registerConnector(stack, plan.desired.connector, options)).result;
   return { connector, baseline, renewed };
 }
 
@@ -255,16 +266,20 @@ async function prepareSource(
   stack: Stack,
   clickhouse: ClickHouse,
   plan: Plan,
+  made: Made,
   signal: AbortSignal,
   events: ApplyEvents,
 ): Promise<{ baseline: bigint; renewed: boolean }> {
   const { slot } = stack.names;
-  return withPostgres(stack.endpoints.postgres, async (client) => {
+  const { postgres } = stack.endpoints;
+  return withPostgres(postgres, async (client) => {
     const publication = stepsOf(plan.steps, 'publication');
     const joined = publication.some((step) => step.joins);
     if (joined && plan.source.observed.slot) await recordJoiningTables(client, clickhouse, plan);
-    for (const { sql } of [...stepsOf(plan.steps, 'source-tables'), ...publication])
-      for (const statement of sql) await asOwner(client, statement);
+    const ownTables = stepsOf(plan.steps, 'source-tables');
+    await withPostgres(postgres, (watcher) =>
+      made.inSource([...ownTables, ...publication], { client, watcher, signal }, events.step),
+    );
     await withdraw(client, clickhouse, stepsOf(plan.steps, 'withdrawal'));
     const { slot: present } = plan.source.observed;
     if (!isUsable(present)) {
@@ -273,9 +288,9 @@ async function prepareSource(
       // Were this run to end before the new baseline is known, the old one must not be taken for it.
       await forgetSlotBaseline(clickhouse, slot);
       if (present) await client.query(dropSlotStatement(slot));
-      const baseline = await withPostgres(stack.endpoints.postgres, (watcher) =>
-        createSlot(client, watcher, slot, signal, events.step),
-      );
+      const making = () =>
+        withPostgres(postgres, (watcher) => createSlot(client, watcher, slot, signal, events.step));
+      const baseline = present ? await making() : await made.theSlot(making);
       await recordSlotBaseline(clickhouse, slot, baseline);
       return { baseline, renewed: true };
     }
@@ -298,7 +313,12 @@ async function prepareSource(
  * Waits until ClickHouse has read what an earlier slot brought to Kafka. Such a change is older than
  * the new baseline; of a row that is deleted by now it must be there when the load ends older rows.
  */
-async function readToEnd(stack: Stack, plan: Plan, signal: AbortSignal): Promise<void> {
+async function readToEnd(
+  stack: Stack,
+  plan: Plan,
+  signal: AbortSignal,
+  events: ApplyEvents,
+): Promise<void> {
   try {
     await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
       waitFor('ClickHouse to read', { timeoutMs: 600_000, everyMs: 100, signal }, async () => {
@@ -306,7 +326,10 @@ async function readToEnd(stack: Stack, plan: Plan, signal: AbortSignal): Promise
         for (const { names, topics } of plan.desired.sharedQueues) {
           for (const lag of await groupLag(admin, names.group, topics)) messages += lag.messages;
         }
-        return messages === 0 ? { ready: true } : { seen: `${messages} messages not read` };
+        if (messages === 0) return { ready: true };
+        const seen = `${messages} messages not read`;
+        events.step(`waiting for ClickHouse to read what an earlier slot brought: ${seen}`);
+        return { seen };
       }),
     );
   } catch (error) {

@@ -44,7 +44,7 @@ export async function snapshotTables(
   signal: AbortSignal,
   events: LoadEvents,
 ): Promise<Snapshots> {
-  return withApplyLock(stack, signal, async () => {
+  return withApplyLock(stack, signal, events.step, async () => {
     const source = await captureSource(stack);
     const desired = await standing(stack, source);
     const { plans, leftOut } = chooseTables(source, desired, patterns);

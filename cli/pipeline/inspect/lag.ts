@@ -1,9 +1,14 @@
 import { ClickHouse } from '../../components/clickhouse/client.ts';
+import { clockUs } from '../../components/clickhouse/metricsQueries.ts';
 import { queuesOf } from '../../components/clickhouse/queues.ts';
 import { withKafkaAdmin } from '../../components/kafka/client.ts';
 import { groupLag } from '../../components/kafka/topics.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
-import { observeSlot, walPosition } from '../../components/postgres/observe.ts';
+import {
+  observeSlot,
+  clockUs as sourceClockUs,
+  walPosition,
+} from '../../components/postgres/observe.ts';
 import { type HeartbeatTimes, type Percentiles, stageLag } from '../../core/lag.ts';
 import { CH_CDC } from '../../core/names.ts';
 import { chIdent } from '../../lib/sql.ts';
@@ -116,15 +121,10 @@ export async function clocks(
 ): Promise<{ sourceNowUs: number; targetAheadMs: number }> {
   return withPostgres(postgres, async (client) => {
     const startedAtMs = performance.now();
-    const source = await client.query<{ now: string }>(
-      'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now',
-    );
-    const target = await clickhouse.rows<{ now: string }>(
-      'SELECT toUnixTimestamp64Micro(now64(6)) AS now',
-    );
+    const sourceNowUs = await sourceClockUs(client);
+    const targetNowUs = await clockUs(clickhouse);
     const tripMs = performance.now() - startedAtMs;
-    const sourceNowUs = Number(source.rows[0]?.now);
-    const aheadMs = (Number(target[0]?.now) - sourceNowUs) / 1000;
+    const aheadMs = (targetNowUs - sourceNowUs) / 1000;
     return { sourceNowUs, targetAheadMs: Math.abs(aheadMs) <= tripMs ? 0 : aheadMs };
   });
 }

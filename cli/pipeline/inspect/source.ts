@@ -1,5 +1,6 @@
 import { readCatalog } from '../../components/postgres/catalog.ts';
-import { checkServer, checkSource, checkTable } from '../../components/postgres/check.ts';
+import { checkSource, checkTable } from '../../components/postgres/check.ts';
+import { checkServer } from '../../components/postgres/checkServer.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
 import { listColumns } from '../../components/postgres/columnLists.ts';
 import { parseFilters } from '../../components/postgres/filter.ts';
@@ -8,6 +9,7 @@ import {
   observeSource,
   tableRights,
 } from '../../components/postgres/observe.ts';
+import { refusePooler } from '../../components/postgres/pooler.ts';
 import { type Finding, findingOf } from '../../core/findings.ts';
 import type { Remembered } from '../../core/followRules.ts';
 import { divideTables, type LeftOut, leftOutFindings, leftOutFor } from '../../core/leftOut.ts';
@@ -64,6 +66,7 @@ export async function inspectSource(
 ): Promise<SourceReport> {
   const { config, endpoints, names } = stack;
   return withPostgres(endpoints.postgres, async (client) => {
+    await refusePooler(client, endpoints.postgres);
     const observed = await observeSource(client, names);
     const chosen = selectTables(
       await readCatalog(client),
@@ -148,15 +151,24 @@ export function withoutUnfit(source: SourceReport, include: readonly string[]): 
   };
 }
 
-/** Before anything is started: that there is such a database, and that its server can be a source. */
+/**
+ * Before anything is started: that there is such a database, and that its server can be a source.
+ *
+ * @returns what does not keep it from being one.
+ */
 export async function askServer({
   endpoints,
   names,
-}: Pick<SourceAccess, 'endpoints' | 'names'>): Promise<void> {
+}: Pick<SourceAccess, 'endpoints' | 'names'>): Promise<Finding[]> {
   const { postgres } = endpoints;
   const own = { ...names, database: postgres.database };
-  const observed = await withPostgres(postgres, (client) => observeSource(client, names));
-  refuseOnErrors(checkServer({ observed, names: own }));
+  const observed = await withPostgres(postgres, async (client) => {
+    await refusePooler(client, postgres);
+    return observeSource(client, names);
+  });
+  const found = checkServer({ observed, names: own });
+  refuseOnErrors(found);
+  return found;
 }
 
 /** Errors among findings end a command before it changes anything. */

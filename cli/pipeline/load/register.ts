@@ -15,11 +15,25 @@ export interface Registration {
   readonly different: readonly string[];
 }
 
-/** Asks Connect's own validator first; then creates, updates, or leaves alone, and waits until it runs. */
+export interface RegisterOptions extends Waiting {
+  readonly dryRun?: boolean;
+  /** Told before Connect is given the connector: from then on it may have it, whatever is answered. */
+  readonly onSend?: () => void;
+}
+
+/** How somebody waits for the connector. */
+interface Waiting {
+  readonly signal?: AbortSignal;
+  readonly onWait?: (text: string) => void;
+}
+
+/**
+ * Asks Connect's own validator first; then creates, updates, or leaves alone, and waits until it runs.
+ */
 export async function registerConnector(
   stack: Stack,
   config: Readonly<Record<string, string>>,
-  options: { dryRun?: boolean } = {},
+  options: RegisterOptions = {},
 ): Promise<Registration> {
   const connect = new Connect(stack.endpoints.connect);
   const { connector } = stack.names;
@@ -37,10 +51,14 @@ export async function registerConnector(
   }
   if (options.dryRun) return { result, different };
   if (result === 'unchanged') {
-    await waitUntilRunning(connect, connector);
+    await waitUntilRunning(connect, connector, options);
     return { result, different };
   }
-  await withNewReader(stack, connect, () => connect.put(connector, config));
+  const send = () => {
+    options.onSend?.();
+    return connect.put(connector, config);
+  };
+  await withNewReader(stack, connect, send, options);
   return { result, different };
 }
 
@@ -55,12 +73,13 @@ async function withNewReader(
   stack: Stack,
   connect: Connect,
   change: () => Promise<void>,
+  waiting: Waiting = {},
 ): Promise<void> {
   const { connector, slot } = stack.names;
   await withPostgres(stack.endpoints.postgres, async (client) => {
     const before = await slotReader(client, slot);
     await change();
-    await waitUntilRunning(connect, connector, async () => {
+    await waitUntilRunning(connect, connector, waiting, async () => {
       const reader = await slotReader(client, slot);
       return reader !== undefined && reader !== before;
     });
@@ -75,12 +94,17 @@ async function withNewReader(
 async function waitUntilRunning(
   connect: Connect,
   name: string,
+  { signal, onWait }: Waiting,
   reads: () => Promise<boolean> = async () => true,
 ): Promise<void> {
   try {
-    await waitFor(`connector ${name}`, { timeoutMs: 60_000, everyMs: 100 }, async () => {
+    const told = (seen: string) => {
+      onWait?.(`waiting for connector ${name}: ${seen}`);
+      return { seen };
+    };
+    await waitFor(`connector ${name}`, { timeoutMs: 60_000, everyMs: 100, signal }, async () => {
       const status = await connect.status(name);
-      if (!status) return { seen: 'no status yet' };
+      if (!status) return told('no status yet');
       const failed = [status.connector, ...status.tasks].find((part) => part.state === 'FAILED');
       if (failed) {
         const trace = failed.trace ?? 'no trace';
@@ -95,12 +119,12 @@ async function waitUntilRunning(
         return { ready: true };
       const running =
         status.tasks.length > 0 && status.tasks.every((task) => task.state === 'RUNNING');
-      if (running && !(await reads())) return { seen: 'the slot has no new reader yet' };
+      if (running && !(await reads())) return told('the slot has no new reader yet');
       return running
         ? { ready: true }
-        : {
-            seen: `${status.connector.state}, tasks ${status.tasks.map((t) => t.state).join(', ') || 'none'}`,
-          };
+        : told(
+            `${status.connector.state}, tasks ${status.tasks.map((t) => t.state).join(', ') || 'none'}`,
+          );
     });
   } catch (error) {
     if (error instanceof WaitTimeout)

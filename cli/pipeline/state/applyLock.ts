@@ -7,10 +7,15 @@ import type { Stack } from './stack.ts';
 
 const LOCK_TIMEOUT_MS = 120_000;
 
-/** One apply at a time; a second waits for the first, which usually leaves it nothing to do. */
+/**
+ * One apply at a time; a second waits for the first, which usually leaves it nothing to do.
+ *
+ * @param onWait told for whom, as long as it waits.
+ */
 export async function withApplyLock<T>(
   stack: Stack,
   signal: AbortSignal,
+  onWait: (text: string) => void,
   work: () => Promise<T>,
 ): Promise<T> {
   const path = join(stack.layout.root, 'apply.lock');
@@ -23,12 +28,14 @@ export async function withApplyLock<T>(
         const taken = tryLock(path);
         if (!('heldBy' in taken)) return { ready: taken };
         heldBy = taken.heldBy;
+        const who = heldBy === stack.agent?.pid ? 'the agent' : 'another cdc command';
+        onWait(`waiting for ${who} that works on this stack (pid ${heldBy})`);
         return { seen: `pid ${taken.heldBy}` };
       },
     );
     try {
       const { endpoints, names } = stack;
-      const options = { timeoutMs: LOCK_TIMEOUT_MS, signal };
+      const options = { timeoutMs: LOCK_TIMEOUT_MS, signal, onWait };
       return await withPublicationLock(endpoints.postgres, names.publication, options, work);
     } finally {
       lock.release();

@@ -17,9 +17,10 @@ import { within } from '../../lib/wait.ts';
 import { portFindings } from '../../runtimes/ports.ts';
 import { machineFindings } from '../../runtimes/registry.ts';
 import { chooseRuntime } from '../../runtimes/resolve.ts';
-import { SERVER_NAMES, type ServerName } from '../../stack/endpoints.ts';
+import { type Endpoints, SERVER_NAMES, type ServerName } from '../../stack/endpoints.ts';
 import { makePlan } from '../apply/plan.ts';
 import { type StandingTable, standingTables } from '../apply/stalls.ts';
+import { checkServers } from '../inspect/servers.ts';
 import { type CapturedSource, inspectSource, withoutUnfit } from '../inspect/source.ts';
 import { readRules } from '../state/columnRules.ts';
 import { type Stack, stackOf } from '../state/stack.ts';
@@ -57,11 +58,12 @@ export async function diagnose(context: Context, load: () => LoadedConfig): Prom
   ];
   const observed = await observeStack(watched);
   found.push(...serverFindings(watched, observed));
-  const [source, target] = await Promise.all([
+  const [source, target, ofServers] = await Promise.all([
     sourceFindings(watched, observed),
     targetFindings(watched, observed),
+    checkEach(watched.endpoints, observed),
   ]);
-  found.push(...source.findings, ...target);
+  found.push(...ofServers, ...source.findings, ...target);
   if (watched.agent?.phase === 'ready') {
     found.push(...flowFindings(watched, observed));
     const blocked = observed.troubles.size > 0 || source.isBlocking;
@@ -135,6 +137,14 @@ function serverFindings(watched: Watched, observed: Observation): Finding[] {
     found.push(...checkConnector(names.connector, observed.connector.status));
   }
   return found;
+}
+
+/** Those that answered, together: whether Kafka Connect works for the Kafka of the others is asked, too. */
+async function checkEach(endpoints: Partial<Endpoints>, observed: Observation): Promise<Finding[]> {
+  const answering = Object.entries(endpoints).filter(
+    ([name]) => !observed.troubles.has(name as ServerName),
+  );
+  return attempt('servers', () => checkServers(Object.fromEntries(answering)));
 }
 
 interface SourceFindings {

@@ -6,6 +6,7 @@ import { observeRefreshes } from '../../components/clickhouse/refreshes.ts';
 import { Connect, type ConnectorStatus } from '../../components/connect/client.ts';
 import { withKafkaAdmin } from '../../components/kafka/client.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
+import { clockUs } from '../../components/postgres/observe.ts';
 import type { LoadedConfig } from '../../config/load.ts';
 import { CONNECTOR_CLASS } from '../../core/connector.ts';
 import type { LeftOut } from '../../core/leftOut.ts';
@@ -354,10 +355,6 @@ async function heartbeatAgeMs(
   );
   const at = newest[0]?.at;
   if (at === undefined) return undefined;
-  const now = await withPostgres(endpoints.postgres, (client) =>
-    client.query<{ now: string }>(
-      'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now',
-    ),
-  );
-  return Math.max(0, Math.round((Number(now.rows[0]?.now) - Number(at)) / 1000));
+  const nowUs = await withPostgres(endpoints.postgres, clockUs);
+  return Math.max(0, Math.round((nowUs - Number(at)) / 1000));
 }

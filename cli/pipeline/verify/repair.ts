@@ -25,7 +25,7 @@ export async function repairRows(context: CheckContext, keys: readonly string[])
   events.phase('waiting for transactions that have written to end');
   if (plan.multiset) {
     // Rows that cannot be told apart are not repaired one by one: all of them are read again.
-    await withApplyLock(stack, signal, async () => {
+    await withApplyLock(stack, signal, events.phase, async () => {
       await takeOutFuture(clickhouse, plan, await walPosition(source));
       const version = await loadVersion(source, signal, events.phase);
       const silent = { step: (text: string) => events.phase(text), loading: () => {} };

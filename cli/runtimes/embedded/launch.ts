@@ -6,6 +6,7 @@ import type { LoadedConfig } from '../../config/load.ts';
 import { PROBLEMS, Problem, type ProblemCode } from '../../core/problems.ts';
 import { packageRoot } from '../../lib/packageRoot.ts';
 import { isAlive } from '../../lib/processes.ts';
+import { withUndo } from '../../lib/undo.ts';
 import { StopWaiting, WaitTimeout, waitFor } from '../../lib/wait.ts';
 import { createLayout, type Layout, layoutOf } from '../../stack/layout.ts';
 import {
@@ -32,6 +33,7 @@ export async function ensureAgent(
   flags: readonly string[],
   signal: AbortSignal,
   onProgress: (state: AgentState) => void,
+  onWait: (text: string) => void,
 ): Promise<Launched> {
   const layout = layoutOf(loaded.directory);
   createLayout(layout);
@@ -45,12 +47,25 @@ export async function ensureAgent(
     const state = await waitUntilReady(layout, signal, onProgress, () => runs(running));
     return { state, result: running.phase === 'ready' ? 'unchanged' : 'started' };
   }
-  if (running) await waitUntilGone(running, signal);
+  if (running) {
+    onWait(`waiting for the agent of before (pid ${running.pid}) to end`);
+    await waitUntilGone(running, signal);
+  }
   const before = readState(layout)?.startedAt;
   const agent = spawnAgent(loaded, layout, env, flags);
-  const state = await waitUntilReady(layout, signal, onProgress, agent.isAlive, before);
+  // Nobody asked for servers that come up after Ctrl-C.
+  const stop = async () => {
+    if (!signal.aborted) return;
+    onWait('stopping the servers that were starting');
+    await agent.stop();
+  };
+  const state = await withUndo(stop, () =>
+    waitUntilReady(layout, signal, onProgress, agent.isAlive, before),
+  );
   return { state, result: 'started' };
 }
+
+const STOP_MS = 20_000;
 
 function spawnAgent(loaded: LoadedConfig, layout: Layout, env: Env, flags: readonly string[]) {
   const log = openLog(layout.log('agent'));
@@ -74,7 +89,16 @@ function spawnAgent(loaded: LoadedConfig, layout: Layout, env: Env, flags: reado
     exited = true;
   });
   child.unref();
-  return { isAlive: () => !exited };
+  return {
+    isAlive: () => !exited,
+    /** It ends what it has started, and itself. */
+    stop: async () => {
+      child.kill('SIGTERM');
+      await waitFor('the agent to end', { timeoutMs: STOP_MS, everyMs: 50 }, () =>
+        exited ? { ready: true } : { seen: 'it runs' },
+      );
+    },
+  };
 }
 
 async function waitUntilReady(

@@ -67,6 +67,7 @@ export class EmbeddedRuntime implements Runtime {
       this.flags,
       hooks.signal,
       (now) => hooks.progress(serverLine(now)),
+      hooks.progress,
     );
     return { result, profile: state.profile, summary: serverLine(state) };
   }

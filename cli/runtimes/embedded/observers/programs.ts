@@ -23,6 +23,8 @@ const OBSERVER_PACKAGES = [
   'prometheus-postgres-exporter',
 ] as const;
 
+const POOLER = 'pgbouncer';
+
 /**
  * The programs to run beside the servers, by the setting `observability`; `missing` are those that were
  * asked for and are not installed. JVMs are observed only then: their Java agent costs half a second of
@@ -40,11 +42,11 @@ export function observersToRun(
   return { programs, missing: wanted === 'on' ? missing : [] };
 }
 
-/** What apt-get needs to install them; a machine’s own services are not to start by that. */
+/** What apt-get needs to install them, and PgBouncer; a machine’s own services are not to start by that. */
 export function installObservers(env: Env, say: (line: string) => void): void {
-  const { missing } = observersToRun('on', env);
+  const missing = missingForTests(env);
   if (missing.length === 0) return;
-  const command = installCommandOf();
+  const command = `${installCommandOf()} ${POOLER}`;
   const isRoot = process.getuid?.() === 0;
   const hasApt = (env.PATH ?? '').split(':').some((f) => existsSync(join(f, 'apt-get')));
   if (isRoot && hasApt) {
@@ -54,7 +56,7 @@ export function installObservers(env: Env, say: (line: string) => void): void {
       env: { ...env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' } as NodeJS.ProcessEnv,
     });
   }
-  const still = observersToRun('on', env).missing;
+  const still = missingForTests(env);
   if (still.length > 0) {
     throw new Problem('OBSERVERS_MISSING', {
       detail: still.join(', '),
@@ -63,14 +65,23 @@ export function installObservers(env: Env, say: (line: string) => void): void {
   }
 }
 
+function missingForTests(env: Env): string[] {
+  const { missing } = observersToRun('on', env);
+  return [...missing, ...(programOf([POOLER], env) ? [] : [POOLER])];
+}
+
 export function installCommandOf(): string {
   return `apt-get update && apt-get install -y --no-install-recommends ${OBSERVER_PACKAGES.join(' ')}`;
 }
 
-/** Path of a program; absent when it is not installed. */
 function observerProgram(name: ObserverName, env: Env): string | undefined {
-  const folders = (env.PATH ?? '').split(':').filter((folder) => folder !== '');
-  return PROGRAMS[name]
+  return programOf(PROGRAMS[name], env);
+}
+
+/** Path of a program; absent when it is not installed. Debian has PgBouncer where only root's PATH leads. */
+function programOf(names: readonly string[], env: Env): string | undefined {
+  const folders = [...(env.PATH ?? '').split(':').filter((folder) => folder !== ''), '/usr/sbin'];
+  return names
     .flatMap((program) => folders.map((folder) => join(folder, program)))
     .find((path) => existsSync(path));
 }
