@@ -114,14 +114,23 @@ async function proved(cwd: string, env: Readonly<Record<string, string>>): Promi
   }
 }
 
-test('from an empty folder to a copy that is equal, where PostgreSQL and Kafka take TLS only', async () => {
-  const cwd = folder({
-    ports: 'auto',
-    observability: 'off',
-    source: source(),
-    kafka: { brokers: [`localhost:${kafka.port}`], username: 'app', ca_file: 'ca.pem' },
-  });
-  await proved(cwd, { CDC_SOURCE_PASSWORD: SOURCE_SECRET, CDC_KAFKA_PASSWORD: KAFKA_SECRET });
+test('cdc init, then cdc up, from an empty folder to a copy that is equal, where PostgreSQL wants a certificate and Kafka takes TLS only', async () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'cdc-tls-'));
+  folders.push(cwd);
+  const files = { 'ca.pem': ca.cert, 'client.pem': client.cert, 'client.key': client.key };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(cwd, name), text);
+  const env = {
+    CDC_KAFKA_BROKERS: `localhost:${kafka.port}`,
+    CDC_KAFKA_USERNAME: 'app',
+    CDC_KAFKA_PASSWORD: KAFKA_SECRET,
+    CDC_KAFKA_CA_FILE: 'ca.pem',
+    CDC_PORTS: 'auto',
+    CDC_OBSERVABILITY: 'off',
+  };
+  const url = `postgres://tls_cert_app@localhost:${postgres.port}/inventory?sslmode=verify-full&sslrootcert=ca.pem&sslcert=client.pem&sslkey=client.key`;
+  const made = await runCommand(['init', '--source', url, '--json'], { cwd, env });
+  expect(made.exit, made.stderr).toBe(0);
+  await proved(cwd, env);
 });
 
 /** All four servers are somebody else's; `wrong` has other keys in the parts that it names. */
@@ -349,7 +358,7 @@ test('files that are no certificates, have ended or do not belong together are n
     [{ cert_file: 'ca.pem' }, 'name both'],
   ] as const) {
     const cwd = folder({ kafka: { brokers: ['localhost:1'], ...keys } }, files);
-    const ran = await runCommand(['doctor', '--json'], { cwd });
+    const ran = await runCommand(['up', '--json'], { cwd });
     expect(ran.json()).toMatchObject({ error: { code: 'CONFIG_INVALID' } });
     expect(ran.json().error.cause).toContain(said);
   }

@@ -89,7 +89,10 @@ const KINDS: readonly (readonly [code: keyof typeof TLS_PROBLEMS, text: RegExp])
     'TLS_UNTRUSTED',
     /SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|CERT_SIGNATURE_FAILURE|CERT_UNTRUSTED|self.signed certificate|unable to verify the first certificate|unable to get (local )?issuer|certificate signature failure/i,
   ],
-  ['TLS_NOT_SPOKEN', /wrong version number|packet length too long|does not support SSL/i],
+  [
+    'TLS_NOT_SPOKEN',
+    /wrong version number|packet length too long|does not support SSL|before secure TLS connection was established/i,
+  ],
   [
     'TLS_CLIENT_REFUSED',
     /alert (certificate required|bad certificate|handshake failure|unknown ca|unsupported certificate|certificate expired|certificate unknown|access denied)|ALERT_CERTIFICATE_REQUIRED|requires a valid client certificate/i,
