@@ -248,9 +248,8 @@ describe('an up that ends before the connector is there', () => {
       });
       expect(performance.now() - abortedAtMs).toBeLessThan(2000);
       expect(ran.exit).toBe(130);
-      expect(ran.stderr).toContain(
-        'taken back: slot cdc_cdc, publication cdc_cdc, cdc.heartbeat and',
-      );
+      // The slot was never made: the server gave up when it was told to.
+      expect(ran.stderr).toContain('taken back: publication cdc_cdc, cdc.heartbeat and cdc.signal');
       expect(await made()).toEqual([]);
       await using admin = await server.connect();
       const left = await admin.query(

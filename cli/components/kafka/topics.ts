@@ -15,17 +15,23 @@ export interface GroupLag {
   readonly messages: number;
 }
 
-/** Creates the topics that are missing. */
+/**
+ * Creates the topics that are missing.
+ *
+ * @param validateOnly only asks the brokers whether they would: rights, their replication factor, their policies.
+ */
 export async function createTopics(
   admin: Admin,
   topics: readonly string[],
   replication: number,
+  validateOnly = false,
 ): Promise<string[]> {
   const present = new Set(await admin.listTopics());
   const missing = topics.filter((topic) => !present.has(topic));
   if (missing.length === 0) return [];
   await admin.createTopics({
-    waitForLeaders: true,
+    waitForLeaders: !validateOnly,
+    validateOnly,
     topics: missing.map((topic) => ({
       topic,
       numPartitions: PARTITIONS,

@@ -103,7 +103,10 @@ export async function applyPlan(
         return { ...nothing, source, leftOut, waiting, refused };
       }
       // A pipeline that has its slot was begun on servers that were looked at.
-      if (!isUsable(source.observed.slot)) refuseServers(await checkServers(stack.endpoints));
+      if (!isUsable(source.observed.slot)) {
+        refuseServers(await checkServers(stack.endpoints));
+        await makeTopics(stack, plan, true);
+      }
       events.planned?.(plan.steps);
       const work = async () => {
         const made = new Made();
@@ -187,9 +190,7 @@ async function changeServers(
   await keepBack(stack, plan);
   const { baseline, renewed } = await prepareSource(stack, clickhouse, plan, made, signal, events);
   events.step('making topics in Kafka');
-  await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
-    createTopics(admin, plan.desired.topics, replicationOf(stack.endpoints.kafka)),
-  );
+  await makeTopics(stack, plan);
   events.step('creating ClickHouse queues and views');
   await ensureKafkaCollection(clickhouse, stack.endpoints.kafka);
   for (const { plan: table, isMigrated } of plan.tables)
@@ -209,6 +210,16 @@ async function changeServers(
   };
   const connector = (await registerConnector(stack, plan.desired.connector, options)).result;
   return { connector, baseline, renewed };
+}
+
+async function makeTopics(
+  { endpoints: { kafka } }: Stack,
+  { desired }: Plan,
+  validateOnly = false,
+): Promise<void> {
+  await withKafkaAdmin(kafka, (admin) =>
+    createTopics(admin, desired.topics, replicationOf(kafka), validateOnly),
+  );
 }
 
 /** What a rule keeps back must be known before a table is in the publication, or anything else makes it flow. */
