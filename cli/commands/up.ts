@@ -7,11 +7,17 @@ import type { ApplyResult } from '../pipeline/apply/apply.ts';
 import { endpointSummary } from '../pipeline/inspect/describe.ts';
 import { setupExample } from '../pipeline/inspect/examples.ts';
 import { crossPipeline } from '../pipeline/inspect/heartbeat.ts';
+import {
+  refuseOtherConnectors,
+  refuseOtherPipelines,
+  settleNames,
+} from '../pipeline/inspect/others.ts';
 import { askServer } from '../pipeline/inspect/source.ts';
-import { pipelineNames, type Stack, stackOf } from '../pipeline/state/stack.ts';
+import { type Stack, stackOf } from '../pipeline/state/stack.ts';
 import { runtimeToStart } from '../runtimes/registry.ts';
-import { postgresEndpoint } from '../runtimes/resolve.ts';
+import { knownEndpoints } from '../runtimes/resolve.ts';
 import type { RuntimeHooks } from '../runtimes/runtime.ts';
+import { namesOf } from '../stack/names.ts';
 import { explainLeftOut, leftOutLines, STRICT } from './left-out.ts';
 import { applyWithProgress } from './progress.ts';
 
@@ -71,6 +77,7 @@ export async function bringUp(
   printer.note(`runtime ${runtime.kind}: ${why}`);
   await withHooks(session, 'looking at this machine', async (hooks) => {
     await runtime.preflight(hooks);
+    await askOthers(loaded, context.env);
     await askSource(loaded, context.env);
     return undefined;
   });
@@ -115,16 +122,23 @@ export async function bringUp(
 
 /** The source elsewhere is asked first: a wrong password, or a standby, should not cost a boot. */
 async function askSource(loaded: LoadedConfig, env: Session['context']['env']): Promise<void> {
-  const { config, directory } = loaded;
-  if (config.source.url === undefined) return;
-  const postgres = postgresEndpoint({
-    config,
-    directory,
-    env,
-    ports: undefined,
-    secrets: undefined,
-  });
-  await askServer({ endpoints: { postgres }, names: pipelineNames(config) });
+  const { postgres } = endpointsElsewhere(loaded, env);
+  if (postgres) await askServer({ endpoints: { postgres }, names: namesOf(loaded) });
+}
+
+/** Servers that cdc.yaml has addresses of. */
+function endpointsElsewhere(loaded: LoadedConfig, env: Session['context']['env']) {
+  return knownEndpoints({ ...loaded, env, ports: undefined, secrets: undefined });
+}
+
+/** Also before anything is started: an agent must not look after what is another pipeline's. */
+async function askOthers(loaded: LoadedConfig, env: Session['context']['env']): Promise<void> {
+  const { postgres, connect, clickhouse } = endpointsElsewhere(loaded, env);
+  if (postgres) await settleNames(loaded, postgres);
+  if (!postgres || !clickhouse) return;
+  const names = namesOf(loaded);
+  await refuseOtherPipelines({ names, endpoints: { postgres, clickhouse } });
+  if (connect) await refuseOtherConnectors({ names, endpoints: { postgres, clickhouse, connect } });
 }
 
 /** Shows the runtime's work; a result's text stays, and what fails is said. */

@@ -5,6 +5,8 @@ import type { ClickHouseEndpoint } from '../../stack/endpoints.ts';
 /** ClickHouse's HTTP interface as the pipeline needs it; errors come as entries of the catalogue. */
 export class ClickHouse {
   readonly endpoint: ClickHouseEndpoint;
+  /** The database of the pipeline's own tables. */
+  readonly own: string;
   private readonly client: ClickHouseClient;
 
   constructor(
@@ -12,6 +14,7 @@ export class ClickHouse {
     options: { maxConnections?: number; requestTimeoutMs?: number } = {},
   ) {
     this.endpoint = endpoint;
+    this.own = endpoint.own;
     this.client = createClient({
       url: endpoint.url,
       username: endpoint.user,
