@@ -90,6 +90,8 @@ export async function bringUp(
         : `servers ready in ${seconds} (${launched.summary || 'all run elsewhere'})`;
     return { ...launched, text };
   });
+  // Of a source that has just been started; an agent in a container has asked it, too, for itself.
+  await settleNames(loaded, stackOf(loaded, context).endpoints.postgres);
   const stack = stackOf(loaded, context);
   if (stack.endpoints.postgres.managed) await setupExample(stack, 'inventory');
   const applied = await applyWithProgress(session, stack, {
