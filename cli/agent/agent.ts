@@ -1,9 +1,11 @@
 import type { Logger } from 'pino';
 import { settingsDigest } from '../config/digest.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { Problem } from '../core/problems.ts';
+import { errorText, Problem } from '../core/problems.ts';
 import { tryLock } from '../lib/lock.ts';
 import { processStart } from '../lib/processes.ts';
+import { pause } from '../lib/wait.ts';
+import { settleNames } from '../pipeline/inspect/others.ts';
 import { type Stack, stackOf } from '../pipeline/state/stack.ts';
 import { requireRoom } from '../runtimes/embedded/check.ts';
 import { placeParts } from '../runtimes/embedded/ext4Placement.ts';
@@ -17,6 +19,7 @@ import { Supervisor } from '../runtimes/embedded/supervisor.ts';
 import { findJava, needsJava } from '../runtimes/embedded/toolchain.ts';
 import {
   chooseRuntime,
+  postgresEndpoint,
   publishedPorts,
   resolveEndpoints,
   withAgentPassword,
@@ -30,6 +33,7 @@ import {
   layoutOf,
   type Secrets,
 } from '../stack/layout.ts';
+import { namesOf } from '../stack/names.ts';
 import {
   type AgentPhase,
   type AgentState,
@@ -47,6 +51,8 @@ import { SchemaWatch } from './schema.ts';
 import { StallWatch } from './stalls.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
+
+const SETTLE_AGAIN_MS = 2000;
 
 /**
  * The long-running half: boots and supervises the embedded servers, keeps the heartbeat going and
@@ -129,8 +135,9 @@ class Agent {
       } else {
         await endLeftovers(this.layout, this.log);
         await this.startServers(secrets, before?.ports, signal);
-        this.setPhase('ready');
       }
+      await this.settle(secrets, signal);
+      if (this.place === 'machine') this.setPhase('ready');
       const endpoints = resolveEndpoints({
         config: this.loaded.config,
         directory: this.loaded.directory,
@@ -139,13 +146,19 @@ class Agent {
         view: this.view(),
         secrets,
       });
+      const names = namesOf(this.loaded);
       const report = (name: string, trouble: string | undefined) => {
         if (this.loops[name] === trouble) return;
         if (trouble === undefined) delete this.loops[name];
         else this.loops[name] = trouble;
         this.publish();
       };
-      const loops = new ControlLoops(this.loaded.config, endpoints, this.log, report);
+      const loops = new ControlLoops(
+        { config: this.loaded.config, names },
+        endpoints,
+        this.log,
+        report,
+      );
       const stack = () => stackOf(this.load(), { env: this.env });
       const schema = new SchemaWatch(stack, this.log, (trouble) => report('schema', trouble));
       await Promise.all([
@@ -158,6 +171,7 @@ class Agent {
         serveMetrics(
           {
             config: this.loaded.config,
+            names,
             endpoints,
             layout: this.layout,
             secrets,
@@ -194,6 +208,26 @@ class Agent {
     }
     await this.stop();
     return this.problem?.exit ?? 0;
+  }
+
+  /** Before anybody asks for its names: those of a pipeline that an earlier cdc made are found in its source. */
+  private async settle(secrets: Secrets, signal: AbortSignal): Promise<void> {
+    const postgres = postgresEndpoint({
+      config: this.loaded.config,
+      directory: this.loaded.directory,
+      env: this.env,
+      ports: this.ports,
+      view: this.view(),
+      secrets,
+    });
+    for (;;) {
+      try {
+        return await settleNames(this.loaded, postgres);
+      } catch (error) {
+        this.log.warn({ error: errorText(error) }, 'asking the source for names');
+      }
+      await pause(SETTLE_AGAIN_MS, signal);
+    }
   }
 
   private async applyFirst(

@@ -7,10 +7,11 @@ import { connectPostgres } from '../components/postgres/client.ts';
 import { observeSlot } from '../components/postgres/observe.ts';
 import { writeHeartbeat } from '../components/postgres/prepare.ts';
 import type { Config } from '../config/schema.ts';
+import { heartbeatOf, type PipelineNames } from '../core/names.ts';
 import { PROFILES } from '../core/profiles.ts';
 import { formatBytes } from '../lib/format.ts';
+import { pgIdent } from '../lib/sql.ts';
 import { pause } from '../lib/wait.ts';
-import { pipelineNames } from '../pipeline/state/stack.ts';
 import type { Endpoints } from '../stack/endpoints.ts';
 
 /** Reports the trouble of a loop; undefined when it goes well. */
@@ -23,14 +24,21 @@ const RESTART_BACKOFF_MS = [0, 5000, 15_000, 60_000];
 /** The agent's control loops: heartbeat, connector, slot. Each survives what it watches. */
 export class ControlLoops {
   private readonly config: Config;
+  private readonly names: PipelineNames;
   private readonly endpoints: Endpoints;
   private readonly log: Logger;
   private readonly report: Report;
   /** Times that a failed connector or task was started again. */
   taskRestarts = 0;
 
-  constructor(config: Config, endpoints: Endpoints, log: Logger, report: Report) {
+  constructor(
+    { config, names }: { readonly config: Config; readonly names: PipelineNames },
+    endpoints: Endpoints,
+    log: Logger,
+    report: Report,
+  ) {
     this.config = config;
+    this.names = names;
     this.endpoints = endpoints;
     this.log = log;
     this.report = report;
@@ -42,15 +50,18 @@ export class ControlLoops {
 
   /** Writes the heartbeat row and looks at the slot, on one connection that is recreated when it breaks. */
   private async heartbeats(signal: AbortSignal): Promise<void> {
+    const heartbeat = heartbeatOf(this.names.own);
     const everyMs = PROFILES[this.config.profile].heartbeatMs;
     let client: pg.Client | undefined;
     let slotAtMs = 0;
     while (!signal.aborted) {
       try {
         client ??= await connectPostgres(this.endpoints.postgres);
-        const ready = await client.query("SELECT 1 WHERE to_regclass('cdc.heartbeat') IS NOT NULL");
+        const ready = await client.query('SELECT 1 WHERE to_regclass($1) IS NOT NULL', [
+          pgIdent(heartbeat.schema, heartbeat.table),
+        ]);
         if (ready.rowCount !== 0) {
-          await writeHeartbeat(client);
+          await writeHeartbeat(client, this.names);
           if (performance.now() - slotAtMs > SLOT_CHECK_MS) {
             slotAtMs = performance.now();
             await this.watchSlot(client);
@@ -68,7 +79,7 @@ export class ControlLoops {
   }
 
   private async watchSlot(client: pg.Client): Promise<void> {
-    const { slot: name } = pipelineNames(this.config);
+    const { slot: name } = this.names;
     const slot = await observeSlot(client, name);
     const retained = slot?.retainedBytes ?? 0;
     const trouble = !slot
@@ -84,7 +95,7 @@ export class ControlLoops {
   /** Restarts failed tasks, waiting longer each time they fail again. */
   private async connector(signal: AbortSignal): Promise<void> {
     const connect = new Connect(this.endpoints.connect);
-    const { connector: name } = pipelineNames(this.config);
+    const { connector: name } = this.names;
     let restarts = 0;
     let healthySinceMs = performance.now();
     while (!signal.aborted) {

@@ -5,11 +5,11 @@ import { z } from 'zod';
 import type { Config } from '../config/schema.ts';
 import { ALERT_NAMES, runbookPath } from '../core/alerts.ts';
 import { type Sample, sample } from '../core/metrics.ts';
+import type { PipelineNames } from '../core/names.ts';
 import { packageRoot } from '../lib/packageRoot.ts';
 import { pause } from '../lib/wait.ts';
 import { Monitor } from '../metrics/monitor.ts';
 import { type Routes, serve } from '../metrics/server.ts';
-import { pipelineNames } from '../pipeline/state/stack.ts';
 import { processStatus } from '../runtimes/embedded/status.ts';
 import { openLog } from '../runtimes/embedded/supervisor.ts';
 import { memoryByPart } from '../runtimes/memory.ts';
@@ -21,6 +21,7 @@ const LISTEN_AGAIN_MS = 5000;
 
 interface Observed {
   readonly config: Config;
+  readonly names: PipelineNames;
   readonly endpoints: Endpoints;
   readonly layout: Layout;
   readonly secrets: Secrets;
@@ -36,12 +37,12 @@ interface Observed {
 
 /** Serves /metrics and /health until the signal fires. That it cannot is said, and tried again. */
 export async function serveMetrics(observed: Observed, signal: AbortSignal): Promise<void> {
-  const { config, layout, secrets, port, log } = observed;
+  const { config, names, layout, secrets, port, log } = observed;
   const monitor = new Monitor(
     {
       config,
       endpoints: observed.endpoints,
-      names: pipelineNames(config),
+      names,
       cursorFile: join(layout.root, 'metrics.json'),
     },
     () => ownFigures(observed),

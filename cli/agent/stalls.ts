@@ -11,6 +11,7 @@ import { pause } from '../lib/wait.ts';
 import { applyPlan } from '../pipeline/apply/apply.ts';
 import { makePlan } from '../pipeline/apply/plan.ts';
 import { answerStalls, endIsolations, failsAnew, withholdTable } from '../pipeline/apply/stalls.ts';
+import { refuseOtherPipelines } from '../pipeline/inspect/others.ts';
 import type { Stack } from '../pipeline/state/stack.ts';
 
 const LOOK_MS = 2000;
@@ -29,6 +30,8 @@ export class StallWatch {
   private readonly seen = new Map<string, { looks: number; failed_s: number }>();
 
   private tidyAtMs = 0;
+  /** What stands is looked at, and changed, where the records are this pipeline's. */
+  private areOurs = false;
 
   constructor(stack: () => Stack, log: Logger, report: (trouble: string | undefined) => void) {
     this.stack = stack;
@@ -53,6 +56,8 @@ export class StallWatch {
   }
 
   private async look(clickhouse: ClickHouse, signal: AbortSignal): Promise<void> {
+    if (!this.areOurs) await refuseOtherPipelines(this.stack());
+    this.areOurs = true;
     const stalls = await stalledQueues(clickhouse);
     const standing = stalls.map((stall) => ({ ...stall, looks: this.count(stall) }));
     for (const key of this.seen.keys())

@@ -9,6 +9,7 @@ import {
 } from '../components/connect/control.ts';
 import { EXIT } from '../core/problems.ts';
 import type { CommandSpec, Session } from '../kernel/program.ts';
+import { refuseOthersConnector } from '../pipeline/inspect/others.ts';
 import { attach, type Stack } from '../pipeline/state/stack.ts';
 
 /** Connect's REST interface and the connector's name there. */
@@ -93,6 +94,7 @@ function change(
     examples: [`cdc connector ${verb}`],
     async run(session) {
       const { connect, name, stack } = connectorOf(session);
+      await refuseOthersConnector(stack);
       const progress = session.printer.progress(`connector ${name}: ${verb}`);
       const outcome = await work(connect, name).catch((error: unknown) => {
         progress.fail(`connector ${name}: ${verb} did not succeed`);

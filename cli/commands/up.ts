@@ -8,12 +8,18 @@ import type { ApplyResult } from '../pipeline/apply/apply.ts';
 import { endpointSummary } from '../pipeline/inspect/describe.ts';
 import { setupExample } from '../pipeline/inspect/examples.ts';
 import { crossPipeline } from '../pipeline/inspect/heartbeat.ts';
+import {
+  refuseOtherConnectors,
+  refuseOtherPipelines,
+  settleNames,
+} from '../pipeline/inspect/others.ts';
 import { checkServers, refuseServers } from '../pipeline/inspect/servers.ts';
 import { askServer } from '../pipeline/inspect/source.ts';
-import { pipelineNames, type Stack, stackOf } from '../pipeline/state/stack.ts';
+import { type Stack, stackOf } from '../pipeline/state/stack.ts';
 import { runtimeToStart } from '../runtimes/registry.ts';
 import { knownEndpoints } from '../runtimes/resolve.ts';
 import type { RuntimeHooks } from '../runtimes/runtime.ts';
+import { namesOf } from '../stack/names.ts';
 import { explainLeftOut, leftOutLines, STRICT } from './left-out.ts';
 import { applyWithProgress } from './progress.ts';
 
@@ -75,6 +81,7 @@ export async function bringUp(
     await runtime.preflight(hooks);
     if (runtime.kind === 'external' || loaded.config.source.url)
       hooks.progress('asking the servers that run elsewhere');
+    await askOthers(loaded, context.env);
     for (const { severity, subject, message, fix } of await askElsewhere(loaded, context.env))
       if (severity === 'warning') printer.note(`! ${subject}: ${message}\n  ${fix}`);
     return undefined;
@@ -88,6 +95,8 @@ export async function bringUp(
         : `servers ready in ${seconds} (${launched.summary || 'all run elsewhere'})`;
     return { ...launched, text };
   });
+  // Of a source that has just been started; an agent in a container has asked it, too, for itself.
+  await settleNames(loaded, stackOf(loaded, context).endpoints.postgres);
   const stack = stackOf(loaded, context);
   if (stack.endpoints.postgres.managed) await setupExample(stack, 'inventory');
   const applied = await applyWithProgress(session, stack, {
@@ -127,21 +136,29 @@ async function askElsewhere(
   loaded: LoadedConfig,
   env: Session['context']['env'],
 ): Promise<readonly Finding[]> {
-  const { config, directory } = loaded;
-  const endpoints = knownEndpoints({
-    config,
-    directory,
-    env,
-    ports: undefined,
-    secrets: undefined,
-  });
+  const endpoints = endpointsElsewhere(loaded, env);
   const { postgres } = endpoints;
   const ofSource = postgres
-    ? await askServer({ endpoints: { postgres }, names: pipelineNames(config) })
+    ? await askServer({ endpoints: { postgres }, names: namesOf(loaded) })
     : [];
   const ofServers = await checkServers(endpoints);
   refuseServers(ofServers);
   return [...ofSource, ...ofServers];
+}
+
+/** Servers that cdc.yaml has addresses of. */
+function endpointsElsewhere(loaded: LoadedConfig, env: Session['context']['env']) {
+  return knownEndpoints({ ...loaded, env, ports: undefined, secrets: undefined });
+}
+
+/** Also before anything is started: an agent must not look after what is another pipeline's. */
+async function askOthers(loaded: LoadedConfig, env: Session['context']['env']): Promise<void> {
+  const { postgres, connect, clickhouse } = endpointsElsewhere(loaded, env);
+  if (postgres) await settleNames(loaded, postgres);
+  if (!postgres || !clickhouse) return;
+  const names = namesOf(loaded);
+  await refuseOtherPipelines({ names, endpoints: { postgres, clickhouse } });
+  if (connect) await refuseOtherConnectors({ names, endpoints: { postgres, clickhouse, connect } });
 }
 
 /** Shows the runtime's work; a result's text stays, and what fails is said. */

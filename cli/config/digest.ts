@@ -1,17 +1,19 @@
 import { createHash } from 'node:crypto';
+import { pipelineNames } from '../core/names.ts';
 import type { Config } from './schema.ts';
 
 /** A digest of the settings that servers take only at their start. No password goes into it. */
 export function settingsDigest(config: Config): string {
   const { runtime, profile, ports, kafka, connect, clickhouse, observability, agent } = config;
   const url = config.source.url ? withoutPassword(config.source.url) : null;
+  const { topicPrefix: topic_prefix, group: consumer_group } = pipelineNames(config);
   const relevant = [
     runtime,
     profile,
     ports,
     kafka,
-    connect,
-    clickhouse,
+    { ...connect, topic_prefix },
+    { ...clickhouse, consumer_group },
     url,
     observability,
     agent.listen,

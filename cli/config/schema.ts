@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RESERVED_DATABASES } from '../core/names.ts';
+import { pipelineNames, RESERVED_DATABASES } from '../core/names.ts';
 import { SASL_MECHANISMS } from '../stack/endpoints.ts';
 
 /**
@@ -112,8 +112,10 @@ const connect = z.strictObject({
   topic_prefix: z
     .string()
     .regex(/^[A-Za-z0-9_-]+$/, 'may have letters, digits, - and _')
-    .default('postgres-server')
-    .describe('First part of every topic name.'),
+    .optional()
+    .describe(
+      'First part of every topic name. Default: <name>, of the pipeline cdc postgres-server.',
+    ),
 });
 
 const targetName = z.string().min(1);
@@ -166,8 +168,10 @@ const clickhouse = z.strictObject({
   consumer_group: z
     .string()
     .min(1)
-    .default('clickhouse-group')
-    .describe('Prefix of the consumer groups.'),
+    .optional()
+    .describe(
+      'Prefix of the consumer groups. Default: <name>, of the pipeline cdc clickhouse-group.',
+    ),
 });
 
 const expression = z.string().trim().min(1);
@@ -263,50 +267,62 @@ const portNames = z.strictObject({
   postgres_exporter: port.default(9187),
 });
 
-export const configSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(
-      /^[a-z][a-z0-9-]{0,39}$/,
-      'must start with a letter; lower case letters, digits and - follow',
-    )
-    .default('cdc')
-    .describe('Name of this pipeline: slot, publication, connector and consumer groups carry it.'),
-  runtime: z
-    .enum(['auto', 'embedded', 'compose', 'external'])
-    .default('auto')
-    .describe(
-      'How servers run. embedded: processes on this machine, without Docker. compose: containers (docs/compose.md). external: all of them run already (their addresses are below). auto: external where every address is given; else as at the last start in this folder; else compose where a Docker engine answers and has Compose, else embedded, for the servers without an address.',
-    ),
-  profile: z
-    .enum(['low-latency', 'balanced', 'throughput'])
-    .default('low-latency')
-    .describe('What to tune for: milliseconds, or less idle CPU, or the largest batches.'),
-  source: source.prefault({}).describe('PostgreSQL.'),
-  kafka: kafka.prefault({}).describe('Kafka.'),
-  connect: connect.prefault({}).describe('Kafka Connect with Debezium.'),
-  clickhouse: clickhouse.prefault({}).describe('ClickHouse.'),
-  tables: z
-    .record(pattern, table)
-    .default({})
-    .describe(
-      'What to do otherwise for single tables: { "shop.users": { columns: { password: exclude, email: mask, born: text } } }. exclude: the column is in no topic, log or table. mask: only the SHA-256 of its text is. Both follow a column that is renamed (docs/types.md). text: as PostgreSQL prints it, whatever its type. { type: Float64 }: as that type of ClickHouse (docs/types.md). { where: "status <> \'draft\'" } copies only rows that meet a condition (PostgreSQL 15). { history: true } keeps every change and every version of a row (docs/history.md). { mode: append } copies a table without a key whose rows are only ever added, without REPLICA IDENTITY FULL (docs/tables-without-keys.md). order_by, partition_by, ttl, settings, and codec of a column, say how the copy is stored, target where (docs/storage.md). Names of tables may have the wildcards * and ?; the last entry that fits counts.',
-    ),
-  agent: agent.prefault({}).describe('The process that cdc up leaves running.'),
-  observability: z
-    .enum(['auto', 'on', 'off'])
-    .default('auto')
-    .describe(
-      'Whether Prometheus, Alertmanager and exporters run beside the servers that cdc runs (docs/observability.md). on: yes, and cdc status says what is not installed. auto: those that are installed, where Prometheus is. off: no. The agent serves its metrics in any case.',
-    ),
-  alerts: alerts.prefault({}).describe('Where alerts go, beside the log (cdc logs alerts).'),
-  ports: z
-    .union([z.literal('auto'), portNames])
-    .prefault({})
-    .describe(
-      'Ports of the servers that cdc runs, all on 127.0.0.1; auto takes free ones. The agent, Prometheus, Alertmanager and the exporters take a free one, too, when theirs is taken; cdc status shows it.',
-    ),
-});
+export const configSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(
+        /^[a-z][a-z0-9-]{0,39}$/,
+        'must start with a letter; lower case letters, digits and - follow',
+      )
+      .default('cdc')
+      .describe(
+        'Name of this pipeline: everything that it makes in the servers carries it, so that several can share them (docs/several-pipelines.md).',
+      ),
+    runtime: z
+      .enum(['auto', 'embedded', 'compose', 'external'])
+      .default('auto')
+      .describe(
+        'How servers run. embedded: processes on this machine, without Docker. compose: containers (docs/compose.md). external: all of them run already (their addresses are below). auto: external where every address is given; else as at the last start in this folder; else compose where a Docker engine answers and has Compose, else embedded, for the servers without an address.',
+      ),
+    profile: z
+      .enum(['low-latency', 'balanced', 'throughput'])
+      .default('low-latency')
+      .describe('What to tune for: milliseconds, or less idle CPU, or the largest batches.'),
+    source: source.prefault({}).describe('PostgreSQL.'),
+    kafka: kafka.prefault({}).describe('Kafka.'),
+    connect: connect.prefault({}).describe('Kafka Connect with Debezium.'),
+    clickhouse: clickhouse.prefault({}).describe('ClickHouse.'),
+    tables: z
+      .record(pattern, table)
+      .default({})
+      .describe(
+        'What to do otherwise for single tables: { "shop.users": { columns: { password: exclude, email: mask, born: text } } }. exclude: the column is in no topic, log or table. mask: only the SHA-256 of its text is. Both follow a column that is renamed (docs/types.md). text: as PostgreSQL prints it, whatever its type. { type: Float64 }: as that type of ClickHouse (docs/types.md). { where: "status <> \'draft\'" } copies only rows that meet a condition (PostgreSQL 15). { history: true } keeps every change and every version of a row (docs/history.md). { mode: append } copies a table without a key whose rows are only ever added, without REPLICA IDENTITY FULL (docs/tables-without-keys.md). order_by, partition_by, ttl, settings, and codec of a column, say how the copy is stored, target where (docs/storage.md). Names of tables may have the wildcards * and ?; the last entry that fits counts.',
+      ),
+    agent: agent.prefault({}).describe('The process that cdc up leaves running.'),
+    observability: z
+      .enum(['auto', 'on', 'off'])
+      .default('auto')
+      .describe(
+        'Whether Prometheus, Alertmanager and exporters run beside the servers that cdc runs (docs/observability.md). on: yes, and cdc status says what is not installed. auto: those that are installed, where Prometheus is. off: no. The agent serves its metrics in any case.',
+      ),
+    alerts: alerts.prefault({}).describe('Where alerts go, beside the log (cdc logs alerts).'),
+    ports: z
+      .union([z.literal('auto'), portNames])
+      .prefault({})
+      .describe(
+        'Ports of the servers that cdc runs, all on 127.0.0.1; auto takes free ones. The agent, Prometheus, Alertmanager and the exporters take a free one, too, when theirs is taken; cdc status shows it.',
+      ),
+  })
+  .superRefine((config, context) => {
+    const { own } = pipelineNames(config);
+    const message = `is the database of this pipeline's own tables`;
+    if (config.clickhouse.database === own)
+      context.addIssue({ code: 'custom', path: ['clickhouse', 'database'], message });
+    for (const [name, { target }] of Object.entries(config.tables))
+      if (target?.database === own)
+        context.addIssue({ code: 'custom', path: ['tables', name, 'target', 'database'], message });
+  });
 
 export type Config = z.infer<typeof configSchema>;
 export type PortName = keyof z.infer<typeof portNames>;

@@ -32,9 +32,9 @@ const HEAD = new RegExp(
 export function parseAggregates(
   file: string,
   text: string,
-  isShipped: boolean,
+  { own, isShipped }: Pick<Aggregate, 'own' | 'isShipped'>,
 ): { aggregates: Aggregate[]; faults: AggregateFault[] } {
-  const parsed = splitStatements(text).map((s) => parseStatement(file, s, isShipped));
+  const parsed = splitStatements(text).map((s) => parseStatement(file, s, { own, isShipped }));
   return {
     aggregates: parsed.filter((one) => 'kind' in one),
     faults: parsed.filter((one) => 'detail' in one),
@@ -44,7 +44,7 @@ export function parseAggregates(
 function parseStatement(
   file: string,
   { text, words }: Statement,
-  isShipped: boolean,
+  of: Pick<Aggregate, 'own' | 'isShipped'>,
 ): Aggregate | AggregateFault {
   const fault = (detail: string): AggregateFault => ({ file, detail });
   const head = HEAD.exec(text);
@@ -72,7 +72,7 @@ function parseStatement(
     kind: 'aggregate',
     file,
     isRefreshed,
-    isShipped,
+    ...of,
     body: text.slice(whole.length),
     create: `CREATE ${kind} ${database}.${name}${text.slice(whole.length)}`,
   };

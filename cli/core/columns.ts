@@ -336,3 +336,20 @@ export function canonicalRowTarget(columns: readonly ColumnPlan[]): string {
   const parts = columns.map((column) => column.canonicalTarget(chIdent(column.name)));
   return parts.length === 1 ? (parts[0] ?? "''") : `concat(${parts.join(", '\\x1F', ")})`;
 }
+
+/**
+ * Arrays that ClickHouse would take for parts of one Nested, whose arrays must all be of one length: their names
+ * have the same beginning before a dot. They are kept as PostgreSQL's text.
+ */
+export function nestedArrays(columns: readonly (ColumnPlan | undefined)[]): Set<string> {
+  const arrays = columns.filter((column) => column !== undefined).filter(isArray);
+  const stemOf = ({ name }: ColumnPlan) => name.slice(0, Math.max(0, name.indexOf('.'))) || name;
+  const count = new Map<string, number>();
+  for (const column of arrays) count.set(stemOf(column), (count.get(stemOf(column)) ?? 0) + 1);
+  const shared = arrays.filter((c) => c.name.includes('.') && (count.get(stemOf(c)) ?? 0) > 1);
+  return new Set(shared.map(({ name }) => name));
+}
+
+function isArray({ type }: ColumnPlan): boolean {
+  return type.startsWith('Array(');
+}

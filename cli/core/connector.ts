@@ -1,12 +1,5 @@
 import type { TlsMaterial } from '../lib/tls.ts';
-import {
-  CDC_SCHEMA,
-  HEARTBEAT,
-  notificationTopic,
-  SIGNAL,
-  type TableId,
-  tableLabel,
-} from './names.ts';
+import { heartbeatOf, notificationTopic, signalOf, type TableId, tableLabel } from './names.ts';
 import type { Profile } from './profiles.ts';
 import { NO_TIMEOUTS } from './sessions.ts';
 import { translatePattern } from './tableFilter.ts';
@@ -18,6 +11,8 @@ export interface CapturedTable extends TableId {
 }
 
 export interface ConnectorInput {
+  /** The schema of our own tables in the source. */
+  readonly own: string;
   readonly topicPrefix: string;
   readonly slot: string;
   readonly publication: string;
@@ -151,7 +146,7 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     // the connector, and what its old task still read of a new table would be left out for good.
     'table.include.list': [
       ...input.include.map(wildcardPattern),
-      literalPattern(tableLabel(HEARTBEAT)),
+      literalPattern(tableLabel(heartbeatOf(input.own))),
     ].join(','),
     ...messageKeys(input.tables),
     ...(input.columns.excluded.length > 0
@@ -161,7 +156,7 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'snapshot.mode': 'no_data',
     // Where ClickHouse cannot reach the source, a row in this table has Debezium read the rows.
     'signal.enabled.channels': 'source',
-    'signal.data.collection': tableLabel(SIGNAL),
+    'signal.data.collection': tableLabel(signalOf(input.own)),
     'incremental.snapshot.chunk.size': '8192',
     'incremental.snapshot.watermarking.strategy': 'insert_delete',
     'notification.enabled.channels': 'sink',
@@ -179,7 +174,7 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
           // Never our own tables, which no entry of cdc.yaml means.
           'text.private': JSON.stringify(
             input.columns.private.map(
-              (pattern) => `(?!${literalPattern(`${CDC_SCHEMA}.`)})${wildcardPattern(pattern)}`,
+              (pattern) => `(?!${literalPattern(`${input.own}.`)})${wildcardPattern(pattern)}`,
             ),
           ),
         }

@@ -1,5 +1,5 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
-import { type ColumnPlan, EXACT, ownAlias, planColumn, readRow } from './columns.ts';
+import { type ColumnPlan, EXACT, nestedArrays, ownAlias, planColumn, readRow } from './columns.ts';
 import { MULTISET_COLUMNS } from './multisetColumns.ts';
 import { CH_CDC, snapshotNames, type TableId, type TargetNames } from './names.ts';
 import type { SharedQueue } from './sharedQueues.ts';
@@ -17,6 +17,8 @@ import {
 export interface TablePlan extends TableId {
   readonly source: SourceTable;
   readonly names: TargetNames;
+  /** The database of the pipeline's own tables. */
+  readonly own: string;
   readonly columns: readonly ColumnPlan[];
   /** Key columns, in the order of the key. */
   readonly key: readonly ColumnPlan[];
@@ -29,7 +31,7 @@ export interface TablePlan extends TableId {
 }
 
 /** Throws a RangeError when a type is not carried or there is no key; checks find those before. */
-export function planTable(source: SourceTable, names: TargetNames): TablePlan {
+export function planTable(source: SourceTable, names: TargetNames, own: string): TablePlan {
   const typedColumns = source.columns.map(planColumn);
   const nested = nestedArrays(typedColumns);
   const columns = source.columns.map((column, i) => {
@@ -54,6 +56,7 @@ export function planTable(source: SourceTable, names: TargetNames): TablePlan {
     table: source.table,
     source,
     names,
+    own,
     columns,
     key,
     hasKeyText: key.some((c) => c.keyText),
@@ -72,25 +75,10 @@ export function nameInCopy(name: string, table: SourceTable): string {
   return free;
 }
 
-/**
- * Arrays that ClickHouse would take for parts of one Nested, whose arrays must all be of one length: their names
- * have the same beginning before a dot. They are kept as PostgreSQL's text.
- */
-export function nestedArrays(columns: readonly (ColumnPlan | undefined)[]): Set<string> {
-  const arrays = columns.filter((column) => column !== undefined).filter(isArray);
-  const stemOf = ({ name }: ColumnPlan) => name.slice(0, Math.max(0, name.indexOf('.'))) || name;
-  const count = new Map<string, number>();
-  for (const column of arrays) count.set(stemOf(column), (count.get(stemOf(column)) ?? 0) + 1);
-  const shared = arrays.filter((c) => c.name.includes('.') && (count.get(stemOf(c)) ?? 0) > 1);
-  return new Set(shared.map(({ name }) => name));
-}
-
-function isArray({ type }: ColumnPlan): boolean {
-  return type.startsWith('Array(');
-}
-
 /** An object in ClickHouse and the statement that makes it. */
 export interface TargetObject {
+  /** The own database of the pipeline whose object it is. */
+  readonly own: string;
   readonly database: string;
   readonly name: string;
   readonly kind: 'queue' | 'fanout' | 'storage' | 'view' | 'materialized-view' | 'aggregate';
@@ -205,6 +193,7 @@ export function storageFrom(
   const { clauses, ttl, settings, marks } = storageClauses(plan, own);
   const body = tableBody(own.definitions, clauses);
   return {
+    own: plan.own,
     database,
     name: final,
     kind: 'storage',
@@ -225,8 +214,8 @@ export function ownRows(id: TableId): string {
 }
 
 /** The WAL position of a table's last TRUNCATE; 0 when there was none. */
-function truncatePosition(id: TableId): string {
-  return `(SELECT max(version) FROM ${chIdent(CH_CDC.database, CH_CDC.truncates)} WHERE ${ownRows(id)})`;
+function truncatePosition(plan: TablePlan): string {
+  return `(SELECT max(version) FROM ${chIdent(plan.own, CH_CDC.truncates)} WHERE ${ownRows(plan)})`;
 }
 
 /** What people query: the latest version of every row that still exists. */
@@ -235,6 +224,7 @@ export function viewObject(plan: TablePlan): TargetObject {
   const kept = keptColumns(plan);
   const columns = [...plan.columns.map((c) => chIdent(c.name)), ...kept.map(({ name }) => name)];
   return {
+    own: plan.own,
     database,
     name: view,
     kind: 'view',
@@ -338,7 +328,7 @@ export function snapshotView(
   sharedQueue: SharedQueue,
   version: bigint,
 ): TargetObject {
-  const name = { database: sharedQueue.names.database, name: snapshotNames(plan).mv };
+  const name = { database: sharedQueue.names.database, name: snapshotNames(plan, plan.own).mv };
   return viewInto(plan, sharedQueue, name, `toUInt64(${version})`, `${rowName(plan)}.op = 'r'`);
 }
 
@@ -361,6 +351,7 @@ function viewInto(
   if (plan.hasKeyText) columns.push(`    ${keyText} AS ${KEY_TEXT.name}`);
   const rows = chIdent(sharedQueue.names.database, sharedQueue.names.fanout);
   return {
+    own: plan.own,
     ...view,
     kind: 'materialized-view',
     create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(view.database, view.name)} TO ${chIdent(database, final)} AS

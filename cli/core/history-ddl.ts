@@ -58,6 +58,7 @@ function logObject(plan: TablePlan): TargetObject {
   const { database } = plan.names;
   const { log } = historyNames(plan.names);
   return {
+    own: plan.own,
     database,
     name: log,
     kind: 'storage',
@@ -91,6 +92,7 @@ function changesView(plan: TablePlan): TargetObject {
   const half = (shift: number) =>
     `trim(LEADING '0' FROM hex(bitAnd(bitShiftRight(version, ${shift}), 0xFFFFFFFF)))`;
   return {
+    own: plan.own,
     database,
     name: changes,
     kind: 'view',
@@ -121,6 +123,7 @@ function logView(plan: TablePlan, sharedQueue: SharedQueue, placeholder: string)
       ? `ifNull(${ROW}.before, '')`
       : `if(${ROW}.op = 'd', ${ROW}.message_key, '')`;
   return {
+    own: plan.own,
     database,
     name: logMv,
     kind: 'materialized-view',
@@ -159,6 +162,7 @@ ORDER BY (${[...keyColumns(plan), ...names].join(', ')})`,
   );
   // A TTL or settings of the copy are not the history's.
   return {
+    own: plan.own,
     database,
     name: versions,
     kind: 'storage',
@@ -179,6 +183,7 @@ function versionsView(plan: TablePlan): TargetObject {
   const { database, final } = plan.names;
   const { versions, versionsMv } = historyNames(plan.names);
   return {
+    own: plan.own,
     database,
     name: versionsMv,
     kind: 'materialized-view',
@@ -189,8 +194,9 @@ FROM ${chIdent(database, final)}`,
 }
 
 /** Text by which a statement that asks for another time tells so. */
-const OUT_OF_RANGE =
-  'cdc: the history does not reach to this time; SELECT chunk, state, at FROM cdc.loads FINAL tells from when and until when it does';
+function outOfRange({ own }: TablePlan): string {
+  return `cdc: the history does not reach to this time; SELECT chunk, state, at FROM ${own}.loads FINAL tells from when and until when it does`;
+}
 
 /**
  * The table's rows as they were at a time, with the columns and types that they have now. A row is
@@ -226,8 +232,9 @@ function asOfView(plan: TablePlan): TargetObject {
   const { isBegin, isEnd, isDone, isEnded, version: begunAt } = HISTORY_SQL;
   const inRange = `countIf(${isBegin} AND ${isDone} AND at <= ${at}) > countIf(${isEnd} AND ${isEnded} AND at < ${at})`;
   // In the aggregate that the rows are compared with, the check is made even when there is no row.
-  const version = `max(if(${isBegin}, toUInt64OrZero(${begunAt}), 0)) + throwIf(NOT (${inRange}), ${chLiteral(OUT_OF_RANGE)})`;
+  const version = `max(if(${isBegin}, toUInt64OrZero(${begunAt}), 0)) + throwIf(NOT (${inRange}), ${chLiteral(outOfRange(plan))})`;
   return {
+    own: plan.own,
     database,
     name: asOf,
     kind: 'view',
@@ -242,7 +249,7 @@ FROM
     FROM ${chIdent(database, versions)}
     WHERE _committed_at <= ${at}
         AND _version > (SELECT max(version) FROM ${chIdent(database, log)} WHERE op = 't' AND committed_at <= ${at})
-        AND _version >= (SELECT ${version} FROM ${chIdent(CH_CDC.database, CH_CDC.loads)} FINAL WHERE ${own})
+        AND _version >= (SELECT ${version} FROM ${chIdent(plan.own, CH_CDC.loads)} FINAL WHERE ${own})
     GROUP BY ${keys}
 )
 WHERE tupleElement(${ROW}, 1) = 0`,

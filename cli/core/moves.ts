@@ -32,14 +32,14 @@ export function movesOf(
     const to = plan.names;
     if (from === undefined || isSame(from, to)) return [];
     const is = (names: TargetNames, name: string) =>
-      observed.has(objectKey({ database: names.database, name }));
+      isOurs(observed.get(objectKey({ database: names.database, name })));
     const renamed = storages(from)
       .map((name, i) => [name, storages(to)[i] ?? name] as const)
       .filter(([old, now]) => is(from, old) && !is(to, now));
     const old = [from.view, historyNames(from).changes, historyNames(from).asOf];
     const views = [view, ...(history ? [history.changes, history.asOf] : [])];
     const sql = [
-      ...fillingViews({ from })
+      ...fillingViews({ plan, from })
         .filter(({ name }) => is(from, name))
         .map(({ name }) => dropView(from, name)),
       ...renamed.map(
@@ -87,14 +87,20 @@ export function afterMoves(
 }
 
 /** What fills a copy under its old names: dropped before it is renamed. */
-export function fillingViews({ from }: Pick<Move, 'from'>): TargetObject[] {
+export function fillingViews({ plan: { own }, from }: Pick<Move, 'plan' | 'from'>): TargetObject[] {
   const { versionsMv, logMv } = historyNames(from);
   return [from.mv, versionsMv, logMv].map((name) => ({
+    own,
     database: from.database,
     name,
     kind: 'materialized-view',
     create: '',
   }));
+}
+
+/** What another pipeline made under a name that was ours once is left alone. */
+function isOurs(found: ObservedObject | undefined): boolean {
+  return found !== undefined && found.otherOwn === undefined;
 }
 
 function isSame(one: TargetNames, other: TargetNames): boolean {

@@ -94,6 +94,7 @@ export function multisetView(plan: TablePlan): TargetObject {
   };
   const truncated = [`tupleElement(${truncate}, 1)`, `tupleElement(${truncate}, 2)`] as const;
   return {
+    own: plan.own,
     database,
     name: view,
     kind: 'view',
@@ -102,8 +103,8 @@ export function multisetView(plan: TablePlan): TargetObject {
 ${viewColumns(plan)}
 ) AS
 WITH
-    (SELECT argMax(tuple(generation, seen, after, xmax, xips), generation) FROM ${chIdent(CH_CDC.database, CH_CDC.generations)} WHERE ${table}) AS ${generation},
-    (SELECT argMax(tuple(version, transaction_id), version) FROM ${chIdent(CH_CDC.database, CH_CDC.truncates)} WHERE ${table}) AS ${truncate}
+    (SELECT argMax(tuple(generation, seen, after, xmax, xips), generation) FROM ${chIdent(plan.own, CH_CDC.generations)} WHERE ${table}) AS ${generation},
+    (SELECT argMax(tuple(version, transaction_id), version) FROM ${chIdent(plan.own, CH_CDC.truncates)} WHERE ${table}) AS ${truncate}
 SELECT ${names.join(', ')}
 FROM
 (
@@ -126,6 +127,7 @@ export function multisetRowView(plan: TablePlan, sharedQueue: SharedQueue): Targ
   const { named, values, exact } = extraction(plan, `${row}.`, '0');
   const columns = plan.columns.map((c, i) => `        ${values[i]} AS ${chIdent(c.name)}`);
   return {
+    own: plan.own,
     database,
     name: mv,
     kind: 'materialized-view',

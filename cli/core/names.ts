@@ -39,29 +39,74 @@ export function topicCollision(topic: string, present: Iterable<string>): string
   return undefined;
 }
 
-/** The schema of our own in the source, and our own database in ClickHouse. */
-export const CDC_SCHEMA = 'cdc';
+/** The pipeline that nobody has named. Its names are those that all pipelines had before they had some of their own. */
+export const DEFAULT_PIPELINE = 'cdc';
+
+/** What a pipeline calls its parts in the servers, so that several can share them. */
+export interface PipelineNames {
+  readonly pipeline: string;
+  readonly slot: string;
+  readonly publication: string;
+  readonly connector: string;
+  readonly topicPrefix: string;
+  readonly group: string;
+  /** Its own schema in the source, and its own database in ClickHouse, whose objects carry it in their comments. */
+  readonly own: string;
+}
+
+export interface NamedPipeline {
+  readonly name: string;
+  readonly source: {
+    readonly slot?: string | undefined;
+    readonly publication?: string | undefined;
+  };
+  readonly connect: { readonly topic_prefix?: string | undefined };
+  readonly clickhouse: { readonly consumer_group?: string | undefined };
+}
+
+/** @param isOld an earlier cdc made it, when pipelines with a name shared these with the one that has none. */
+export function pipelineNames(config: NamedPipeline, isOld = false): PipelineNames {
+  const { name, source, connect, clickhouse } = config;
+  const isShared = isOld || name === DEFAULT_PIPELINE;
+  return {
+    pipeline: name,
+    slot: source.slot ?? slotNameFor(name),
+    publication: source.publication ?? slotNameFor(name),
+    connector: `${name}-postgres`,
+    topicPrefix: connect.topic_prefix ?? (isShared ? 'postgres-server' : name),
+    group: clickhouse.consumer_group ?? (isShared ? 'clickhouse-group' : name),
+    own: isShared ? DEFAULT_PIPELINE : slotNameFor(name),
+  };
+}
+
 /** The row that the agent keeps updating, to prove that the pipeline flows. */
-export const HEARTBEAT: TableId = { schema: CDC_SCHEMA, table: 'heartbeat' };
+export function heartbeatOf(own: string): TableId {
+  return { schema: own, table: 'heartbeat' };
+}
+
 /** Rows written here tell Debezium to read tables again; it marks its progress here, too. */
-export const SIGNAL: TableId = { schema: CDC_SCHEMA, table: 'signal' };
+export function signalOf(own: string): TableId {
+  return { schema: own, table: 'signal' };
+}
+
 /** Tables of our own in the source; the publication always has them. */
-export const OWN_TABLES: readonly TableId[] = [HEARTBEAT, SIGNAL];
+export function ownTablesOf(own: string): readonly TableId[] {
+  return [heartbeatOf(own), signalOf(own)];
+}
 
 /** The topic to which Debezium writes how its snapshots get on. */
 export function notificationTopic(prefix: string): string {
   return `${prefix}${NOTIFICATIONS}`;
 }
 
-const NOTIFICATIONS = `.${CDC_SCHEMA}.notifications`;
+const NOTIFICATIONS = '.cdc.notifications';
 
 export function isNotificationTopic(topic: string): boolean {
   return topic.endsWith(NOTIFICATIONS);
 }
 
-/** Tables of our own in ClickHouse's database `cdc`. */
+/** Tables of our own in ClickHouse, in the pipeline's own database. */
 export const CH_CDC = {
-  database: CDC_SCHEMA,
   deadLetters: 'dead_letters',
   exceptions: 'exceptions',
   loads: 'loads',
@@ -72,10 +117,10 @@ export const CH_CDC = {
   verifications: 'verifications',
 } as const;
 
-/** Stems of the objects in `cdc` that exist while Debezium reads a table's rows. */
-export function snapshotNames(id: TableId): TargetNames {
+/** Stems of the objects of our own that exist while Debezium reads a table's rows. */
+export function snapshotNames(id: TableId, own: string): TargetNames {
   const view = `snapshot_${digest(tableLabelKey(id))}`;
-  return { database: CH_CDC.database, view, final: '', mv: `${view}_mv`, historyStem: '' };
+  return { database: own, view, final: '', mv: `${view}_mv`, historyStem: '' };
 }
 
 /** Databases of ClickHouse's and of our own; a schema of that name gets an underscore. */
@@ -84,7 +129,7 @@ export const RESERVED_DATABASES: readonly string[] = [
   'information_schema',
   'INFORMATION_SCHEMA',
   '_temporary_and_external_tables',
-  CH_CDC.database,
+  DEFAULT_PIPELINE,
 ];
 
 export function targetDatabase(schema: string, configured: string | undefined): string {
@@ -291,6 +336,8 @@ export interface SharedQueueNames {
   readonly mv: string;
   readonly exceptionsMv: string;
   readonly group: string;
+  /** The pipeline's own database, where its exceptions go. */
+  readonly own: string;
 }
 
 /** Whether a group is of a second reader, which earlier versions had for each queue. */
@@ -298,16 +345,17 @@ export function isCheckGroup(group: string): boolean {
   return group.endsWith('.check');
 }
 
-/** A queue of one table is named after it (`orders_queue`); a shared one lives in `cdc`. */
+/** A queue of one table is named after it (`orders_queue`); a shared one lives in the pipeline's own database. */
 export function sharedQueueNames(
-  group: string,
-  own: TargetNames | undefined,
+  { group, own }: Pick<PipelineNames, 'group' | 'own'>,
+  table: TargetNames | undefined,
   index: number,
 ): SharedQueueNames {
-  const stem = own ? own.mv.slice(0, -'mv'.length) : `lane_${index}_`;
-  const ownGroup = `${group}.${own ? groupPart(own) : `lane_${index}`}`;
+  const stem = table ? table.mv.slice(0, -'mv'.length) : `lane_${index}_`;
+  const ownGroup = `${group}.${table ? groupPart(table) : `lane_${index}`}`;
   return {
-    database: own?.database ?? CH_CDC.database,
+    own,
+    database: table?.database ?? own,
     queue: `${stem}queue`,
     fanout: `${stem}queue_rows`,
     mv: `${stem}queue_mv`,

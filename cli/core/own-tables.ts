@@ -7,13 +7,14 @@ import { tableBody } from './storage.ts';
  * Tables of our own: dead letters, progress of loads, last truncates, history, comparisons, and
  * heartbeats that arrived.
  */
-export function ownTables(): TargetObject[] {
+export function ownTables(own: string): TargetObject[] {
   const object = (name: string, definitions: readonly string[], clauses: string): TargetObject => ({
-    database: CH_CDC.database,
+    own,
+    database: own,
     name,
     kind: 'storage',
     definitions,
-    create: `CREATE TABLE IF NOT EXISTS ${chIdent(CH_CDC.database, name)}\n${tableBody(definitions, clauses)}`,
+    create: `CREATE TABLE IF NOT EXISTS ${chIdent(own, name)}\n${tableBody(definitions, clauses)}`,
   });
   return [
     object(

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import { chLiteral } from '../lib/sql.ts';
 import type { StorageObject, TablePlan, TargetObject } from './ddl.ts';
 import type { HistoryObjects } from './history-ddl.ts';
-import { OWN_TABLES, type TableId, tableLabel, tableLabelKey } from './names.ts';
+import { DEFAULT_PIPELINE, type TableId, tableLabel, tableLabelKey } from './names.ts';
 import { type PublishedTable, sameColumns } from './source.ts';
 import type { StorageMarks } from './storage.ts';
 
@@ -12,6 +13,8 @@ export interface ObservedObject {
   readonly engine: string;
   /** Digest of the statement that made it; absent when cdc did not make it. */
   readonly digest: string | undefined;
+  /** The own database of the pipeline whose object it is, where that is another one. */
+  readonly otherOwn?: string | undefined;
   /** How it is stored, where cdc.yaml says something of that. */
   readonly marks: StorageMarks;
   /** What follows the columns in its statement, as ClickHouse writes it. */
@@ -34,6 +37,8 @@ export interface ObservedColumn {
 
 /** All objects of the target, ordered so that what a statement names exists by then. */
 export interface DesiredTarget {
+  /** The pipeline's own. */
+  readonly database: string;
   readonly databases: readonly string[];
   readonly own: readonly TargetObject[];
   readonly tables: readonly {
@@ -43,6 +48,19 @@ export interface DesiredTarget {
     readonly history: HistoryObjects | undefined;
   }[];
   readonly sharedQueues: readonly DesiredSharedQueue[];
+}
+
+/** All of them that a plan may make or alter. */
+export function objectsOf({ own, tables, sharedQueues }: DesiredTarget): TargetObject[] {
+  return [
+    ...own,
+    ...tables.flatMap(({ storage, view, history }) => [
+      storage,
+      view,
+      ...(history ? [history.versions, history.log, history.changes, history.asOf] : []),
+    ]),
+    ...sharedQueues.flatMap(({ queue, behind, reader }) => [queue, ...behind, reader]),
+  ];
 }
 
 /** A queue, what hangs behind its reader, and the reader. */
@@ -68,21 +86,39 @@ const COMMENT_PREFIX = 'cdc ';
 export function commentOf(object: TargetObject & { readonly marks?: StorageMarks }): string {
   const { layout = '', options = '' } = object.marks ?? {};
   const marks = layout || options ? ` ${layout || '-'} ${options || '-'}` : '';
-  return `${COMMENT_PREFIX}${object.kind} ${digestOf(object)}${marks}`;
+  return `${COMMENT_PREFIX}${object.kind} ${digestOf(object)}${marks}${ownerMark(object.own)}`;
+}
+
+/** Whose it is. Of the pipeline without a name nothing is said: earlier versions knew no other. */
+function ownerMark(own: string): string {
+  return own === DEFAULT_PIPELINE ? '' : `${OF}${own}`;
+}
+
+const OF = ' of ';
+
+/** Condition, in SQL: the comment says that the object is one of a pipeline's, of some kind or of any. */
+export function isOwnedSql(own: string, kind = '', column = 'comment'): string {
+  const begin = chLiteral(`${COMMENT_PREFIX}${kind}${kind && ' '}%`);
+  const mark = ownerMark(own);
+  const end =
+    mark === ''
+      ? `position(${column}, ${chLiteral(OF)}) = 0`
+      : `endsWith(${column}, ${chLiteral(mark)})`;
+  return `(${column} LIKE ${begin} AND ${end})`;
 }
 
 /** What a comment of ours says. */
 export function parseComment(
   comment: string,
-): { kind: string; digest: string; marks: StorageMarks } | undefined {
+): { kind: string; digest: string; marks: StorageMarks; own: string } | undefined {
   const match =
-    /^cdc (queue|fanout|storage|view|materialized-view|aggregate) ([0-9a-f]{16})(?: ([0-9a-f]{8}|-) ([0-9a-f]{8}|-))?$/.exec(
+    /^cdc (queue|fanout|storage|view|materialized-view|aggregate) ([0-9a-f]{16})(?: ([0-9a-f]{8}|-) ([0-9a-f]{8}|-))?(?: of (\w+))?$/.exec(
       comment,
     );
-  const [, kind, digest, layout = '-', options = '-'] = match ?? [];
+  const [, kind, digest, layout = '-', options = '-', own = DEFAULT_PIPELINE] = match ?? [];
   if (!kind || !digest) return undefined;
   const mark = (text: string) => (text === '-' ? '' : text);
-  return { kind, digest, marks: { layout: mark(layout), options: mark(options) } };
+  return { kind, digest, marks: { layout: mark(layout), options: mark(options) }, own };
 }
 
 /** The statement with its comment. */
@@ -94,8 +130,9 @@ export function createStatement(object: TargetObject): string {
 export function publicationDiff(
   present: readonly PublishedTable[],
   wanted: readonly PublishedTable[],
+  ownTables: readonly TableId[],
 ): { add: PublishedTable[]; remove: PublishedTable[]; filter: PublishedTable[] } {
-  const all: readonly PublishedTable[] = [...wanted, ...OWN_TABLES];
+  const all: readonly PublishedTable[] = [...wanted, ...ownTables];
   const has = new Map(present.map((id) => [tableLabelKey(id), id]));
   const want = new Set(all.map(tableLabelKey));
   return {

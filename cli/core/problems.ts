@@ -135,6 +135,13 @@ export const PROBLEMS = {
     '{detail}',
     "cdc logs agent   # what the agent does; or: SELECT pid, client_addr FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory'",
   ),
+  /** Several pipelines share servers (docs/several-pipelines.md), and two of them would share more. */
+  OTHER_PIPELINE: entry(
+    EXIT.refused,
+    '{object} belongs to another pipeline: {owner}.',
+    '{detail}',
+    '{fix}',
+  ),
   STACK_OTHER_CONFIG: entry(
     EXIT.refused,
     'The running stack was started with other settings: {detail}.',

@@ -1,7 +1,7 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
 import { routeOf, type TargetObject } from './ddl.ts';
 import { LETTER_REASONS } from './deadLetterReasons.ts';
-import { CH_CDC, HEARTBEAT } from './names.ts';
+import { CH_CDC, heartbeatOf } from './names.ts';
 import { flushMs, type Profile } from './profiles.ts';
 import type { SharedQueue } from './sharedQueues.ts';
 
@@ -23,7 +23,7 @@ export interface KafkaLogin {
 
 /** The Kafka engine table of a queue. Its columns are generic: no change of a table changes it. */
 export function queueObject(sharedQueue: SharedQueue, options: QueueOptions): TargetObject {
-  const { database, queue, group } = sharedQueue.names;
+  const { own, database, queue, group } = sharedQueue.names;
   const { profile, login } = options;
   const settings: Record<string, string | number> = {
     kafka_broker_list: options.brokers,
@@ -57,6 +57,7 @@ export function queueObject(sharedQueue: SharedQueue, options: QueueOptions): Ta
     ([key, value]) => `    ${key} = ${typeof value === 'number' ? value : chLiteral(value)}`,
   );
   return {
+    own,
     database,
     name: queue,
     kind: 'queue',
@@ -76,8 +77,9 @@ ${lines.join(',\n')}`,
 
 /** Keeps nothing: the rows of a queue pass through it to the views of its tables. */
 export function fanoutObject(sharedQueue: SharedQueue): TargetObject {
-  const { database, fanout } = sharedQueue.names;
+  const { own, database, fanout } = sharedQueue.names;
   return {
+    own,
     database,
     name: fanout,
     kind: 'fanout',
@@ -121,9 +123,10 @@ export function viewTrial(view: TargetObject, sharedQueue: SharedQueue): string 
  * the same block for ever. Every message passes it, whatever it is: nothing else reads the topics.
  */
 export function sharedQueueView(sharedQueue: SharedQueue, toastPlaceholder: string): TargetObject {
-  const { database, queue, fanout, mv } = sharedQueue.names;
+  const { own, database, queue, fanout, mv } = sharedQueue.names;
   const micros = (value: string) => `fromUnixTimestamp64Micro(${value}, 'UTC')`;
   return {
+    own,
     database,
     name: mv,
     kind: 'materialized-view',
@@ -173,14 +176,15 @@ FROM ${chIdent(database, queue)}`,
  * a block that has none (a view costs something for every block that reaches it).
  */
 export function exceptionsView(sharedQueue: SharedQueue): TargetObject {
-  const { database, fanout, exceptionsMv } = sharedQueue.names;
+  const { own, database, fanout, exceptionsMv } = sharedQueue.names;
   const routes = sharedQueue.tables.map((id) => chLiteral(routeOf(id)));
   const columns = EXCEPTION_COLUMNS.map(({ name }) => name);
   return {
+    own,
     database,
     name: exceptionsMv,
     kind: 'materialized-view',
-    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(database, exceptionsMv)} TO ${chIdent(CH_CDC.database, CH_CDC.exceptions)} AS
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(database, exceptionsMv)} TO ${chIdent(own, CH_CDC.exceptions)} AS
 SELECT ${columns.join(', ')}
 FROM ${chIdent(database, fanout)}
 WHERE op = 't' OR (route NOT IN (${routes.join(', ')}) AND NOT startsWith(route, '\\x1F'))`,
@@ -203,18 +207,20 @@ const EXCEPTION_COLUMNS = [
 ] as const;
 
 /** Where the exceptions of all queues go, and what is made of them; the views come after the table. */
-export function exceptionObjects(): TargetObject[] {
-  const table = chIdent(CH_CDC.database, CH_CDC.exceptions);
+export function exceptionObjects(own: string): TargetObject[] {
+  const table = chIdent(own, CH_CDC.exceptions);
   const view = (target: string, select: string): TargetObject => ({
-    database: CH_CDC.database,
+    own,
+    database: own,
     name: `${target}_mv`,
     kind: 'materialized-view',
-    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(CH_CDC.database, `${target}_mv`)} TO ${chIdent(CH_CDC.database, target)} AS
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(own, `${target}_mv`)} TO ${chIdent(own, target)} AS
 ${select}`,
   });
   return [
     {
-      database: CH_CDC.database,
+      own,
+      database: own,
       name: CH_CDC.exceptions,
       kind: 'fanout',
       create: `CREATE TABLE IF NOT EXISTS ${table}
@@ -252,15 +258,16 @@ WHERE op != 't' OR problem != ''`,
 
 /** Heartbeats are kept one by one, with the time of every stage. */
 export function heartbeatView(sharedQueue: SharedQueue): TargetObject {
-  const { database, fanout } = sharedQueue.names;
+  const { own, database, fanout } = sharedQueue.names;
   const name = 'heartbeat_mv';
   return {
-    database: CH_CDC.database,
+    own,
+    database: own,
     name,
     kind: 'materialized-view',
-    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(CH_CDC.database, name)} TO ${chIdent(CH_CDC.database, CH_CDC.heartbeats)} AS
+    create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(own, name)} TO ${chIdent(own, CH_CDC.heartbeats)} AS
 SELECT JSONExtractInt(image, 'beat') AS beat, version, committed_at, captured_at, queued_at
 FROM ${chIdent(database, fanout)}
-WHERE route = ${chLiteral(routeOf(HEARTBEAT))} AND op IN ('c', 'u')`,
+WHERE route = ${chLiteral(routeOf(heartbeatOf(own)))} AND op IN ('c', 'u')`,
   };
 }

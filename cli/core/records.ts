@@ -26,6 +26,8 @@ const UINT64 = z.codec(z.string().regex(/^\d{1,20}$/), z.bigint(), {
 const OID = z.int();
 
 const SCHEMAS = {
+  /** Whose all of these are: the pipeline's name, and its source as components/postgres/identity.ts says it. By pipeline/state/owner.ts. */
+  pipeline: z.object({ name: z.string(), source: z.string() }),
   /** The floor of a slot, or of a table's present load; only the latter has an OID. By pipeline/state/baseline.ts. */
   floor: z.object({ position: UINT64, oid: OID.exactOptional() }),
   /**

@@ -3,6 +3,7 @@
  * the form of core/records.ts, undefined where it was forgotten; `cdc apply` writes them anew.
  */
 export const LEGACY = {
+  pipeline: json,
   /** `29003544` of a slot, `29107632:16487` of a table. */
   floor: forgettable((text) => {
     const [position, oid] = text.split(':');

@@ -30,7 +30,12 @@ export const SHARED_QUEUE_SIZE = 12;
 export function planSharedQueues(
   tables: readonly TableId[],
   names: ReadonlyMap<string, TargetNames>,
-  options: { prefix: string; group: string; isolated?: ReadonlySet<string> | undefined },
+  options: {
+    prefix: string;
+    group: string;
+    own: string;
+    isolated?: ReadonlySet<string> | undefined;
+  },
 ): SharedQueue[] {
   const byTopic = new Map<string, TableId[]>();
   // Sorted, so that what a shared queue is named after does not depend on the order of the tables.
@@ -44,7 +49,7 @@ export function planSharedQueues(
     const members = byTopic.get(topic) ?? [];
     const first = members[0];
     const own = first && names.get(tableLabelKey(first));
-    return { names: sharedQueueNames(options.group, own, 0), topics: [topic], tables: members };
+    return { names: sharedQueueNames(options, own, 0), topics: [topic], tables: members };
   };
   if (topics.length <= OWN_QUEUE_LIMIT) return topics.map(ownQueue);
   const isAlone = (topic: string) =>
@@ -60,7 +65,7 @@ export function planSharedQueues(
   const shared = [...sharedQueues]
     .sort(([a], [b]) => a - b)
     .map(([index, own]) => ({
-      names: sharedQueueNames(options.group, undefined, index),
+      names: sharedQueueNames(options, undefined, index),
       topics: own,
       tables: own.flatMap((topic) => byTopic.get(topic) ?? []),
     }));

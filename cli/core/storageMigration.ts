@@ -1,7 +1,6 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
 import { isOwnColumn, KEY_TEXT, OWN_COLUMNS, type StorageObject, type TablePlan } from './ddl.ts';
 import { ROW_HASH } from './multisetColumns.ts';
-import { CH_CDC } from './names.ts';
 import {
   commentOf,
   digestOf,
@@ -90,7 +89,7 @@ export function migrationStatements(
     const old = chIdent(storage.database, `${storage.name}_${found.digest ?? 'old'}`);
     return { first: [`RENAME TABLE ${name} TO ${old}`, createAs(storage, name)], last: [] };
   }
-  const next = chIdent(CH_CDC.database, `${REBUILD}${digestOf(storage)}`);
+  const next = chIdent(storage.own, `${REBUILD}${digestOf(storage)}`);
   const wanted = new Set(storage.columns.map((c) => c.name));
   const foreign = found.columns.filter((c) => c.isForeign && !wanted.has(c.name));
   const names = copiedColumns(storage, found, foreign);
@@ -112,7 +111,7 @@ export function migrationStatements(
   return turn.length > 0 ? { first: rebuild, last: [] } : { first: altered(come), last: rebuild };
 }
 
-/** How the table begins that a storage is written into anew; in `cdc`, where no user's table is. */
+/** How the table begins that a storage is written into anew; in the pipeline's own database, where no user's table is. */
 export const REBUILD = 'rebuild_';
 
 function createAs(storage: StorageObject, name: string): string {

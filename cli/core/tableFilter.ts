@@ -1,4 +1,4 @@
-import { CDC_SCHEMA, type TableId, tableLabel } from './names.ts';
+import { DEFAULT_PIPELINE, type TableId, tableLabel } from './names.ts';
 
 interface Notation {
   /** Any characters, or none. */
@@ -49,15 +49,43 @@ export function isNamed(id: TableId, patterns: readonly string[]): boolean {
   return patterns.some((pattern) => translatePattern(pattern, text) === tableLabel(id));
 }
 
-/** The tables that the configuration chooses. Our own schema is never copied by a wildcard. */
+/** Columns of our own tables in a source, by the tables' names. */
+const OWN_COLUMNS: Readonly<Record<string, string>> = {
+  heartbeat: 'id beat at',
+  signal: 'id type data',
+};
+
+/**
+ * Schemas that pipelines have made in a source, which several can have in common: this one's, and those that hold
+ * the same two tables.
+ */
+export function ownSchemas(
+  tables: readonly (TableId & { readonly columns: readonly { readonly name: string }[] })[],
+  own: string,
+): Set<string> {
+  const ofPipelines = tables.filter(
+    ({ schema, table, columns }) =>
+      schema.startsWith(`${DEFAULT_PIPELINE}_`) &&
+      OWN_COLUMNS[table] === columns.map(({ name }) => name).join(' '),
+  );
+  const count = (schema: string) => ofPipelines.filter((id) => id.schema === schema).length;
+  return new Set([
+    DEFAULT_PIPELINE,
+    own,
+    ...ofPipelines.map(({ schema }) => schema).filter((schema) => count(schema) === 2),
+  ]);
+}
+
+/** The tables that the configuration chooses. Schemas of pipelines are never copied by a wildcard. */
 export function selectTables<T extends TableId>(
   tables: readonly T[],
   include: readonly string[],
   exclude: readonly string[],
+  ofPipelines: ReadonlySet<string> = new Set([DEFAULT_PIPELINE]),
 ): T[] {
   return tables.filter(
     (id) =>
-      id.schema !== CDC_SCHEMA &&
+      !ofPipelines.has(id.schema) &&
       include.some((pattern) => matchesPattern(id, pattern)) &&
       !exclude.some((pattern) => matchesPattern(id, pattern)),
   );

@@ -27,11 +27,10 @@ import {
   states,
   WAL_STATUSES,
 } from '../core/metrics.ts';
-import { tableLabel, targetDatabase, topicName } from '../core/names.ts';
+import { type PipelineNames, tableLabel, targetDatabase, topicName } from '../core/names.ts';
 import { readJson, writeFileAtomic } from '../lib/files.ts';
 import { standingTables } from '../pipeline/apply/stalls.ts';
 import { clocks } from '../pipeline/inspect/lag.ts';
-import type { PipelineNames } from '../pipeline/state/stack.ts';
 import { lastVerified } from '../pipeline/state/verifications.ts';
 import type { Endpoints } from '../stack/endpoints.ts';
 

@@ -14,6 +14,7 @@ import {
   type ServerName,
 } from '../stack/endpoints.ts';
 import type { EmbeddedPorts, Secrets } from '../stack/layout.ts';
+import { namesOf } from '../stack/names.ts';
 import type { RuntimeKind, View } from '../stack/state.ts';
 import {
   CLICKHOUSE_USER,
@@ -326,6 +327,7 @@ function clickhouseEndpoint(input: ResolveInput): ClickHouseEndpoint {
   if (clickhouse.url === undefined) {
     const { ports, secrets } = own(input);
     return {
+      own: namesOf(input).own,
       url: `http://${hostPort(ownAddress(input, 'clickhouse'))}`,
       nativePort: input.view === 'network' ? 9000 : ports.clickhouse_native,
       sourceAddress: clickhouse.source_address,
@@ -338,6 +340,7 @@ function clickhouseEndpoint(input: ResolveInput): ClickHouseEndpoint {
     };
   }
   return {
+    own: namesOf(input).own,
     url: urlFromHere(input, serverUrl('clickhouse', clickhouse.url)),
     nativePort: undefined,
     sourceAddress: clickhouse.source_address,

@@ -62,6 +62,8 @@ export interface ConnectEndpoint {
 }
 
 export interface ClickHouseEndpoint {
+  /** The database of the pipeline's own tables there. */
+  readonly own: string;
   /** HTTP address without credentials. */
   readonly url: string;
   readonly nativePort: number | undefined;

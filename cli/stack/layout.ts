@@ -10,6 +10,8 @@ export interface Layout {
   readonly secretsFile: string;
   readonly stateFile: string;
   readonly lockFile: string;
+  /** Which names its pipeline has, where an earlier cdc made it. */
+  readonly namesFile: string;
   readonly logs: string;
   /** Data folder of a server. */
   data(server: string): string;
@@ -25,6 +27,7 @@ export function layoutOf(directory: string): Layout {
     secretsFile: join(root, 'secrets.json'),
     stateFile: join(root, 'state.json'),
     lockFile: join(root, 'agent.lock'),
+    namesFile: join(root, 'names.json'),
     logs: join(root, 'logs'),
     data: (server) => join(root, server),
     log: (server) => join(root, 'logs', `${server}.log`),

@@ -97,6 +97,10 @@ describe('cdc.yaml', () => {
       'clickhouse.database',
     );
     expect(problemOf('clickhouse: { database: cdc }').causeText).toContain('clickhouse.database');
+    const own = 'name: shop-eu\nclickhouse: { database: cdc_shop_eu }';
+    expect(problemOf(own).causeText).toContain('clickhouse.database');
+    const target = 'name: shop\ntables: { public.users: { target: { database: cdc_shop } } }';
+    expect(problemOf(target).causeText).toContain('tables.public.users.target.database');
   });
 });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { aggregateStep, inOrder, parseAggregates } from '../../cli/core/aggregates.ts';
 import { parseComment } from '../../cli/core/plan.ts';
 
-const parse = (text: string) => parseAggregates('a.sql', text, false);
+const parse = (text: string) => parseAggregates('a.sql', text, { own: 'cdc', isShipped: false });
 const QUERY = 'REFRESH EVERY 1 MINUTE ENGINE = Log AS SELECT 1';
 
 describe('a file of views', () => {

@@ -27,7 +27,7 @@ function planOf(key: readonly string[]): TablePlan {
   const source = table('s', 't', columns, { key: columns.map((c) => c.name) });
   const names = targetNames([source], undefined).values().next().value;
   if (!names) throw new RangeError('no names');
-  return planTable(source, names);
+  return planTable(source, names, 'cdc');
 }
 
 const int8 = fc.oneof(

@@ -11,6 +11,7 @@ function configFor(
   options: { columns?: Partial<ConnectorInput['columns']> } = {},
 ) {
   return connectorConfig({
+    own: 'cdc',
     topicPrefix: 'postgres-server',
     slot: 'cdc_cdc',
     publication: 'cdc_cdc',

@@ -24,7 +24,7 @@ describe('storage', () => {
     ];
     const source = table('s', 'k', columns, { key: ['a', 'b'] });
     const names = [...targetNames([source], undefined).values()][0]!;
-    expect(storageObject(planTable(source, names)).create).toMatch(/ORDER BY \(`a`, `b`\)$/);
+    expect(storageObject(planTable(source, names, 'cdc')).create).toMatch(/ORDER BY \(`a`, `b`\)$/);
   });
 
   it('has room for what no type holds, and tells keys apart by it where two could meet', () => {
@@ -50,8 +50,8 @@ describe('storage', () => {
 
   it('refuses a table without a key and a type that is not carried', () => {
     const names = [...targetNames([wide], undefined).values()][0]!;
-    expect(() => planTable(table('s', 't', [id], { key: [] }), names)).toThrow('no key');
-    expect(() => planTable(table('s', 't', [id, column('p', 'regclass')]), names)).toThrow(
+    expect(() => planTable(table('s', 't', [id], { key: [] }), names, 'cdc')).toThrow('no key');
+    expect(() => planTable(table('s', 't', [id, column('p', 'regclass')]), names, 'cdc')).toThrow(
       'type regclass of p is not carried',
     );
   });

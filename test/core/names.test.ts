@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   historyNames,
+  pipelineNames,
   slotNameFor,
   type TableId,
   tableLabelKey,
@@ -202,6 +203,48 @@ describe('names in ClickHouse', () => {
     }
     expect(targetDatabase('inventory', undefined)).toBe('inventory');
     expect(targetDatabase('inventory', 'copy')).toBe('copy');
+  });
+});
+
+describe('names of a pipeline', () => {
+  const of = (name: string, settings: object = {}, isOld?: boolean) =>
+    pipelineNames({ name, source: {}, connect: {}, clickhouse: {}, ...settings }, isOld);
+
+  it('without a name are those that all pipelines had', () => {
+    expect(of('cdc')).toEqual({
+      pipeline: 'cdc',
+      slot: 'cdc_cdc',
+      publication: 'cdc_cdc',
+      connector: 'cdc-postgres',
+      topicPrefix: 'postgres-server',
+      group: 'clickhouse-group',
+      own: 'cdc',
+    });
+  });
+
+  it('of two names have nothing in common', () => {
+    const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,39}$/);
+    fc.assert(
+      fc.property(name, name, (one, other) => {
+        fc.pre(one !== other);
+        const seen = Object.values(of(one));
+        for (const [key, value] of Object.entries(of(other))) {
+          expect(of(one)[key as keyof ReturnType<typeof of>]).not.toBe(value);
+        }
+        expect(new Set(seen).size).toBeGreaterThan(1);
+      }),
+    );
+  });
+
+  it('are those of cdc.yaml where it says some, and the old ones of a pipeline that has them', () => {
+    const given = { connect: { topic_prefix: 'x' }, clickhouse: { consumer_group: 'y' } };
+    expect(of('shop', given)).toMatchObject({ topicPrefix: 'x', group: 'y', own: 'cdc_shop' });
+    expect(of('shop', {}, true)).toMatchObject({
+      slot: 'cdc_shop',
+      topicPrefix: 'postgres-server',
+      group: 'clickhouse-group',
+      own: 'cdc',
+    });
   });
 });
 

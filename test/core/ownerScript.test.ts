@@ -7,6 +7,7 @@ const SHOP: OwnerScriptInput = {
   role: 'reader',
   database: 'shop',
   publication: 'cdc_cdc',
+  own: 'cdc',
   slot: 'cdc_cdc',
   tables: [{ schema: 'public', table: 'orders', where: '(total > 10)' }],
   omitted: [],

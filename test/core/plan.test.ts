@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { OWN_TABLES, tableLabelKey } from '../../cli/core/names.ts';
+import { ownTablesOf, tableLabelKey } from '../../cli/core/names.ts';
 import {
   commentOf,
   connectorDiff,
@@ -13,6 +13,7 @@ import {
 import { identifier, tableSet } from '../harness/arbitrary.ts';
 import { column, desiredFor, table } from '../harness/pipeline.ts';
 
+const OWN_TABLES = ownTablesOf('cdc');
 const plain = desiredFor([table('s', 't')]).target;
 const wider = desiredFor([
   table('s', 't', [column('id', 'int4', { notNull: true }), column('note', 'text')]),
@@ -26,8 +27,23 @@ describe('comments', () => {
         kind: object.kind,
         digest: digestOf(object),
         marks: { layout: '', options: '' },
+        own: 'cdc',
       });
       expect(createStatement(object)).toContain(commentOf(object));
+    }
+  });
+
+  it('say whose an object is, where its pipeline has a name', () => {
+    const { target } = desiredFor([table('s', 't')], { name: 'shop-eu' });
+    const objects = [
+      ...target.own,
+      ...target.tables.flatMap((t) => [t.storage, t.view]),
+      ...target.sharedQueues.flatMap(({ queue, behind, reader }) => [queue, ...behind, reader]),
+    ];
+    for (const object of objects) {
+      expect(commentOf(object)).toMatch(/ of cdc_shop_eu$/);
+      expect(parseComment(commentOf(object))?.own).toBe('cdc_shop_eu');
+      expect(object.create).not.toMatch(/`cdc`|'cdc\\/);
     }
   });
 
@@ -69,13 +85,13 @@ describe('publicationDiff', () => {
   it('leads from what is there to exactly what is wanted, and our own tables', () => {
     fc.assert(
       fc.property(tableSet(), tableSet(), (present, wanted) => {
-        const { add, remove } = publicationDiff(present, wanted);
+        const { add, remove } = publicationDiff(present, wanted, OWN_TABLES);
         const after = new Set(present.map(tableLabelKey));
         for (const id of remove) expect(after.delete(tableLabelKey(id))).toBe(true);
         for (const id of add) expect(after.has(tableLabelKey(id))).toBe(false);
         for (const id of add) after.add(tableLabelKey(id));
         expect(after).toEqual(new Set([...wanted, ...OWN_TABLES].map(tableLabelKey)));
-        const second = publicationDiff([...wanted, ...OWN_TABLES], wanted);
+        const second = publicationDiff([...wanted, ...OWN_TABLES], wanted, OWN_TABLES);
         expect(second).toEqual({ add: [], remove: [], filter: [] });
       }),
     );
@@ -85,7 +101,7 @@ describe('publicationDiff', () => {
     const plain = { schema: 's', table: 't' };
     const filtered = { ...plain, where: 'n > 1' };
     const filterOf = (a: object, b: object) =>
-      publicationDiff([{ ...plain, ...a }], [{ ...plain, ...b }]).filter;
+      publicationDiff([{ ...plain, ...a }], [{ ...plain, ...b }], OWN_TABLES).filter;
     expect(filterOf(plain, filtered)).toEqual([filtered]);
     expect(filterOf(filtered, { where: 'n > 2' })).toEqual([{ ...plain, where: 'n > 2' }]);
     expect(filterOf(filtered, plain)).toEqual([plain]);
@@ -96,7 +112,7 @@ describe('publicationDiff', () => {
     const plain = { schema: 's', table: 't' };
     const some = { ...plain, listed: ['id', 'name'] };
     const listOf = (a: object, b: object) =>
-      publicationDiff([{ ...plain, ...a }], [{ ...plain, ...b }]).filter;
+      publicationDiff([{ ...plain, ...a }], [{ ...plain, ...b }], OWN_TABLES).filter;
     expect(listOf(plain, some)).toEqual([some]);
     expect(listOf(some, { listed: ['id'] })).toEqual([{ ...plain, listed: ['id'] }]);
     expect(listOf(some, plain)).toEqual([plain]);

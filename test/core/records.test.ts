@@ -19,6 +19,7 @@ const optional: { requiredKeys: [] } = { requiredKeys: [] };
 
 /** Anything that each kind may remember. */
 const ANY: { readonly [K in RecordKind]: fc.Arbitrary<RecordOf<K>> } = {
+  pipeline: fc.record({ name: text, source: text }),
   floor: fc.record({ position: uint64, oid }, { requiredKeys: ['position'] }),
   snapshot: fc.oneof(
     fc.record({ state: fc.constant('needed' as const), oid }),

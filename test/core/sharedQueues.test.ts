@@ -8,7 +8,7 @@ import {
 } from '../../cli/core/sharedQueues.ts';
 import { tableSet } from '../harness/arbitrary.ts';
 
-const OPTIONS = { prefix: 'postgres-server', group: 'clickhouse-group' };
+const OPTIONS = { prefix: 'postgres-server', group: 'clickhouse-group', own: 'cdc' };
 const lanesOf = (tables: readonly TableId[]) =>
   planSharedQueues(tables, targetNames(tables, undefined), OPTIONS);
 const numbered = (count: number) =>

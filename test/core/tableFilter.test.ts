@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tableLabel } from '../../cli/core/names.ts';
-import { isNamed, matchesPattern, patternOf, selectTables } from '../../cli/core/tableFilter.ts';
+import {
+  isNamed,
+  matchesPattern,
+  ownSchemas,
+  patternOf,
+  selectTables,
+} from '../../cli/core/tableFilter.ts';
 import { tableId, tableSet } from '../harness/arbitrary.ts';
 
 const orders = { schema: 'inventory', table: 'orders' };
@@ -64,6 +70,10 @@ describe('patterns', () => {
   });
 });
 
+function column(schema: string, table: string, names: readonly string[]) {
+  return { schema, table, columns: names.map((name) => ({ name })) };
+}
+
 describe('selectTables', () => {
   it('takes away what is excluded, whichever pattern included it', () => {
     const tables = [orders, { schema: 'inventory', table: 'orders_old' }];
@@ -73,6 +83,21 @@ describe('selectTables', () => {
   it('never takes a table of cdc’s own schema', () => {
     const own = { schema: 'cdc', table: 'heartbeat' };
     expect(selectTables([own, orders], ['*.*', 'cdc.heartbeat'], [])).toEqual([orders]);
+  });
+
+  it('never takes what pipelines keep in their schemas, and takes what only looks like that', () => {
+    const own = (schema: string, heartbeat = ['id', 'beat', 'at']) => [
+      column(schema, 'heartbeat', heartbeat),
+      column(schema, 'signal', ['id', 'type', 'data']),
+    ];
+    const theirs = [...own('cdc_shop'), ...own('cdc_mine')];
+    const users = [
+      ...own('cdc_zoo', ['id', 'pulse']),
+      ...own('clinic'),
+      column('cdc_lone', 'heartbeat', ['id', 'beat', 'at']),
+    ];
+    const all = [...theirs, ...users];
+    expect(selectTables(all, ['*.*'], [], ownSchemas(all, 'cdc_mine'))).toEqual(users);
   });
 
   it('takes nothing without a pattern', () => {

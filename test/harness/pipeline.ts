@@ -1,20 +1,24 @@
 import { configSchema } from '../../cli/config/schema.ts';
+import { pipelineNames } from '../../cli/core/names.ts';
 import { PROFILES } from '../../cli/core/profiles.ts';
 import type { SourceColumn, SourceTable } from '../../cli/core/source.ts';
 import { type Desired, desiredOf } from '../../cli/pipeline/inspect/desired.ts';
-import { pipelineNames, type Stack } from '../../cli/pipeline/state/stack.ts';
+import type { Stack } from '../../cli/pipeline/state/stack.ts';
 
 /** What the generator makes for some tables, without any server. */
 export function desiredFor(
   tables: readonly SourceTable[],
-  options: { database?: string | undefined } = {},
+  options: { database?: string | undefined; name?: string } = {},
 ): Desired {
-  const config = configSchema.parse(
-    options.database === undefined ? {} : { clickhouse: { database: options.database } },
-  );
+  const { database, name } = options;
+  const config = configSchema.parse({
+    ...(name === undefined ? {} : { name }),
+    ...(database === undefined ? {} : { clickhouse: { database } }),
+  });
+  const names = pipelineNames(config);
   const stack: Pick<Stack, 'config' | 'names' | 'profile' | 'endpoints' | 'secrets'> = {
     config,
-    names: pipelineNames(config),
+    names,
     profile: PROFILES['low-latency'],
     endpoints: {
       postgres: {
@@ -43,6 +47,7 @@ export function desiredFor(
         managed: true,
       },
       clickhouse: {
+        own: names.own,
         url: 'http://clickhouse:8123',
         nativePort: 9000,
         sourceAddress: undefined,

@@ -6,19 +6,19 @@ import { cdcJson, eventually, source, target } from './database.ts';
 
 export type Write = (client: pg.Client, i: number) => Promise<unknown>;
 
-/** Writes without a pause until it is stopped; what is wrong with a statement fails the test. */
-export function writing(write: Write) {
+/** Writes with hardly a pause until it is stopped; what is wrong with a statement fails the test. */
+export function writing(write: Write, { connect = source, pauseMs = 2 } = {}) {
   let running = true;
   let count = 0;
   let busy: Promise<unknown> = Promise.resolve();
   let gate: Promise<unknown> = Promise.resolve();
   const ended = (async () => {
-    await using client = await source();
+    await using client = await connect();
     for (; running; count += 1) {
       await gate;
       busy = write(client, count);
       await busy;
-      await delay(2);
+      await delay(pauseMs);
     }
   })();
   return {

@@ -11,10 +11,10 @@ import { keptInCopy } from './kept.ts';
 export async function checkTarget(clickhouse: ClickHouse): Promise<Finding[]> {
   const present = await clickhouse.rows<{ n: string }>(
     `SELECT count() AS n FROM system.tables WHERE database = {database:String} AND name = {table:String}`,
-    { database: CH_CDC.database, table: CH_CDC.deadLetters },
+    { database: clickhouse.own, table: CH_CDC.deadLetters },
   );
   if (Number(present[0]?.n ?? 0) === 0) return [];
-  const table = chIdent(CH_CDC.database, CH_CDC.deadLetters);
+  const table = chIdent(clickhouse.own, CH_CDC.deadLetters);
   const rows = await clickhouse.rows<{ n: string; reason: string; place: string }>(
     `SELECT count() AS n, argMax(reason, arrived_at) AS reason,
             argMax(concat(schema_name, '.', table_name), arrived_at) AS place FROM ${table} FINAL`,
@@ -25,7 +25,7 @@ export async function checkTarget(clickhouse: ClickHouse): Promise<Finding[]> {
     {
       id: 'dead-letters',
       severity: 'warning',
-      subject: `${CH_CDC.database}.${CH_CDC.deadLetters}`,
+      subject: `${clickhouse.own}.${CH_CDC.deadLetters}`,
       message: `${plural(count, 'message')} of the topics ${count === 1 ? 'is' : 'are'} no row of a copied table; the latest is of ${rows[0]?.place}: ${rows[0]?.reason}`,
       fix: 'cdc dlq list   # names each with its reason; then: cdc dlq replay',
     },

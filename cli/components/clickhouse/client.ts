@@ -8,6 +8,8 @@ import type { ClickHouseEndpoint } from '../../stack/endpoints.ts';
 /** ClickHouse's HTTP interface as the pipeline needs it; errors come as entries of the catalogue. */
 export class ClickHouse {
   readonly endpoint: ClickHouseEndpoint;
+  /** The database of the pipeline's own tables. */
+  readonly own: string;
   private readonly client: ClickHouseClient;
 
   constructor(
@@ -16,6 +18,7 @@ export class ClickHouse {
   ) {
     this.endpoint = endpoint;
     const maxSockets = options.maxConnections ?? 10;
+    this.own = endpoint.own;
     this.client = createClient({
       url: endpoint.url,
       ...(endpoint.token

@@ -23,7 +23,7 @@ export interface DeadLetter {
   readonly raw: string;
 }
 
-const TABLE = chIdent(CH_CDC.database, CH_CDC.deadLetters);
+const tableOf = (clickhouse: ClickHouse) => chIdent(clickhouse.own, CH_CDC.deadLetters);
 const ID = `concat(topic, ':', toString(partition), ':', toString(offset))`;
 
 function condition(ids: readonly string[]): string {
@@ -39,7 +39,7 @@ export async function deadLetters(
   return clickhouse.rows<DeadLetter>(
     `SELECT ${ID} AS id, concat(schema_name, '.', table_name) AS table, key, op, reason, toString(version) AS version,
             toString(arrived_at) AS arrived_at, image, raw
-       FROM ${TABLE} FINAL${condition(ids)} ORDER BY dead_letters.arrived_at DESC, id LIMIT ${limit}`,
+       FROM ${tableOf(clickhouse)} FINAL${condition(ids)} ORDER BY dead_letters.arrived_at DESC, id LIMIT ${limit}`,
   );
 }
 
@@ -65,7 +65,7 @@ export async function keysOfDeadLetters(
     `SELECT ${own}id AS __cdc_id, ${canonicalRowTarget(plan.key)} AS __cdc_key
        FROM (WITH ${named}
              SELECT ${own}id, ${key.join(', ')}, ${exact} AS ${EXACT.name}
-               FROM (SELECT ${ID} AS ${own}id, '' AS ${own}op, image AS ${own}image FROM ${TABLE} FINAL
+               FROM (SELECT ${ID} AS ${own}id, '' AS ${own}op, image AS ${own}image FROM ${tableOf(clickhouse)} FINAL
                       WHERE ${ownRows(plan)}
                         AND image != '' AND ${own}id IN (${ids.map(chLiteral).join(', ')}))
               WHERE ${keyIsThere(plan, `${own}image`)})`,
@@ -75,14 +75,13 @@ export async function keysOfDeadLetters(
 
 /** DeadLetters whose rows no message could hold; none where there is no pipeline yet. */
 export async function deadLettersOfLargeRows(clickhouse: ClickHouse): Promise<string[]> {
-  const { database, deadLetters: name } = CH_CDC;
   const there = await clickhouse.rows(
     'SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {name:String}',
-    { database, name },
+    { database: clickhouse.own, name: CH_CDC.deadLetters },
   );
   if (there.length === 0) return [];
   const rows = await clickhouse.rows<{ id: string }>(
-    `SELECT ${ID} AS id FROM ${TABLE} FINAL
+    `SELECT ${ID} AS id FROM ${tableOf(clickhouse)} FINAL
       WHERE startsWith(reason, ${chLiteral(LETTER_REASONS.too_large)}) ORDER BY dead_letters.arrived_at LIMIT 100`,
   );
   return rows.map(({ id }) => id);
@@ -93,7 +92,7 @@ export async function forgetDeadLetters(
   ids: readonly string[],
 ): Promise<void> {
   if (ids.length === 0) return;
-  await clickhouse.command(`DELETE FROM ${TABLE}${condition(ids)}`);
+  await clickhouse.command(`DELETE FROM ${tableOf(clickhouse)}${condition(ids)}`);
 }
 
 /** DeadLetters of changes that a load has overtaken; not those of the load itself. */
@@ -102,5 +101,7 @@ export async function forgetOvertakenDeadLetters(
   plan: TablePlan,
   version: bigint,
 ): Promise<void> {
-  await clickhouse.command(`DELETE FROM ${TABLE} WHERE ${ownRows(plan)} AND version < ${version}`);
+  await clickhouse.command(
+    `DELETE FROM ${tableOf(clickhouse)} WHERE ${ownRows(plan)} AND version < ${version}`,
+  );
 }

@@ -8,7 +8,8 @@ import {
   viewDependent,
 } from '../../core/dependents.ts';
 import type { Finding } from '../../core/findings.ts';
-import { CH_CDC, type TableId } from '../../core/names.ts';
+import type { TableId } from '../../core/names.ts';
+import { isOwnedSql } from '../../core/plan.ts';
 import type { RecordOf } from '../../core/records.ts';
 import { constraintsOf, type ObjectName, shortError, ttlOf } from '../../core/stalls.ts';
 import { isOwnTtl } from '../../core/storage.ts';
@@ -207,7 +208,7 @@ export async function checkExpiring(clickhouse: ClickHouse): Promise<Finding[]> 
   const rows = await clickhouse.rows<ObjectName & { columns: string; engine_full: string }>(
     `SELECT database, name, engine_full, substring(create_table_query, 1, position(create_table_query, concat('ENGINE = ', engine))) AS columns
        FROM system.tables
-      WHERE comment LIKE 'cdc storage %' AND database != ${chLiteral(CH_CDC.database)} AND position(create_table_query, ' TTL ') > 0
+      WHERE ${isOwnedSql(clickhouse.own, 'storage')} AND database != ${chLiteral(clickhouse.own)} AND position(create_table_query, ' TTL ') > 0
       ORDER BY database, name`,
   );
   return rows.flatMap(({ database, name, columns, engine_full }): Finding[] => {

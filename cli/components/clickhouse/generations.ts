@@ -77,7 +77,7 @@ export async function makeCurrent(
   plan: TablePlan,
   { generation, seen, after, xmax, xips }: GenerationRecord,
 ): Promise<void> {
-  await clickhouse.insert(chIdent(CH_CDC.database, CH_CDC.generations), [
+  await clickhouse.insert(chIdent(clickhouse.own, CH_CDC.generations), [
     {
       schema_name: plan.schema,
       table_name: plan.table,
@@ -93,7 +93,7 @@ export async function makeCurrent(
 
 export async function currentGeneration(clickhouse: ClickHouse, plan: TablePlan): Promise<bigint> {
   const [found] = await clickhouse.rows<{ generation: string }>(
-    `SELECT max(generation) AS generation FROM ${chIdent(CH_CDC.database, CH_CDC.generations)} WHERE ${ownRows(plan)}`,
+    `SELECT max(generation) AS generation FROM ${chIdent(clickhouse.own, CH_CDC.generations)} WHERE ${ownRows(plan)}`,
   );
   return BigInt(found?.generation ?? '0');
 }

@@ -1,5 +1,6 @@
 import { EXACT } from '../../core/columns.ts';
 import { keptAsText } from '../../core/kept.ts';
+import { isOwnedSql } from '../../core/plan.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
 
@@ -75,14 +76,14 @@ async function copiedTables(clickhouse: ClickHouse): Promise<CopiedTable[]> {
     `SELECT f.database AS database, argMax(v.name, length(v.name)) AS view, f.name AS final
        FROM system.tables AS f JOIN system.tables AS v ON v.database = f.database
        JOIN system.columns AS c ON c.database = f.database AND c.table = f.name AND c.name = ${chLiteral(EXACT.name)}
-      WHERE f.comment LIKE 'cdc storage %' AND v.comment LIKE 'cdc view %'
+      WHERE ${isOwnedSql(clickhouse.own, 'storage', 'f.comment')} AND ${isOwnedSql(clickhouse.own, 'view', 'v.comment')}
         AND startsWith(f.name, v.name) AND match(substring(f.name, length(v.name) + 1), '^_+final$')
       GROUP BY f.database, f.name`,
   );
   return rows.map((row) => ({ ...row, label: `${row.database}.${row.view}` }));
 }
 
-/** Of every table that ClickHouse has. */
+/** Of every table of the copy. */
 export async function keptInCopy(clickhouse: ClickHouse): Promise<KeptValues[]> {
   return keptValues(clickhouse, await copiedTables(clickhouse));
 }

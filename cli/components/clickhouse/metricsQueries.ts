@@ -1,13 +1,14 @@
 import { LETTER_REASONS } from '../../core/deadLetterReasons.ts';
 import type { HeartbeatTimes } from '../../core/lag.ts';
 import { CH_CDC } from '../../core/names.ts';
+import { isOwnedSql } from '../../core/plan.ts';
 import { IS_LOADED_SQL } from '../../core/records.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
 
 /** What ClickHouse tells about the copy, for the agent's metrics. Reads only. */
 
-const own = (table: string) => chIdent(CH_CDC.database, table);
+const own = (clickhouse: ClickHouse, table: string) => chIdent(clickhouse.own, table);
 
 /** ClickHouse's clock, in microseconds since 1970. */
 export async function clockUs(clickhouse: ClickHouse): Promise<number> {
@@ -30,8 +31,8 @@ export async function heartbeatsAfter(
   const rows = await clickhouse.rows<Record<keyof HeartbeatTimes, string>>(
     `SELECT ${micros('committed_at')} AS committed, ${micros('captured_at')} AS captured,
             ${micros('queued_at')} AS queued, toUnixTimestamp64Micro(min(written_at)) AS written
-       FROM ${own(CH_CDC.heartbeats)}
-      WHERE ${after} AND version NOT IN (SELECT version FROM ${own(CH_CDC.heartbeats)} WHERE NOT (${after}))
+       FROM ${own(clickhouse, CH_CDC.heartbeats)}
+      WHERE ${after} AND version NOT IN (SELECT version FROM ${own(clickhouse, CH_CDC.heartbeats)} WHERE NOT (${after}))
       GROUP BY version ORDER BY written`,
   );
   return rows.map((row) => ({
@@ -45,7 +46,7 @@ export async function heartbeatsAfter(
 /** When the newest heartbeat was committed, in microseconds; absent when none has arrived. */
 export async function newestBeatUs(clickhouse: ClickHouse): Promise<number | undefined> {
   const rows = await clickhouse.rows<{ at: string }>(
-    `SELECT toUnixTimestamp64Micro(max(committed_at)) AS at FROM ${own(CH_CDC.heartbeats)} HAVING count() > 0`,
+    `SELECT toUnixTimestamp64Micro(max(committed_at)) AS at FROM ${own(clickhouse, CH_CDC.heartbeats)} HAVING count() > 0`,
   );
   return rows[0] ? Number(rows[0].at) : undefined;
 }
@@ -74,7 +75,7 @@ export async function countDeadLetters(
             multiIf(${kinds.join(', ')}, 'other') AS kind,
             count() AS letters, countIf(toUnixTimestamp64Milli(arrived_at) > ${arrivedMs}) AS fresh,
             toUnixTimestamp64Milli(max(arrived_at)) AS latest
-       FROM ${own(CH_CDC.deadLetters)} FINAL GROUP BY table, kind`,
+       FROM ${own(clickhouse, CH_CDC.deadLetters)} FINAL GROUP BY table, kind`,
   );
   return rows.map((row) => {
     const { kind, latest } = row as unknown as { kind: string; latest: string };
@@ -91,7 +92,7 @@ export async function countDeadLetters(
 /** All that wait, whatever the reason. */
 export async function unresolvedDeadLetters(clickhouse: ClickHouse): Promise<number> {
   const rows = await clickhouse.rows<{ n: string }>(
-    `SELECT count() AS n FROM ${own(CH_CDC.deadLetters)} FINAL`,
+    `SELECT count() AS n FROM ${own(clickhouse, CH_CDC.deadLetters)} FINAL`,
   );
   return Number(rows[0]?.n ?? 0);
 }
@@ -107,9 +108,9 @@ export async function countLoads(clickhouse: ClickHouse): Promise<LoadCount[]> {
   const rows = await clickhouse.rows<{ table: string; rows: string; complete: number }>(
     `SELECT concat(schema_name, '.', table_name) AS table, sumIf(rows, chunk != '') AS rows,
             countIf(${IS_LOADED_SQL}) > 0 AS complete
-       FROM ${own(CH_CDC.loads)} FINAL
+       FROM ${own(clickhouse, CH_CDC.loads)} FINAL
       WHERE floor > 0 AND (schema_name, table_name, floor) IN
-            (SELECT schema_name, table_name, max(floor) FROM ${own(CH_CDC.loads)} WHERE floor > 0
+            (SELECT schema_name, table_name, max(floor) FROM ${own(clickhouse, CH_CDC.loads)} WHERE floor > 0
               GROUP BY schema_name, table_name)
       GROUP BY schema_name, table_name`,
   );
@@ -135,7 +136,7 @@ export async function countStorage(clickhouse: ClickHouse): Promise<StorageCount
     `SELECT t.database AS database, replaceRegexpOne(t.name, '_+final$', '') AS table,
             sum(p.partition_rows) AS rows, sum(p.bytes) AS bytes, max(p.parts) AS parts
        FROM (SELECT database, name FROM system.tables
-              WHERE comment LIKE 'cdc %' AND match(name, '_final$') AND engine = 'ReplacingMergeTree') AS t
+              WHERE ${isOwnedSql(clickhouse.own)} AND match(name, '_final$') AND engine = 'ReplacingMergeTree') AS t
        LEFT JOIN (SELECT database, table, partition, sum(rows) AS partition_rows, sum(bytes_on_disk) AS bytes, count() AS parts
                     FROM system.parts WHERE active GROUP BY database, table, partition) AS p
          ON p.database = t.database AND p.table = t.name
@@ -159,7 +160,8 @@ export async function eventBytes(clickhouse: ClickHouse): Promise<Map<string, nu
     `SELECT topic, sum(JSONExtractUInt(partition, 'rxbytes')) AS bytes, sum(JSONExtractUInt(partition, 'rxmsgs')) AS messages
        FROM (SELECT named.1 AS topic, arrayJoin(JSONExtractKeysAndValuesRaw(named.2, 'partitions')).2 AS partition
                FROM (SELECT arrayJoin(JSONExtractKeysAndValuesRaw(rdkafka_stat, 'topics')) AS named
-                       FROM system.kafka_consumers))
+                       FROM system.kafka_consumers
+                      WHERE (database, table) IN (SELECT database, name FROM system.tables WHERE ${isOwnedSql(clickhouse.own, 'queue')})))
       GROUP BY topic HAVING messages > 0`,
   );
   return new Map(rows.map((row) => [row.topic, Number(row.bytes) / Number(row.messages)]));
@@ -185,7 +187,8 @@ export async function shopFigures(
 ): Promise<ShopFigures | undefined> {
   const wanted = SHOP_COLUMNS.map(([t, c]) => `(${chLiteral(t)}, ${chLiteral(c)})`).join(', ');
   const there = await clickhouse.rows<{ n: string }>(
-    `SELECT count() AS n FROM system.columns WHERE database = ${chLiteral(database)} AND (table, name) IN (${wanted})`,
+    `SELECT count() AS n FROM system.columns WHERE database = ${chLiteral(database)} AND (table, name) IN (${wanted})
+        AND table IN (SELECT name FROM system.tables WHERE database = ${chLiteral(database)} AND ${isOwnedSql(clickhouse.own)})`,
   );
   if (Number(there[0]?.n) !== SHOP_COLUMNS.length) return undefined;
   const [sales, events] = await Promise.all([

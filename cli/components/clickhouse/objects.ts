@@ -1,5 +1,4 @@
 import type { TargetObject } from '../../core/ddl.ts';
-import { CH_CDC } from '../../core/names.ts';
 import { createStatement, objectKey } from '../../core/plan.ts';
 import { chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse, Settings } from './client.ts';
@@ -45,18 +44,18 @@ export async function standingObjects(
   };
 }
 
-/** Stems of the queues in `cdc` that exist while Debezium reads a table. */
+/** Stems of the queues of our own that exist while Debezium reads a table. */
 export async function snapshotQueues(clickhouse: ClickHouse): Promise<string[]> {
   const found = await clickhouse.rows<{ stem: string }>(
     `SELECT DISTINCT extract(name, '^(snapshot_[0-9a-f]{8})_') AS stem FROM system.tables
-      WHERE database = ${chLiteral(CH_CDC.database)} AND stem != ''`,
+      WHERE database = ${chLiteral(clickhouse.own)} AND stem != ''`,
   );
   return found.map((row) => row.stem);
 }
 
 /** What reads goes first. */
 export async function dropSnapshotQueue(clickhouse: ClickHouse, stem: string): Promise<void> {
-  const { database } = CH_CDC;
+  const database = clickhouse.own;
   await runStatements(clickhouse, [
     dropStatement('materialized-view', { database, name: `${stem}_queue_mv` }),
     dropStatement('queue', { database, name: `${stem}_queue` }),

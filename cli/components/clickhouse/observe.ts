@@ -33,14 +33,16 @@ export async function observeTarget(
       WHERE database IN ({databases:Array(String)}) ORDER BY database, table, position`,
     { databases },
   );
-  const found = new Map<string, ObservedObject & { kind: string | undefined }>();
+  const objects = new Map<string, ObservedObject & { kind: string | undefined }>();
   for (const row of rows) {
-    const mark = parseComment(row.comment);
-    found.set(objectKey(row), {
+    const found = parseComment(row.comment);
+    const mark = found?.own === clickhouse.own ? found : undefined;
+    objects.set(objectKey(row), {
       database: row.database,
       name: row.name,
       engine: row.engine,
       digest: mark?.digest,
+      otherOwn: mark ? undefined : found?.own,
       marks: mark?.marks ?? { layout: '', options: '' },
       engineFull: row.engine_full,
       kind: mark?.kind,
@@ -65,5 +67,5 @@ export async function observeTarget(
         ),
     });
   }
-  return found;
+  return objects;
 }

@@ -47,7 +47,7 @@ export function targetSteps(
   const stale = staleObjects(desired, observed);
   // What reads goes first, so that nothing passes through a half-changed queue.
   steps.push(...stale.map(dropStep));
-  steps.push(...ownSteps(desired.own, observed));
+  steps.push(...ownSteps(desired, observed));
   const altered = [
     ...new Set([...migratedTables(desired, observed), ...rebuiltTables(desired, observed)]),
   ];
@@ -87,7 +87,7 @@ interface About {
 const OF_OURS: About = { isStopped: false };
 
 /** What keeps rows is altered; what rows only pass through is recreated, all of it: one part knows the other. */
-function ownSteps(own: readonly TargetObject[], observed: Observed): Step[] {
+function ownSteps({ own, database }: DesiredTarget, observed: Observed): Step[] {
   const [stored, passing] = [
     own.filter(({ kind }) => kind === 'storage'),
     own.filter(({ kind }) => kind !== 'storage'),
@@ -102,7 +102,7 @@ function ownSteps(own: readonly TargetObject[], observed: Observed): Step[] {
       kind: 'own',
       component: 'clickhouse',
       action: old.length > 0 ? 'replace' : 'create',
-      object: `table ${CH_CDC.database}.${CH_CDC.exceptions}`,
+      object: `table ${database}.${CH_CDC.exceptions}`,
       sql: [...old.map((part) => dropStatement(part.kind, part)), ...passing.map(createStatement)],
     },
   ];
@@ -325,7 +325,7 @@ function staleObjects(desired: DesiredTarget, observed: Observed) {
     .filter(
       (o) =>
         (o.kind !== undefined && ['queue', 'fanout', 'materialized-view'].includes(o.kind)) ||
-        (o.kind === 'storage' && o.database === CH_CDC.database && o.name.startsWith(REBUILD)),
+        (o.kind === 'storage' && o.database === desired.database && o.name.startsWith(REBUILD)),
     )
     .filter((o) => !wanted.has(objectKey(o)))
     .sort((a, b) => rank(a) - rank(b));

@@ -1,5 +1,6 @@
 import { renewedAsOf } from '../../core/history-ddl.ts';
 import { CH_CDC, type TableId } from '../../core/names.ts';
+import { isOwnedSql } from '../../core/plan.ts';
 import {
   decode,
   encode,
@@ -15,7 +16,7 @@ import { chIdent, chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
 
 /** `cdc.loads`: what is remembered of tables and slots (core/records.ts), and how far loads have come. */
-const TABLE = chIdent(CH_CDC.database, CH_CDC.loads);
+const tableOf = (clickhouse: ClickHouse) => chIdent(clickhouse.own, CH_CDC.loads);
 const KINDS = RECORD_KINDS.map(chLiteral).join(', ');
 const READING = 'debezium' satisfies RecordKind;
 
@@ -41,7 +42,7 @@ export async function readRecords(clickhouse: ClickHouse, only?: TableId): Promi
         `SELECT schema_name AS schema, table_name AS table, loads.floor AS floor,
             if(loads.floor = 0, chunk, '') AS part,
             if(loads.floor = 0, any(state), if(max(${IS_LOADED_SQL}) = 1, 'done', 'begun')) AS state
-       FROM ${TABLE} AS loads FINAL
+       FROM ${tableOf(clickhouse)} AS loads FINAL
       ${only ? 'WHERE schema_name = {schema:String} AND table_name = {table:String}' : ''}
       GROUP BY schema_name, table_name, loads.floor, part`,
         only ? { schema: only.schema, table: only.table } : {},
@@ -65,7 +66,7 @@ export async function recordsOf<K extends WholeKind>(
 ): Promise<{ id: TableId; record: RecordOf<K> }[]> {
   if (!(await isThere(clickhouse))) return [];
   const rows = await clickhouse.rows<{ schema: string; table: string; state: string }>(
-    `SELECT schema_name AS schema, table_name AS table, state FROM ${TABLE} FINAL
+    `SELECT schema_name AS schema, table_name AS table, state FROM ${tableOf(clickhouse)} FINAL
       WHERE floor = 0 AND chunk = {kind:String} ORDER BY at`,
     { kind },
   );
@@ -107,7 +108,7 @@ export async function readLoad(
   floor: bigint,
 ): Promise<LoadParts> {
   const rows = await clickhouse.rows<{ chunk: string; state: string; rows: string }>(
-    `SELECT chunk, state, rows FROM ${TABLE} FINAL
+    `SELECT chunk, state, rows FROM ${tableOf(clickhouse)} FINAL
       WHERE schema_name = {schema:String} AND table_name = {table:String} AND floor = {floor:UInt64}`,
     { schema, table, floor: floor.toString() },
   );
@@ -158,7 +159,7 @@ export async function recordReading(
 export async function renewRecords(clickhouse: ClickHouse): Promise<void> {
   if (!(await isThere(clickhouse))) return;
   const rows = await clickhouse.rows<Row & { at: string }>(
-    `SELECT schema_name, table_name, loads.floor AS floor, chunk, state, rows, toString(loads.at) AS at FROM ${TABLE} AS loads FINAL
+    `SELECT schema_name, table_name, loads.floor AS floor, chunk, state, rows, toString(loads.at) AS at FROM ${tableOf(clickhouse)} AS loads FINAL
       WHERE ${IS_LEGACY_SQL} AND chunk IN (${KINDS}) AND (loads.floor = 0 OR chunk = ${chLiteral(READING)})`,
   );
   if (rows.length === 0) return;
@@ -169,14 +170,14 @@ export async function renewRecords(clickhouse: ClickHouse): Promise<void> {
   });
   const views = await clickhouse.rows<{ statement: string }>(
     `SELECT create_table_query AS statement FROM system.tables
-      WHERE engine = 'View' AND comment LIKE 'cdc view %' AND position(create_table_query, ${chLiteral(CH_CDC.loads)}) > 0`,
+      WHERE engine = 'View' AND ${isOwnedSql(clickhouse.own, 'view')} AND position(create_table_query, ${chLiteral(CH_CDC.loads)}) > 0`,
   );
   for (const { statement } of views) {
     const anew = renewedAsOf(statement);
     if (anew !== undefined) await clickhouse.command(anew);
   }
   // Last: while there are such records, a run that was killed is done again.
-  await clickhouse.insert(TABLE, renewed);
+  await clickhouse.insert(tableOf(clickhouse), renewed);
 }
 
 interface Row {
@@ -195,14 +196,13 @@ async function insert(
   row: Pick<Row, 'chunk' | 'state' | 'rows'>,
 ): Promise<void> {
   const own = { schema_name: id.schema, table_name: id.table, floor: floor.toString() };
-  await clickhouse.insert(TABLE, [{ ...own, ...row }]);
+  await clickhouse.insert(tableOf(clickhouse), [{ ...own, ...row }]);
 }
 
 async function isThere(clickhouse: ClickHouse): Promise<boolean> {
-  const { database, loads } = CH_CDC;
   const found = await clickhouse.rows(
     'SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {loads:String}',
-    { database, loads },
+    { database: clickhouse.own, loads: CH_CDC.loads },
   );
   return found.length > 0;
 }

@@ -1,4 +1,5 @@
 import type { Finding } from '../../core/findings.ts';
+import { isOwnedSql } from '../../core/plan.ts';
 import type { ClickHouse } from './client.ts';
 
 /** A view of ours that ClickHouse makes anew now and then. */
@@ -27,7 +28,7 @@ export async function observeRefreshes(clickhouse: ClickHouse): Promise<Refresh[
             dateDiff('second', r.last_success_time, now()) AS age
        FROM system.view_refreshes AS r
        JOIN system.tables AS t ON t.database = r.database AND t.name = r.view
-      WHERE t.comment LIKE 'cdc aggregate %' ORDER BY view`,
+      WHERE ${isOwnedSql(clickhouse.own, 'aggregate', 't.comment')} ORDER BY view`,
   );
   return rows.map(({ view, error, late, age }) => ({
     view,

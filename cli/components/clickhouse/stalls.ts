@@ -1,3 +1,4 @@
+import { isOwnedSql } from '../../core/plan.ts';
 import type { ObjectName } from '../../core/stalls.ts';
 import type { ClickHouse } from './client.ts';
 
@@ -27,7 +28,7 @@ export async function stalledQueues(clickhouse: ClickHouse): Promise<Stall[]> {
       WHERE notEmpty(exceptions.text) AND exceptions.time[-1] > last_commit_time
         AND exceptions.time[-1] > now() - ${FRESH_S}
         AND (database, table) IN (SELECT database, name FROM system.tables
-                                   WHERE engine = 'Kafka' AND comment LIKE 'cdc queue %')
+                                   WHERE engine = 'Kafka' AND ${isOwnedSql(clickhouse.own, 'queue')})
       ORDER BY database, name`,
   );
   return rows.map(({ database, name, error, failed }) => ({

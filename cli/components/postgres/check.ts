@@ -1,5 +1,5 @@
-import { planColumn } from '../../core/columns.ts';
-import { nameInCopy, nestedArrays } from '../../core/ddl.ts';
+import { nestedArrays, planColumn } from '../../core/columns.ts';
+import { nameInCopy } from '../../core/ddl.ts';
 import type { Finding } from '../../core/findings.ts';
 import { tableLabel } from '../../core/names.ts';
 import { isMultiset, type SourceColumn, type SourceTable } from '../../core/source.ts';
@@ -75,7 +75,7 @@ function checkRole(input: CheckInput): Finding[] {
       error(
         'role-create',
         role.name,
-        'the role may not create the publication and the schema cdc in this database',
+        `the role may not create the publication and the schema ${names.own} in this database`,
         `GRANT CREATE ON DATABASE ${pgIdent(names.database)} TO ${pgIdent(role.name)};  -- or, for a role that owns nothing: cdc init --sql   # prints one script for the owner`,
       ),
     );
@@ -255,7 +255,7 @@ export function checkTable(table: SourceTable, input: CheckInput): Finding[] {
         `role ${input.observed.role.name} does not own ${what} and so cannot add it to the publication`,
         input.observed.publication
           ? `${alterPublicationStatement(input.names.publication, 'ADD', table)};  -- as its owner`
-          : `cdc init --sql   # prints one script for the owner: publication, grants, schema cdc`,
+          : `cdc init --sql   # prints one script for the owner: publication, grants, schema ${input.names.own}`,
       ),
     );
   }

@@ -1,5 +1,5 @@
 import type { Finding } from '../../core/findings.ts';
-import { CDC_SCHEMA, OWN_TABLES, tableLabel, tableLabelKey } from '../../core/names.ts';
+import { ownTablesOf, type PipelineNames, tableLabel, tableLabelKey } from '../../core/names.ts';
 import { publicationDiff } from '../../core/plan.ts';
 import type { SourceTable } from '../../core/source.ts';
 import { FILTERS_SINCE } from './filter.ts';
@@ -16,9 +16,7 @@ export interface CheckInput {
   readonly observed: ObservedSource;
   readonly tables: readonly SourceTable[];
   readonly rights: ReadonlyMap<number, TableRights>;
-  readonly names: {
-    readonly slot: string;
-    readonly publication: string;
+  readonly names: Pick<PipelineNames, 'slot' | 'publication' | 'own'> & {
     readonly database: string;
   };
 }
@@ -37,7 +35,8 @@ export function checkPublication(input: CheckInput): Finding[] {
   const { observed, names } = input;
   const { role } = observed;
   const found: Finding[] = [];
-  const missing = OWN_TABLES.filter(
+  const ownTables = ownTablesOf(names.own);
+  const missing = ownTables.filter(
     (id) => !observed.publication?.some((p) => p.schema === id.schema && p.table === id.table),
   );
   if (observed.ownsPublication === false && missing.length > 0) {
@@ -55,9 +54,9 @@ export function checkPublication(input: CheckInput): Finding[] {
     found.push(
       error(
         'own-tables-rights',
-        CDC_SCHEMA,
-        `role ${role.name} may not read and write ${OWN_TABLES.map(tableLabel).join(' and ')}`,
-        `${ownTableGrants(role.name).join('; ')};${BY_OWNER}`,
+        names.own,
+        `role ${role.name} may not read and write ${ownTables.map(tableLabel).join(' and ')}`,
+        `${ownTableGrants(role.name, names.own).join('; ')};${BY_OWNER}`,
       ),
     );
   }
@@ -77,13 +76,15 @@ export function checkPublication(input: CheckInput): Finding[] {
 /** Of somebody else's publication they cannot be taken; Debezium reads past them. */
 function foreignMembers({ observed, tables, names }: CheckInput): Finding[] {
   if (observed.ownsPublication !== false) return [];
-  return publicationDiff(observed.publication ?? [], tables).remove.map((id) => ({
-    id: 'publication-more',
-    severity: 'warning',
-    subject: tableLabel(id),
-    message: `it is in publication ${names.publication} and not copied: its changes are sent for nothing`,
-    fix: `${alterPublicationStatement(names.publication, 'DROP', id)};  -- as its owner`,
-  }));
+  return publicationDiff(observed.publication ?? [], tables, ownTablesOf(names.own)).remove.map(
+    (id) => ({
+      id: 'publication-more',
+      severity: 'warning',
+      subject: tableLabel(id),
+      message: `it is in publication ${names.publication} and not copied: its changes are sent for nothing`,
+      fix: `${alterPublicationStatement(names.publication, 'DROP', id)};  -- as its owner`,
+    }),
+  );
 }
 
 /** What the publication says of one table, and what it should. */

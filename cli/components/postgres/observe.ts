@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { parseLsn } from '../../core/lsn.ts';
-import { CDC_SCHEMA, HEARTBEAT, SIGNAL } from '../../core/names.ts';
+import { ownTablesOf, type PipelineNames } from '../../core/names.ts';
 import type { PublishedTable } from '../../core/source.ts';
 import { publishedTables } from './filter.ts';
 import { type Holder, openTransactions } from './transactions.ts';
@@ -34,7 +34,7 @@ export interface ObservedSource {
     readonly name: string;
     readonly superuser: boolean;
     readonly replication: boolean;
-    /** CREATE on the database: for the publication and the schema `cdc`. */
+    /** CREATE on the database: for the publication and the schema of our own. */
     readonly create: boolean;
   };
 }
@@ -71,7 +71,7 @@ export function isUsable(slot: ObservedSlot | undefined): slot is ObservedSlot {
 
 export async function observeSource(
   client: pg.ClientBase,
-  names: { slot: string; publication: string },
+  names: Pick<PipelineNames, 'slot' | 'publication' | 'own'>,
 ): Promise<ObservedSource> {
   const settings = await client.query<Record<string, string>>(
     `
@@ -98,7 +98,7 @@ export async function observeSource(
               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE n.nspname = $2 AND c.relname IN ($3, $4)) AS own
      WHERE r.rolname = current_user`,
-    [names.publication, CDC_SCHEMA, HEARTBEAT.table, SIGNAL.table],
+    [names.publication, names.own, ...ownTablesOf(names.own).map(({ table }) => table)],
   );
   const row = settings.rows[0] ?? {};
   const slot = await observeSlot(client, names.slot);

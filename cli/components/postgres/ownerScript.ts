@@ -1,4 +1,4 @@
-import { CDC_SCHEMA, OWN_TABLES, type TableId } from '../../core/names.ts';
+import { ownTablesOf, type TableId } from '../../core/names.ts';
 import type { PublishedTable } from '../../core/source.ts';
 import { pgIdent, pgIdentShown, pgLiteral } from '../../lib/sql.ts';
 import { FILTERS_SINCE } from './filter.ts';
@@ -18,6 +18,8 @@ export interface OwnerScriptInput {
   readonly database: string;
   readonly publication: string;
   readonly slot: string;
+  /** The pipeline's own schema. */
+  readonly own: string;
   /** Tables that are copied, with their filters and columns. */
   readonly tables: readonly PublishedTable[];
   /** Relations of tables without a key, quoted, whose replica identity has to be made full. */
@@ -30,12 +32,14 @@ export interface OwnerScriptInput {
   readonly generated: boolean;
 }
 
-const HEAD = `-- What cdc needs in this database, for its owner (or a superuser) to run once; running it again changes
+const headOf = (
+  own: string,
+) => `-- What cdc needs in this database, for its owner (or a superuser) to run once; running it again changes
 -- nothing. The role that it makes owns nothing: it reads the copied tables, follows their changes, and writes
--- only to the two tables of schema cdc.`;
+-- only to the two tables of schema ${own}.`;
 
 /**
- * One complete script: role, grants, schema `cdc` with its tables, publication, default privileges, and how
+ * One complete script: role, grants, a schema with our own tables, publication, default privileges, and how
  * to undo it. It can be run twice. No password is in it.
  */
 export function ownerScript(input: OwnerScriptInput): string {
@@ -49,7 +53,7 @@ export function ownerScript(input: OwnerScriptInput): string {
       .map((id) => `GRANT SELECT ON ${pgIdent(id.schema, id.table)} TO ${name};`),
   ]);
   return `${[
-    HEAD,
+    headOf(input.own),
     section('The role. Give it a password: \\password in psql, or ALTER ROLE … PASSWORD'),
     block([
       `IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = ${pgLiteral(role)}) THEN`,
@@ -68,8 +72,8 @@ export function ownerScript(input: OwnerScriptInput): string {
     section('Tables to come: of whoever runs this script, and of owners whom they may act for'),
     ...schemas.map((schema) => defaultPrivileges(schema, role)),
     section('The heartbeat, by which cdc knows that changes flow, and signals to Debezium'),
-    ...ownTableStatements().map((statement) => `${statement};`),
-    ...ownTableGrants(role).map((statement) => `${statement};`),
+    ...ownTableStatements(input.own).map((statement) => `${statement};`),
+    ...ownTableGrants(role, input.own).map((statement) => `${statement};`),
     ...identities(input),
     section('The publication: exactly the tables that are copied'),
     publicationBlock(input),
@@ -135,7 +139,7 @@ function omissions({ omitted }: OwnerScriptInput): string[] {
 
 function publicationBlock(input: OwnerScriptInput): string {
   const { publication, tables, generated, version } = input;
-  const all: readonly PublishedTable[] = [...tables, ...OWN_TABLES];
+  const all: readonly PublishedTable[] = [...tables, ...ownTablesOf(input.own)];
   const member = (id: TableId) =>
     `EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = ${pgLiteral(publication)} AND n.nspname = ${pgLiteral(id.schema)} AND c.relname = ${pgLiteral(id.table)}`;
   const other = (id: PublishedTable) =>
@@ -179,12 +183,12 @@ function otherColumns({ listed }: PublishedTable): string {
 }
 
 /** Comments end at a carriage return, too: names are shown without any. */
-function undo({ role, publication, slot, identities: relations }: OwnerScriptInput): string[] {
+function undo({ role, publication, slot, own, identities: relations }: OwnerScriptInput): string[] {
   const name = pgIdentShown(role);
   return [
     `SELECT pg_drop_replication_slot(${pgLiteral(slot)});  -- a slot that nobody reads keeps WAL`,
     `DROP PUBLICATION ${pgIdentShown(publication)};`,
-    `DROP SCHEMA ${pgIdentShown(CDC_SCHEMA)} CASCADE;`,
+    `DROP SCHEMA ${pgIdentShown(own)} CASCADE;`,
     ...relations.map((table) => `ALTER TABLE ${table} REPLICA IDENTITY DEFAULT;`),
     `GRANT ${name} TO CURRENT_USER;  -- only for the next line, which a superuser may run without`,
     `DROP OWNED BY ${name};  -- what was granted to it here, of tables to come, too`,

@@ -1,6 +1,12 @@
 import type pg from 'pg';
 import { parseLsn } from '../../core/lsn.ts';
-import { CDC_SCHEMA, HEARTBEAT, OWN_TABLES, SIGNAL, type TableId } from '../../core/names.ts';
+import {
+  heartbeatOf,
+  ownTablesOf,
+  type PipelineNames,
+  signalOf,
+  type TableId,
+} from '../../core/names.ts';
 import type { PublishedTable } from '../../core/source.ts';
 import { pgIdent, pgLiteral } from '../../lib/sql.ts';
 import { waitFor } from '../../lib/wait.ts';
@@ -8,15 +14,17 @@ import { walPosition } from './observe.ts';
 import { holderWatch, type OnWait } from './transactions.ts';
 import { openProblem, watched } from './watched.ts';
 
-const HEARTBEAT_SQL_NAME = pgIdent(HEARTBEAT.schema, HEARTBEAT.table);
+function sqlName({ schema, table }: TableId): string {
+  return pgIdent(schema, table);
+}
 
 /** Statements that make our own tables; each can be run twice. */
-export function ownTableStatements(): string[] {
+export function ownTableStatements(own: string): string[] {
   return [
-    `CREATE SCHEMA IF NOT EXISTS ${pgIdent(CDC_SCHEMA)}`,
-    `CREATE TABLE IF NOT EXISTS ${HEARTBEAT_SQL_NAME} (id smallint PRIMARY KEY, beat bigint NOT NULL, at timestamptz NOT NULL)`,
+    `CREATE SCHEMA IF NOT EXISTS ${pgIdent(own)}`,
+    `CREATE TABLE IF NOT EXISTS ${sqlName(heartbeatOf(own))} (id smallint PRIMARY KEY, beat bigint NOT NULL, at timestamptz NOT NULL)`,
     // Debezium prescribes these columns.
-    `CREATE TABLE IF NOT EXISTS ${pgIdent(SIGNAL.schema, SIGNAL.table)} (id varchar(200) PRIMARY KEY, type varchar(32) NOT NULL, data text)`,
+    `CREATE TABLE IF NOT EXISTS ${sqlName(signalOf(own))} (id varchar(200) PRIMARY KEY, type varchar(32) NOT NULL, data text)`,
   ];
 }
 
@@ -66,11 +74,11 @@ export function alterPublicationStatement(
 }
 
 /** What a role needs that does not own our tables. */
-export function ownTableGrants(role: string): string[] {
-  const own = OWN_TABLES.map((id) => pgIdent(id.schema, id.table)).join(', ');
+export function ownTableGrants(role: string, own: string): string[] {
+  const tables = ownTablesOf(own).map(sqlName).join(', ');
   return [
-    `GRANT USAGE ON SCHEMA ${pgIdent(CDC_SCHEMA)} TO ${pgIdent(role)}`,
-    `GRANT SELECT, INSERT, UPDATE, DELETE ON ${own} TO ${pgIdent(role)}`,
+    `GRANT USAGE ON SCHEMA ${pgIdent(own)} TO ${pgIdent(role)}`,
+    `GRANT SELECT, INSERT, UPDATE, DELETE ON ${tables} TO ${pgIdent(role)}`,
   ];
 }
 
@@ -157,9 +165,10 @@ export async function waitForRunningTransactions(
 /** Writes a heartbeat and returns its number and a WAL position before it. */
 export async function writeHeartbeat(
   client: pg.ClientBase,
+  { own }: Pick<PipelineNames, 'own'>,
 ): Promise<{ beat: bigint; lsn: bigint }> {
   const found = await client.query<{ beat: string; lsn: string }>(
-    `INSERT INTO ${HEARTBEAT_SQL_NAME} AS h (id, beat, at) VALUES (1, 1, clock_timestamp())
+    `INSERT INTO ${sqlName(heartbeatOf(own))} AS h (id, beat, at) VALUES (1, 1, clock_timestamp())
      ON CONFLICT (id) DO UPDATE SET beat = h.beat + 1, at = clock_timestamp()
      RETURNING beat, pg_current_wal_insert_lsn() AS lsn`,
   );

@@ -61,7 +61,9 @@ export async function planAggregates(
     if (missing.length > 0) {
       if (!aggregate.isShipped) waiting.push({ view: label, file: aggregate.file, missing });
     } else if (found?.kind !== 'aggregate' && present.has(label)) {
-      const detail = `${label} is the name of something else`;
+      // Two pipelines can copy tables of the example; one of them has its views.
+      if (aggregate.isShipped && found?.otherOwn !== undefined) continue;
+      const detail = `${label} is the name of something else${found?.otherOwn === undefined ? '' : ` (${found.otherOwn} made it)`}`;
       failed.push({ file: aggregate.file, detail });
     } else {
       present.add(label);
@@ -135,14 +137,15 @@ function doubles(aggregates: readonly Aggregate[]): AggregateFault[] {
 /** The user's files; without a folder of their own also those that come with the example. */
 function declaredViews(stack: Stack, tables: readonly TablePlan[]) {
   const { views } = stack.config.clickhouse;
-  const own = resolveFrom(stack.directory, views ?? FOLDER);
+  const { own } = stack.names;
+  const folder = resolveFrom(stack.directory, views ?? FOLDER);
   const shipped = join(packageRoot(), FOLDER);
-  const files = sqlFiles(own, views !== undefined, stack.directory);
-  const isExample = views === undefined && own !== shipped && hasExample(tables);
+  const files = sqlFiles(folder, views !== undefined, stack.directory);
+  const isExample = views === undefined && folder !== shipped && hasExample(tables);
   const parsed = [
-    ...files.map(({ file, text }) => parseAggregates(file, text, false)),
+    ...files.map(({ file, text }) => parseAggregates(file, text, { own, isShipped: false })),
     ...(isExample ? sqlFiles(shipped, true, packageRoot()) : []).map(({ file, text }) =>
-      parseAggregates(file, text, true),
+      parseAggregates(file, text, { own, isShipped: true }),
     ),
   ];
   const mine = new Set(

@@ -17,12 +17,13 @@ import {
 } from '../../components/postgres/prepare.ts';
 import type { TablePlan } from '../../core/ddl.ts';
 import type { LeftOut } from '../../core/leftOut.ts';
-import { tableLabel, tableLabelKey } from '../../core/names.ts';
+import { ownTablesOf, tableLabel, tableLabelKey } from '../../core/names.ts';
 import { connectorDiff, publicationDiff } from '../../core/plan.ts';
 import { Problem } from '../../core/problems.ts';
 import { type Step, stepsOf } from '../../core/steps.ts';
 import { withUndo } from '../../lib/undo.ts';
 import { WaitTimeout, waitFor } from '../../lib/wait.ts';
+import { claimPipeline } from '../inspect/others.ts';
 import { checkServers, refuseServers } from '../inspect/servers.ts';
 import type { CapturedSource } from '../inspect/source.ts';
 import { recordNames } from '../inspect/targets.ts';
@@ -89,6 +90,7 @@ export async function applyPlan(
     try {
       await renewRecords(clickhouse);
       if (plan.steps.length === 0) {
+        await claimPipeline(stack, clickhouse);
         await recordShapes(clickhouse, plan);
         await recordNames(stack, clickhouse, unnamed(plan));
         await recordRules(clickhouse, source.tables, source.remembered);
@@ -109,7 +111,7 @@ export async function applyPlan(
       }
       events.planned?.(plan.steps);
       const work = async () => {
-        const made = new Made();
+        const made = new Made(stack.names.own);
         const { connector, baseline, renewed } = await withUndo(
           () => takeBack(stack, made, events.remark ?? (() => {})),
           () => changeServers(stack, clickhouse, plan, made, signal, events),
@@ -180,6 +182,7 @@ async function changeServers(
   // The target's tables first: baselines and progress are recorded in them.
   events.step('creating ClickHouse tables');
   for (const step of plan.steps.filter(isStored)) await runStatements(clickhouse, step.sql);
+  await claimPipeline(stack, clickhouse);
   events.step('preparing the source');
   const later = new Set(plan.source.leftOut.map(({ table }) => table));
   for (const { plan: table, reload, isRefiltered } of plan.tables) {
@@ -356,7 +359,11 @@ async function recordJoiningTables(
   plan: Plan,
 ): Promise<void> {
   const position = await walPosition(client);
-  const { add } = publicationDiff(plan.source.observed.publication ?? [], plan.source.tables);
+  const { add } = publicationDiff(
+    plan.source.observed.publication ?? [],
+    plan.source.tables,
+    ownTablesOf(clickhouse.own),
+  );
   const joining = new Set(add.map(tableLabelKey));
   for (const table of plan.source.tables) {
     if (joining.has(tableLabelKey(table))) await recordTableBaseline(clickhouse, table, position);

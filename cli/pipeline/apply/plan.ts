@@ -14,6 +14,7 @@ import { Problem } from '../../core/problems.ts';
 import type { Step } from '../../core/steps.ts';
 import { withForeignColumns } from '../../core/storageMigration.ts';
 import { type Desired, desiredOf } from '../inspect/desired.ts';
+import { refuseOtherConnectors, refuseOtherObjects } from '../inspect/others.ts';
 import {
   type CapturedSource,
   captureSource,
@@ -51,6 +52,7 @@ export interface PlanOptions {
 /** What `apply` would do. Servers that are empty yet are fine; none is changed. */
 export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise<Plan> {
   const captured = await captureSource(stack, options);
+  await refuseOtherConnectors(stack);
   const topics = new Set(
     await withKafkaAdmin(stack.endpoints.kafka, (admin) => admin.listTopics()),
   );
@@ -72,6 +74,7 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
     const desired =
       refused.size === 0 ? first : desiredOf(stack, source.tables, source.chosen, taken);
     const { moves, observed } = refused.size === 0 ? before : await stands(desired);
+    refuseOtherObjects(stack, desired.target, observed);
     const databases = await databasesOf(clickhouse);
     const records = await readRecords(clickhouse);
     const tables = tablesWork(stack, { source, desired, observed, taken, records });
@@ -122,7 +125,7 @@ function refuseTakenTargets({ tables }: Desired): void {
     if (asked === undefined || asked === names.view) continue;
     throw new Problem('STORAGE_REFUSED', {
       table: tableLabel(source),
-      detail: `Its target, ${names.database}.${asked}, is taken: another table's copy has this name, or a table that cdc did not make, or it is longer than a file's name can be.`,
+      detail: `Its target, ${names.database}.${asked}, is taken: another table's copy has this name, or a table that this pipeline did not make, or it is longer than a file's name can be.`,
     });
   }
 }

@@ -48,7 +48,7 @@ export async function snapshotTables(
     const source = await captureSource(stack);
     const desired = await standing(stack, source);
     const { plans, leftOut } = chooseTables(source, desired, patterns);
-    const other = notApplied(source, plans);
+    const other = notApplied(source, plans, stack.names.own);
     const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
     try {
       const records = await readRecords(clickhouse);

@@ -8,7 +8,7 @@ import {
   ownTableStatements,
   publishGeneratedStatement,
 } from '../../components/postgres/prepare.ts';
-import { CDC_SCHEMA, OWN_TABLES, tableLabel, tableLabelKey } from '../../core/names.ts';
+import { ownTablesOf, tableLabel, tableLabelKey } from '../../core/names.ts';
 import { publicationDiff, tableObject } from '../../core/plan.ts';
 import { type PublishedTable, sameColumns } from '../../core/source.ts';
 import type { ShownStep, Step } from '../../core/steps.ts';
@@ -23,8 +23,8 @@ export function sourceSteps(stack: Stack, source: CapturedSource): Step[] {
     kind: 'source-tables',
     component: 'postgres',
     action: 'create',
-    object: `schema ${CDC_SCHEMA}`,
-    sql: ownTableStatements(),
+    object: `schema ${stack.names.own}`,
+    sql: ownTableStatements(stack.names.own),
   };
   return [
     ...(observed.ownTables ? [] : [own]),
@@ -34,7 +34,8 @@ export function sourceSteps(stack: Stack, source: CapturedSource): Step[] {
 }
 
 function publicationSteps(stack: Stack, source: CapturedSource): Step[] {
-  const { publication } = stack.names;
+  const { publication, own } = stack.names;
+  const ownTables = ownTablesOf(own);
   const { observed, tables, chosen } = source;
   const step = (
     action: ShownStep['action'],
@@ -52,12 +53,12 @@ function publicationSteps(stack: Stack, source: CapturedSource): Step[] {
   });
   const generated = tables.some((table) => table.hasGenerated);
   if (!observed.publication) {
-    const all = createPublicationStatement(publication, [...tables, ...OWN_TABLES], generated);
+    const all = createPublicationStatement(publication, [...tables, ...ownTables], generated);
     return [step('create', `publication ${publication}`, all)];
   }
   const isOurs = observed.ownsPublication !== false;
   const present = observed.publication;
-  const { add, remove, filter } = publicationDiff(present, tables);
+  const { add, remove, filter } = publicationDiff(present, tables, ownTables);
   const withdrawals = withdrawalsOf(publication, { published: present, chosen, copied: tables });
   const withdrawn = new Set(withdrawals.map(({ source: table }) => tableLabelKey(table)));
   const options = publishGeneratedStatement(publication);

@@ -2,7 +2,7 @@ import { migratedTables } from '../../components/clickhouse/prepare.ts';
 import type { Records } from '../../components/clickhouse/records.ts';
 import { isUsable } from '../../components/postgres/observe.ts';
 import type { TablePlan } from '../../core/ddl.ts';
-import { type TakenNames, tableLabel, tableLabelKey } from '../../core/names.ts';
+import { ownTablesOf, type TakenNames, tableLabel, tableLabelKey } from '../../core/names.ts';
 import { type ObservedObject, objectKey, publicationDiff } from '../../core/plan.ts';
 import type { Desired } from '../inspect/desired.ts';
 import type { CapturedSource } from '../inspect/source.ts';
@@ -48,7 +48,8 @@ export function tablesWork(stack: Stack, seen: Seen): TableWork[] {
   const migrated = new Set(migratedTables(desired.target, observed));
   const unnamed = new Set(unrecorded(stack, desired.tables, taken));
   const { publication } = source.observed;
-  const diff = publication && publicationDiff(publication, source.tables);
+  const diff =
+    publication && publicationDiff(publication, source.tables, ownTablesOf(stack.names.own));
   const refiltered = new Set(diff?.filter.map(tableLabelKey));
   const leftOut = new Set(source.leftOut.map(({ table }) => table));
   // Tables that come to a publication that is there get a baseline of their own.

@@ -3,7 +3,7 @@ import { driverError, withPostgres } from '../../components/postgres/client.ts';
 import { dropSlotStatement } from '../../components/postgres/prepare.ts';
 import { blockerWatch, type OnWait } from '../../components/postgres/transactions.ts';
 import { type Watch, watched } from '../../components/postgres/watched.ts';
-import { CDC_SCHEMA, OWN_TABLES, tableLabel } from '../../core/names.ts';
+import { ownTablesOf, tableLabel } from '../../core/names.ts';
 import { errorText } from '../../core/problems.ts';
 import type { StepOf } from '../../core/steps.ts';
 import { pgIdent } from '../../lib/sql.ts';
@@ -29,6 +29,12 @@ export class Made {
   publication = false;
   /** What undoes our own tables, in order. */
   ownTables: readonly string[] = [];
+  /** The schema that has them. */
+  private readonly own: string;
+
+  constructor(own: string) {
+    this.own = own;
+  }
 
   /** Runs statements that may wait for locks, and tells for whose. */
   async inSource(
@@ -68,15 +74,15 @@ export class Made {
   private async noteOwnTables(client: pg.ClientBase): Promise<void> {
     const { rows } = await client.query<{ name: string | null }>(
       `SELECT c.relname AS name FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname = $1`,
-      [CDC_SCHEMA],
+      [this.own],
     );
     const present = new Set(rows.map(({ name }) => name));
     this.ownTables = [
-      ...OWN_TABLES.filter(({ table }) => !present.has(table)).map(
-        (id) => `DROP TABLE IF EXISTS ${pgIdent(id.schema, id.table)}`,
-      ),
+      ...ownTablesOf(this.own)
+        .filter(({ table }) => !present.has(table))
+        .map((id) => `DROP TABLE IF EXISTS ${pgIdent(id.schema, id.table)}`),
       // Not with what somebody has put into it meanwhile.
-      ...(rows.length === 0 ? [`DROP SCHEMA IF EXISTS ${pgIdent(CDC_SCHEMA)}`] : []),
+      ...(rows.length === 0 ? [`DROP SCHEMA IF EXISTS ${pgIdent(this.own)}`] : []),
     ];
   }
 }
@@ -91,7 +97,7 @@ export async function takeBack(
   made: Made,
   remark: NonNullable<LoadEvents['remark']>,
 ): Promise<void> {
-  const { slot, publication } = stack.names;
+  const { slot, publication, own } = stack.names;
   const drop = `${dropSlotStatement(slot)};`;
   if (made.connector) {
     if (made.slot)
@@ -118,7 +124,7 @@ export async function takeBack(
           taken.push(`publication ${publication}`);
         }
         for (const statement of made.ownTables) await client.query(statement);
-        if (made.ownTables.length > 0) taken.push(OWN_TABLES.map(tableLabel).join(' and '));
+        if (made.ownTables.length > 0) taken.push(ownTablesOf(own).map(tableLabel).join(' and '));
       }),
     );
   } catch (error) {

@@ -57,7 +57,7 @@ async function passPosition(
   clickhouse: ClickHouse,
   options: WaitOptions,
 ): Promise<void> {
-  const { lsn } = await writeHeartbeat(source);
+  const { lsn } = await writeHeartbeat(source, { own: clickhouse.own });
   let written = '';
   let lookedAtMs = performance.now();
   await waitFor('the copy to pass a WAL position', { ...options, everyMs: 10 }, async () => {

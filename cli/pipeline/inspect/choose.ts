@@ -53,7 +53,7 @@ export async function withoutUnready(
   if (asked.plans.length === 0) return asked;
   const databases = [...new Set(asked.plans.map((plan) => plan.names.database))];
   const observed = await observeTarget(clickhouse, databases);
-  const other = notApplied(source, asked.plans);
+  const other = notApplied(source, asked.plans, clickhouse.own);
   const isThere = ({ names: { database, final } }: TablePlan) =>
     observed.has(objectKey({ database, name: final }));
   const applied = without(

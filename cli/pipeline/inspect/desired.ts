@@ -6,12 +6,11 @@ import { historyObjects, historyViews } from '../../core/history-ddl.ts';
 import { kafkaCollection } from '../../core/kafkaCollection.ts';
 import { multisetRowView, multisetStorage, multisetView } from '../../core/multiset-ddl.ts';
 import {
-  CDC_SCHEMA,
   CH_CDC,
-  HEARTBEAT,
+  heartbeatOf,
   type NamedTable,
   notificationTopic,
-  SIGNAL,
+  signalOf,
   type TableId,
   type TakenNames,
   type TargetNames,
@@ -57,26 +56,28 @@ export function desiredOf(
   chosen: readonly NamedTable[] = captured,
   taken?: TakenNames,
 ): Desired {
+  const { topicPrefix: prefix, group, own } = stack.names;
   const names = targetNames(chosen, stack.config.clickhouse.database, taken);
   const tables = captured.map((source) => {
-    const own = names.get(tableLabelKey(source));
-    if (!own) throw new RangeError(`no names for ${source.table}`);
-    return planTable(source, own);
+    const given = names.get(tableLabelKey(source));
+    if (!given) throw new RangeError(`no names for ${source.table}`);
+    return planTable(source, given, own);
   });
-  const { topicPrefix: prefix, group } = stack.names;
-  const options = { prefix, group, isolated: taken?.isolated };
-  names.set(tableLabelKey(HEARTBEAT), HEARTBEAT_NAMES);
-  const sharedQueues = planSharedQueues([...tables, HEARTBEAT], names, options);
+  const options = { prefix, group, own, isolated: taken?.isolated };
+  const heartbeat = heartbeatOf(own);
+  names.set(tableLabelKey(heartbeat), heartbeatNames(heartbeat));
+  const sharedQueues = planSharedQueues([...tables, heartbeat], names, options);
   return {
     tables,
     sharedQueues,
     topics: [
       ...sharedQueues.flatMap((sharedQueue) => sharedQueue.topics),
-      topicName(stack.names.topicPrefix, SIGNAL),
+      topicName(stack.names.topicPrefix, signalOf(own)),
       notificationTopic(stack.names.topicPrefix),
     ],
     target: desiredTarget(stack, tables, sharedQueues),
     connector: connectorConfig({
+      own,
       topicPrefix: stack.names.topicPrefix,
       slot: stack.names.slot,
       publication: stack.names.publication,
@@ -131,16 +132,14 @@ function databaseOf(endpoint: PostgresEndpoint) {
  * The heartbeat crosses the pipeline like any table and in one of their queues, so that it tells how
  * late they are. It has no storage of a table's: its view keeps every beat.
  */
-const HEARTBEAT_NAMES: TargetNames = {
-  database: CDC_SCHEMA,
-  view: HEARTBEAT.table,
-  final: CH_CDC.heartbeats,
-  mv: `${HEARTBEAT.table}_mv`,
-  historyStem: '',
-};
-
-function isHeartbeat(id: TableId): boolean {
-  return tableLabelKey(id) === tableLabelKey(HEARTBEAT);
+function heartbeatNames({ schema: own, table }: TableId): TargetNames {
+  return {
+    database: own,
+    view: table,
+    final: CH_CDC.heartbeats,
+    mv: `${table}_mv`,
+    historyStem: '',
+  };
 }
 
 function desiredTarget(
@@ -170,6 +169,9 @@ function desiredTarget(
     ],
     reader: sharedQueueView(sharedQueue, stack.secrets.toastPlaceholder),
   });
+  const { own: database } = stack.names;
+  const heartbeat = tableLabelKey(heartbeatOf(database));
+  const isHeartbeat = (id: TableId) => tableLabelKey(id) === heartbeat;
   const own = (sharedQueue: SharedQueue): TablePlan[] =>
     sharedQueue.tables
       .filter((id) => !isHeartbeat(id))
@@ -179,8 +181,9 @@ function desiredTarget(
         return plan;
       });
   return {
-    databases: [...new Set([CH_CDC.database, ...tables.map((t) => t.names.database)])],
-    own: [...ownTables(), ...exceptionObjects()],
+    database,
+    databases: [...new Set([database, ...tables.map((t) => t.names.database)])],
+    own: [...ownTables(database), ...exceptionObjects(database)],
     tables: tables.map((plan) => ({
       plan,
       storage: (plan.multiset ? multisetStorage : storageObject)(plan),

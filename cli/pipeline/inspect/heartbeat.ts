@@ -9,12 +9,10 @@ import { chIdent } from '../../lib/sql.ts';
 import { WaitTimeout, waitFor } from '../../lib/wait.ts';
 import type { Stack } from '../state/stack.ts';
 
-const TABLE = chIdent(CH_CDC.database, CH_CDC.heartbeats);
-
 /** The WAL position of the latest heartbeat in ClickHouse; 0 when there is none. */
 export async function arrivedPosition(clickhouse: ClickHouse): Promise<bigint> {
   const rows = await clickhouse.rows<{ version: string }>(
-    `SELECT max(version) AS version FROM ${TABLE}`,
+    `SELECT max(version) AS version FROM ${chIdent(clickhouse.own, CH_CDC.heartbeats)}`,
   );
   return BigInt(rows[0]?.version ?? '0');
 }
@@ -31,7 +29,9 @@ export async function crossPipeline(
 ): Promise<number> {
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
   try {
-    const sent = await withPostgres(stack.endpoints.postgres, writeHeartbeat);
+    const sent = await withPostgres(stack.endpoints.postgres, (client) =>
+      writeHeartbeat(client, stack.names),
+    );
     const sentAtMs = performance.now();
     await waitFor('a heartbeat row', { timeoutMs, everyMs: 10, signal }, async () => {
       const arrived = await arrivedPosition(clickhouse);

@@ -11,7 +11,7 @@ import { fileProblem, writeFileAtomic } from '../../lib/files.ts';
 import { formatBytes, formatCount } from '../../lib/format.ts';
 import { postgresEndpoint } from '../../runtimes/resolve.ts';
 import { createLayout, layoutOf, SOURCE_PASSWORD_FILE } from '../../stack/layout.ts';
-import { pipelineNames } from '../state/stack.ts';
+import { namesOf } from '../../stack/names.ts';
 import { OF_RIGHTS } from './ownerSql.ts';
 import { inspectSource } from './source.ts';
 
@@ -124,7 +124,7 @@ async function readSource(
   const inspect = ({ config }: LoadedConfig) =>
     inspectSource({
       config,
-      names: pipelineNames(config),
+      names: namesOf({ config, directory }),
       endpoints: {
         postgres: postgresEndpoint({
           config,

@@ -93,7 +93,7 @@ async function recentBeats(
   const rows = await clickhouse.rows<BeatRow>(
     `SELECT ${micros('committed_at')} AS committed, ${micros('captured_at')} AS captured,
             ${micros('queued_at')} AS queued, ${micros('written_at')} AS written
-       FROM ${chIdent(CH_CDC.database, CH_CDC.heartbeats)}
+       FROM ${chIdent(clickhouse.own, CH_CDC.heartbeats)}
       WHERE written_at > now64(6, 'UTC') - INTERVAL ${windowSeconds} SECOND ORDER BY committed_at`,
   );
   return rows.map((row) => ({

@@ -6,7 +6,7 @@ import { Problem } from '../../core/problems.ts';
 import { isMultiset, type SourceTable } from '../../core/source.ts';
 import { pgIdent } from '../../lib/sql.ts';
 import { postgresEndpoint } from '../../runtimes/resolve.ts';
-import { pipelineNames } from '../state/stack.ts';
+import { namesOf } from '../../stack/names.ts';
 import { inspectSource } from './source.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -48,7 +48,7 @@ export async function ownerSql(
     ports: undefined,
     secrets: undefined,
   });
-  const names = pipelineNames(config);
+  const names = namesOf(loaded);
   const access = { config, names, endpoints: { postgres } };
   const { observed, tables, ofTable } = await inspectSource(access, new Map(), { forOwner: true });
   const obstacles = (table: SourceTable) =>
@@ -61,6 +61,7 @@ export async function ownerSql(
     database: postgres.database,
     publication: names.publication,
     slot: names.slot,
+    own: names.own,
     tables: copied,
     identities: copied
       .filter((table) => isMultiset(table) && table.mode !== 'append')

@@ -14,6 +14,7 @@ import { type Finding, findingOf } from '../../core/findings.ts';
 import type { Remembered } from '../../core/followRules.ts';
 import { divideTables, type LeftOut, leftOutFindings, leftOutFor } from '../../core/leftOut.ts';
 import {
+  ownTablesOf,
   type TableId,
   tableLabel,
   tableLabelKey,
@@ -24,10 +25,11 @@ import { applyOverrides } from '../../core/overrides.ts';
 import { publicationDiff } from '../../core/plan.ts';
 import { Problem, plural } from '../../core/problems.ts';
 import type { SourceTable } from '../../core/source.ts';
-import { selectTables } from '../../core/tableFilter.ts';
+import { ownSchemas, selectTables } from '../../core/tableFilter.ts';
 import { excludeYaml } from '../../core/yaml.ts';
 import { readRules } from '../state/columnRules.ts';
 import type { Stack } from '../state/stack.ts';
+import { refuseOtherPipelines } from './others.ts';
 
 export interface SourceReport {
   readonly observed: ObservedSource;
@@ -68,15 +70,14 @@ export async function inspectSource(
   return withPostgres(endpoints.postgres, async (client) => {
     await refusePooler(client, endpoints.postgres);
     const observed = await observeSource(client, names);
-    const chosen = selectTables(
-      await readCatalog(client),
-      config.source.include,
-      config.source.exclude,
-    );
+    const catalog = await readCatalog(client);
+    const { include, exclude } = config.source;
+    const chosen = selectTables(catalog, include, exclude, ownSchemas(catalog, names.own));
     const changed = applyOverrides(chosen, config.tables, remembered);
     const ownNames = {
       slot: names.slot,
       publication: names.publication,
+      own: names.own,
       database: endpoints.postgres.database,
     };
     const filtered = await parseFilters(client, {
@@ -118,6 +119,7 @@ export async function captureSource(
   stack: Stack,
   options: { readonly strict?: boolean | undefined } = {},
 ): Promise<CapturedSource> {
+  await refuseOtherPipelines(stack);
   const remembered = await readRules(stack.endpoints.clickhouse);
   const source = withoutUnfit(await inspectSource(stack, remembered), stack.config.source.include);
   const isStrict = options.strict === true || source.tables.length === 0;
@@ -186,8 +188,13 @@ export function refuseOnErrors(findings: readonly Finding[]): void {
  * read by a filter that the publication does not have yet would be wrong: those that are newly inside
  * would have no changes.
  */
-export function notApplied(source: CapturedSource, chosen: readonly TableId[]): TableId[] {
-  const { add, filter } = publicationDiff(source.observed.publication ?? [], source.tables);
+export function notApplied(
+  source: CapturedSource,
+  chosen: readonly TableId[],
+  own: string,
+): TableId[] {
+  const { publication = [] } = source.observed;
+  const { add, filter } = publicationDiff(publication, source.tables, ownTablesOf(own));
   const other = new Set([...add, ...filter].map(tableLabelKey));
   return chosen.filter((id) => other.has(tableLabelKey(id)));
 }

@@ -2,23 +2,23 @@ import { type ClickHouse, withClickHouse } from '../../components/clickhouse/cli
 import { recordsOf, writeRecord } from '../../components/clickhouse/records.ts';
 import type { TablePlan } from '../../core/ddl.ts';
 import {
-  CH_CDC,
+  DEFAULT_PIPELINE,
   type KnownNames,
   RESERVED_DATABASES,
   type TakenNames,
   tableLabelKey,
   wantedName,
 } from '../../core/names.ts';
-import { objectKey } from '../../core/plan.ts';
+import { isOwnedSql, objectKey } from '../../core/plan.ts';
 import { current, readIsolations } from '../state/isolate.ts';
 import type { Stack } from '../state/stack.ts';
 import { type Desired, desiredOf } from './desired.ts';
 import type { CapturedSource } from './source.ts';
 
 export async function readTaken(clickhouse: ClickHouse): Promise<TakenNames> {
-  const databases = RESERVED_DATABASES.filter((name) => name !== CH_CDC.database);
+  const databases = RESERVED_DATABASES.filter((name) => name !== DEFAULT_PIPELINE);
   const objects = await clickhouse.rows<{ database: string; name: string; ours: number }>(
-    `SELECT database, name, comment LIKE 'cdc %' AS ours FROM system.tables
+    `SELECT database, name, ${isOwnedSql(clickhouse.own)} AS ours FROM system.tables
       WHERE NOT is_temporary AND database NOT IN ({databases:Array(String)})`,
     { databases },
   );

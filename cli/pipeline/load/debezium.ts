@@ -109,7 +109,7 @@ async function readOnce(
       let rows = reading.rows;
       if (rows === undefined) {
         // Also when it is gone on with: the command may have been killed before it was sent.
-        await sendSignal(source, snapshotSignal(reading.id, plan, where));
+        await sendSignal(source, stack.names, snapshotSignal(reading.id, plan, where));
         rows = await follow(stack, plan, reading, signal, (done, totalRows) =>
           onProgress({
             table,
@@ -119,7 +119,8 @@ async function readOnce(
             done,
           }),
         ).catch(async (error) => {
-          if (error instanceof SnapshotAbortedError) await removeSignal(source, reading.id);
+          if (error instanceof SnapshotAbortedError)
+            await removeSignal(source, stack.names, reading.id);
           throw error;
         });
         await storedInKafka(stack, source, signal);
@@ -131,11 +132,11 @@ async function readOnce(
         );
         await recordReading(clickhouse, plan, version, { ...reading, rows });
       }
-      await dropSnapshotQueue(clickhouse, snapshotNames(plan).view);
+      await dropSnapshotQueue(clickhouse, snapshotNames(plan, clickhouse.own).view);
       await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
         admin.deleteGroups([sharedQueue.names.group]).catch(() => {}),
       );
-      await removeSignal(source, reading.id);
+      await removeSignal(source, stack.names, reading.id);
       onProgress({ table, rows, estimatedRows: rows, seconds: seconds(), done: 1 });
       return { table, rows, seconds: seconds(), resumedChunks: found ? 1 : 0 };
     });
@@ -174,12 +175,13 @@ async function alive(
 ): Promise<IncrementalSnapshot | undefined> {
   if (reading.rows !== undefined) return reading;
   const sharedQueues = await snapshotQueues(clickhouse);
-  return sharedQueues.includes(snapshotNames(plan).view) ? reading : undefined;
+  return sharedQueues.includes(snapshotNames(plan, clickhouse.own).view) ? reading : undefined;
 }
 
 /** Its group must not count among the queues' groups: queues begin where one of those has come to. */
 function snapshotQueue(stack: Stack, plan: TablePlan, id: string): SharedQueue {
-  const names = sharedQueueNames(`${stack.names.group}-snapshot`, snapshotNames(plan), 0);
+  const { own, group } = stack.names;
+  const names = sharedQueueNames({ own, group: `${group}-snapshot` }, snapshotNames(plan, own), 0);
   return {
     names: { ...names, group: `${names.group}.${id}` },
     topics: [topicName(stack.names.topicPrefix, plan)],
@@ -242,12 +244,12 @@ async function endSnapshots(
   await storedInKafka(stack, source, signal);
   if (!(await isSnapshotRunning(connect, connector))) return;
   const id = randomUUID();
-  await sendSignal(source, stopSignal(id));
+  await sendSignal(source, stack.names, stopSignal(id));
   await storedInKafka(stack, source, signal);
   await waitFor('Debezium to stop reading', { timeoutMs: STORED_MS, signal }, async () =>
     (await isSnapshotRunning(connect, connector)) ? { seen: 'it reads' } : { ready: true },
   );
-  await removeSignal(source, id);
+  await removeSignal(source, stack.names, id);
 }
 
 /**
@@ -259,7 +261,7 @@ async function storedInKafka(
   source: pg.ClientBase,
   signal: AbortSignal,
 ): Promise<void> {
-  const { lsn } = await writeHeartbeat(source);
+  const { lsn } = await writeHeartbeat(source, stack.names);
   const options = { timeoutMs: STORED_MS, everyMs: 100, signal };
   await waitFor('Debezium to store how far it is', options, async () => {
     const confirmed = (await observeSlot(source, stack.names.slot))?.confirmedFlushLsn ?? 0n;

@@ -26,7 +26,7 @@ export async function withHistory<T>(
 ): Promise<T> {
   const startedAtMs = performance.now();
   const write = (result: string) =>
-    clickhouse.insert(chIdent(CH_CDC.database, CH_CDC.history), [
+    clickhouse.insert(chIdent(clickhouse.own, CH_CDC.history), [
       {
         by,
         changes: steps.map(describeStep),
@@ -48,13 +48,13 @@ export async function withHistory<T>(
 
 /** The latest first. */
 export async function readHistory(clickhouse: ClickHouse, limit = 50): Promise<HistoryEntry[]> {
-  const { database, history } = CH_CDC;
+  const { history } = CH_CDC;
   const found = await clickhouse.rows(
-    `SELECT name FROM system.tables WHERE database = ${chLiteral(database)} AND name = ${chLiteral(history)}`,
+    `SELECT name FROM system.tables WHERE database = ${chLiteral(clickhouse.own)} AND name = ${chLiteral(history)}`,
   );
   if (found.length === 0) return [];
   return clickhouse.rows<HistoryEntry>(
     `SELECT formatDateTime(at, '%Y-%m-%dT%H:%i:%SZ') AS at, by, changes, statements, seconds, result
-       FROM ${chIdent(database, history)} AS h ORDER BY h.at DESC LIMIT ${limit}`,
+       FROM ${chIdent(clickhouse.own, history)} AS h ORDER BY h.at DESC LIMIT ${limit}`,
   );
 }

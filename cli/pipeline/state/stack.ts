@@ -1,6 +1,6 @@
 import { type LoadedConfig, loadConfig } from '../../config/load.ts';
 import type { Config } from '../../config/schema.ts';
-import { slotNameFor } from '../../core/names.ts';
+import type { PipelineNames } from '../../core/names.ts';
 import { Problem } from '../../core/problems.ts';
 import { PROFILES, type Profile } from '../../core/profiles.ts';
 import type { Context } from '../../kernel/context.ts';
@@ -13,16 +13,8 @@ import {
   layoutOf,
   type Secrets,
 } from '../../stack/layout.ts';
+import { namesOf } from '../../stack/names.ts';
 import { type AgentState, liveState, readState } from '../../stack/state.ts';
-
-/** Names of the pipeline's parts in the servers. */
-export interface PipelineNames {
-  readonly slot: string;
-  readonly publication: string;
-  readonly connector: string;
-  readonly topicPrefix: string;
-  readonly group: string;
-}
 
 /** A pipeline whose servers are known: what every command works on. */
 export interface Stack {
@@ -35,16 +27,6 @@ export interface Stack {
   readonly profile: Profile;
   readonly agent: AgentState | undefined;
   readonly env: Context['env'];
-}
-
-export function pipelineNames(config: Config): PipelineNames {
-  return {
-    slot: config.source.slot ?? slotNameFor(config.name),
-    publication: config.source.publication ?? slotNameFor(config.name),
-    connector: `${config.name}-postgres`,
-    topicPrefix: config.connect.topic_prefix,
-    group: config.clickhouse.consumer_group,
-  };
 }
 
 /** The stack of this folder. Throws STACK_NOT_RUNNING when servers that cdc runs are not up. */
@@ -94,7 +76,7 @@ export function stackOf(
       view: agent?.view,
       secrets,
     }),
-    names: pipelineNames(loaded.config),
+    names: namesOf(loaded),
     profile: PROFILES[profile],
     agent,
     env: context.env,

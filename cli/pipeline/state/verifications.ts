@@ -4,7 +4,7 @@ import { ownTables } from '../../core/own-tables.ts';
 import { createStatement } from '../../core/plan.ts';
 import { chIdent } from '../../lib/sql.ts';
 
-const TABLE = chIdent(CH_CDC.database, CH_CDC.verifications);
+const tableOf = (clickhouse: ClickHouse) => chIdent(clickhouse.own, CH_CDC.verifications);
 
 /** A comparison that was made to its end, as `cdc.verifications` keeps it. */
 export interface Verified {
@@ -25,9 +25,9 @@ export async function recordVerification(
   clickhouse: ClickHouse,
   verified: Verified,
 ): Promise<void> {
-  const own = ownTables().find(({ name }) => name === CH_CDC.verifications);
+  const own = ownTables(clickhouse.own).find(({ name }) => name === CH_CDC.verifications);
   if (own) await clickhouse.command(createStatement(own));
-  await clickhouse.insert(TABLE, [{ ...verified }]);
+  await clickhouse.insert(tableOf(clickhouse), [{ ...verified }]);
 }
 
 export interface LastVerified {
@@ -49,7 +49,7 @@ export async function lastVerified(clickhouse: ClickHouse): Promise<LastVerified
   const rows = await clickhouse.rows<Record<keyof LastVerified, unknown>>(
     `SELECT dateDiff('millisecond', at, now64(3, 'UTC')) AS age_ms, ok, flowing, rows,
             length(v.tables) AS tables, captured, differing, sampled, seconds
-       FROM ${TABLE} AS v ORDER BY at DESC LIMIT 1`,
+       FROM ${tableOf(clickhouse)} AS v ORDER BY at DESC LIMIT 1`,
   );
   const row = rows[0];
   if (!row) return undefined;

@@ -20,6 +20,7 @@ import { chooseRuntime } from '../../runtimes/resolve.ts';
 import { type Endpoints, SERVER_NAMES, type ServerName } from '../../stack/endpoints.ts';
 import { makePlan } from '../apply/plan.ts';
 import { type StandingTable, standingTables } from '../apply/stalls.ts';
+import { refuseOtherPipelines } from '../inspect/others.ts';
 import { checkServers } from '../inspect/servers.ts';
 import { type CapturedSource, inspectSource, withoutUnfit } from '../inspect/source.ts';
 import { readRules } from '../state/columnRules.ts';
@@ -159,6 +160,8 @@ async function sourceFindings(watched: Watched, observed: Observation): Promise<
   if (!postgres || observed.troubles.has('postgres')) return { findings: [], isBlocking: true };
   let unfit: readonly Finding[] = [];
   const ofWhole = await attempt('source', async () => {
+    if (clickhouse && !observed.troubles.has('clickhouse'))
+      await refuseOtherPipelines({ names: watched.names, endpoints: { postgres, clickhouse } });
     const { include } = watched.config.source;
     // Without ClickHouse only what cdc.yaml calls by its present name is known.
     const remembered =
@@ -304,7 +307,7 @@ function namedDifferently({ config }: Stack, { source, names }: TablePlan): Find
       id: 'named-differently',
       severity: 'info',
       subject: label,
-      message: `its copy is ${names.database}.${names.view}: ${wanted.database}.${wanted.view} was taken, by another copy or by what cdc did not make, or is too long for the name of a file`,
+      message: `its copy is ${names.database}.${names.view}: ${wanted.database}.${wanted.view} was taken, by another copy, or by what this pipeline did not make, or is too long for the name of a file`,
       fix: `To call it otherwise, in cdc.yaml: ${targetYaml(source, `${names.view}_2`)}`,
     },
   ];

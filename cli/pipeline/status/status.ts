@@ -10,7 +10,7 @@ import { clockUs } from '../../components/postgres/observe.ts';
 import type { LoadedConfig } from '../../config/load.ts';
 import { CONNECTOR_CLASS } from '../../core/connector.ts';
 import type { LeftOut } from '../../core/leftOut.ts';
-import { CH_CDC } from '../../core/names.ts';
+import { CH_CDC, type PipelineNames } from '../../core/names.ts';
 import { Problem } from '../../core/problems.ts';
 import { chIdent } from '../../lib/sql.ts';
 import { within } from '../../lib/wait.ts';
@@ -19,11 +19,11 @@ import { chooseRuntime, knownEndpoints } from '../../runtimes/resolve.ts';
 import type { PartStatus, Runtime } from '../../runtimes/runtime.ts';
 import { type Endpoints, SERVER_NAMES, type ServerName } from '../../stack/endpoints.ts';
 import { type Layout, layoutOf, readSecrets } from '../../stack/layout.ts';
+import { namesOf } from '../../stack/names.ts';
 import { type AgentState, liveState, type ObserverName, readState } from '../../stack/state.ts';
 import { type StandingTable, standingTables } from '../apply/stalls.ts';
 import { endpointSummary } from '../inspect/describe.ts';
 import { leftOutNow } from '../inspect/leftOut.ts';
-import { type PipelineNames, pipelineNames } from '../state/stack.ts';
 import { type LastVerified, lastVerified } from '../state/verifications.ts';
 import { type ComponentStatus, connectorParts, viewPart } from './statusParts.ts';
 
@@ -92,7 +92,7 @@ export function watchStack(loaded: LoadedConfig, env: Env): Watched {
     config,
     directory,
     layout,
-    names: pipelineNames(config),
+    names: namesOf(loaded),
     agent,
     runtime: runtimeToWatch(loaded, env),
     endpoints: knownEndpoints({
@@ -350,7 +350,7 @@ async function heartbeatAgeMs(
 ): Promise<number | undefined> {
   const newest = await withClickHouse(endpoints.clickhouse, (clickhouse) =>
     clickhouse.rows<{ at: string }>(
-      `SELECT toUnixTimestamp64Micro(max(committed_at)) AS at FROM ${chIdent(CH_CDC.database, CH_CDC.heartbeats)} HAVING count() > 0`,
+      `SELECT toUnixTimestamp64Micro(max(committed_at)) AS at FROM ${chIdent(clickhouse.own, CH_CDC.heartbeats)} HAVING count() > 0`,
     ),
   );
   const at = newest[0]?.at;

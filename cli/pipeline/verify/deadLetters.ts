@@ -9,6 +9,7 @@ import { withPostgres } from '../../components/postgres/client.ts';
 import { tableLabel } from '../../core/names.ts';
 import { Problem } from '../../core/problems.ts';
 import { waitUntilCaughtUp } from '../inspect/caughtUp.ts';
+import { refuseOtherPipelines } from '../inspect/others.ts';
 import { captureSource, notApplied } from '../inspect/source.ts';
 import { standing } from '../inspect/targets.ts';
 import { FULL_SPEED } from '../load/throttle.ts';
@@ -39,6 +40,7 @@ export async function showDeadLetter(stack: Stack, id: string): Promise<DeadLett
 }
 
 export async function discardDeadLetters(stack: Stack, ids: readonly string[]): Promise<string[]> {
+  await refuseOtherPipelines(stack);
   const known = (await deadLettersOf(stack, ids)).map((letter) => letter.id);
   await withClickHouse(stack.endpoints.clickhouse, (clickhouse) =>
     forgetDeadLetters(clickhouse, known),
@@ -71,7 +73,7 @@ export async function replayDeadLetters(
   const desired = await standing(stack, source);
   const left = new Map(letters.map((l) => [l.id, 'it names no row of a table that is copied']));
   const unread = new Map(source.leftOut.map(({ table, why }) => [table, `left out: ${why}`]));
-  for (const id of notApplied(source, desired.tables))
+  for (const id of notApplied(source, desired.tables, stack.names.own))
     unread.set(tableLabel(id), 'its table is not copied yet as cdc.yaml says: cdc apply');
   for (const letter of letters) {
     const why = unread.get(letter.table);
