@@ -151,7 +151,10 @@ describe('containers have the settings of the embedded servers', () => {
     layout: { data: () => '/var/lib/kafka/data' },
     ports: {},
     secrets: { kafka: 'x' },
-    kafka: { brokers: ['kafka:9092'], sasl: { username: 'cdc', password: 'x' } },
+    kafka: {
+      brokers: ['kafka:9092'],
+      sasl: { mechanism: 'PLAIN', username: 'cdc', password: 'x' },
+    },
     jars: { plugins: '/kafka/connect' },
   } as unknown as ServerSetting;
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { pipelineNames, RESERVED_DATABASES } from '../core/names.ts';
-import { SASL_MECHANISMS } from '../stack/endpoints.ts';
+import { SASL_MECHANISMS } from '../core/sasl.ts';
 
 /**
  * The one description of `cdc.yaml`. Environment variables (`CDC_` + the path in capitals), docs,

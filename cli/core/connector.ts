@@ -1,4 +1,4 @@
-import type { TlsMaterial } from '../lib/tls.ts';
+import type { TlsMaterial } from '../lib/tlsMaterial.ts';
 import { heartbeatOf, notificationTopic, signalOf, type TableId, tableLabel } from './names.ts';
 import type { Profile } from './profiles.ts';
 import { NO_TIMEOUTS } from './sessions.ts';

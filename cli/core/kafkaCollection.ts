@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { chIdent, chLiteral } from '../lib/sql.ts';
-import type { TlsMaterial } from '../lib/tls.ts';
+import type { TlsMaterial } from '../lib/tlsMaterial.ts';
 
 /**
  * Certificates cannot stand in a Kafka table's settings, and files would have to be on ClickHouse's machine: a named

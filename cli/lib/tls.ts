@@ -1,14 +1,5 @@
 import { type ConnectionOptions, connect } from 'node:tls';
-
-/** What TLS connections to a server are made with, as PEM texts. Without a CA those that the system knows count. */
-export interface TlsMaterial {
-  readonly ca?: string;
-  readonly cert?: string;
-  /** PKCS#8, not encrypted: the one form that every program of the pipeline reads. */
-  readonly key?: string;
-  /** The name that the server's certificate must have, where that is not its address. */
-  readonly serverName?: string;
-}
+import type { TlsMaterial } from './tlsMaterial.ts';
 
 /** How far a server's certificate is looked at: `ca` asks who signed it, `full` also whose name it has. */
 export type Verification = 'none' | 'ca' | 'full';

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolveFrom } from '../config/load.ts';
 import { Problem } from '../core/problems.ts';
-import type { TlsMaterial } from '../lib/tls.ts';
+import type { TlsMaterial } from '../lib/tlsMaterial.ts';
 
 /** What a part of cdc.yaml says of TLS. */
 export interface TlsKeys {

@@ -1,4 +1,5 @@
-import type { TlsMaterial } from '../lib/tls.ts';
+import type { SASL_MECHANISMS } from '../core/sasl.ts';
+import type { TlsMaterial } from '../lib/tlsMaterial.ts';
 import type { EmbeddedPorts } from './layout.ts';
 
 /** Where the four servers are. Components get these and cannot tell which runtime gave them. */
@@ -42,8 +43,6 @@ export interface KafkaEndpoint {
   readonly tls: TlsMaterial | undefined;
   readonly managed: boolean;
 }
-
-export const SASL_MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const;
 
 export interface SaslLogin {
   readonly mechanism: (typeof SASL_MECHANISMS)[number];
