@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { settingsDigest } from '../config/digest.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { workerGroup } from '../core/names.ts';
 import { errorText, Problem } from '../core/problems.ts';
 import { tryLock } from '../lib/lock.ts';
 import { processStart } from '../lib/processes.ts';
@@ -269,6 +270,7 @@ class Agent {
       ports: this.ports,
       secrets,
       kafka: endpoints.kafka,
+      workerGroup: workerGroup(namesOf(this.loaded), endpoints.kafka.managed),
       source: endpoints.postgres,
       jars: needsJava(choice.servers)
         ? await ensureJars(this.env, signal, () => {})

@@ -79,6 +79,15 @@ export function pipelineNames(config: NamedPipeline, isOld = false): PipelineNam
   };
 }
 
+/**
+ * The group of the workers of a Kafka Connect that cdc runs, and how their topics begin. Workers of one group have one
+ * another's connectors, so on brokers of somebody else's it is the pipeline's own.
+ */
+export function workerGroup({ own }: Pick<PipelineNames, 'own'>, ownsKafka: boolean): string {
+  const pipeline = ownsKafka || own === DEFAULT_PIPELINE ? DEFAULT_PIPELINE : own;
+  return `${pipeline.replaceAll('_', '-')}-connect`;
+}
+
 /** The row that the agent keeps updating, to prove that the pipeline flows. */
 export function heartbeatOf(own: string): TableId {
   return { schema: own, table: 'heartbeat' };

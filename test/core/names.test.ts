@@ -11,6 +11,7 @@ import {
   topicCollision,
   topicName,
   wantedName,
+  workerGroup,
 } from '../../cli/core/names.ts';
 import { HOSTILE_NAMES, identifier, tableId, tableSet } from '../harness/arbitrary.ts';
 import { desiredFor, table } from '../harness/pipeline.ts';
@@ -297,5 +298,16 @@ describe('keys of tables', () => {
         expect(tableLabelKey(a) === tableLabelKey(b)).toBe(same);
       }),
     );
+  });
+});
+
+describe('the group of Connect workers', () => {
+  it.each([
+    ['cdc', true, 'cdc-connect'],
+    ['cdc', false, 'cdc-connect'],
+    ['cdc_my_shop', true, 'cdc-connect'],
+    ['cdc_my_shop', false, 'cdc-my-shop-connect'],
+  ])('of %s, with brokers of its own: %s, is %s', (own, ownsKafka, group) => {
+    expect(workerGroup({ own }, ownsKafka)).toBe(group);
   });
 });

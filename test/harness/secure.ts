@@ -55,6 +55,7 @@ async function settingFor(prefix: string, kafka?: KafkaEndpoint) {
     ports,
     env,
     kafka,
+    workerGroup: 'theirs',
     source: { sslmode: undefined, tls: {} },
     java: findJava(env),
     jars: await ensureJars(env, new AbortController().signal, () => {}),
@@ -149,9 +150,6 @@ export async function secureKafka(
 export async function foreignConnect(kafka: KafkaEndpoint): Promise<ForeignServer> {
   const { directory, setting } = await settingFor('connect', kafka);
   const launch = await connectServer.prepare(setting, new AbortController().signal);
-  const file = setting.layout.etc('connect.properties');
-  // Its own group of workers: those of one group have one another's connectors.
-  writeFileAtomic(file, readFileSync(file, 'utf8').replaceAll('=cdc-connect', '=theirs'), 0o600);
   const server = await started(directory, setting, launch, connectServer);
   return { ...server, port: setting.ports.connect, secrets: setting.secrets };
 }

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { LoadedConfig } from '../../config/load.ts';
+import { workerGroup } from '../../core/names.ts';
 import { readJson } from '../../lib/files.ts';
 import { packageRoot } from '../../lib/packageRoot.ts';
 import { type Endpoints, SERVER_NAMES, type ServerName } from '../../stack/endpoints.ts';
+import { namesOf } from '../../stack/names.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -73,7 +75,12 @@ export function composeVariables(settings: ComposeSettings): Record<string, stri
           CDC_CONTAINER_POSTGRES: `${postgres.internal.host}:${postgres.internal.port}/${postgres.database}?sslmode=${postgres.sslmode ?? 'disable'}`,
           CDC_CONTAINER_POSTGRES_USER: postgres.user,
         }),
-    ...(own.includes('kafka') ? {} : { CDC_CONTAINER_KAFKA: kafka.internalBrokers.join(',') }),
+    ...(own.includes('kafka')
+      ? {}
+      : {
+          CDC_CONTAINER_KAFKA: kafka.internalBrokers.join(','),
+          CDC_CONNECT_GROUP: workerGroup(namesOf(loaded), false),
+        }),
   };
   return {
     CDC_STACK: loaded.directory,

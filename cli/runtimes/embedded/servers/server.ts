@@ -10,6 +10,8 @@ export interface ServerSetting {
   readonly secrets: Secrets;
   /** Connect and ClickHouse read it; it need not be the embedded one. */
   readonly kafka: KafkaEndpoint;
+  /** Of Connect's workers. */
+  readonly workerGroup: string;
   /** ClickHouse loads from it. */
   readonly source: PostgresEndpoint;
   readonly jars: Jars;
