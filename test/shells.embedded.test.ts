@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -78,6 +79,34 @@ test('a reader that goes away is no success', async () => {
   const { output } = await run('bash', ['-c', script, process.execPath, MAIN]);
   expect(output).toContain('code 141');
 });
+
+const stateFile = () => join(cwd, '.cdc', 'state.json');
+const state = () => JSON.parse(readFileSync(stateFile(), 'utf8'));
+
+test('an agent of a newer cdc is left alone, by every command', async () => {
+  const now = state();
+  for (const command of ['up', 'apply', 'verify']) {
+    // The agent that really runs may have written it anew.
+    writeFileSync(stateFile(), JSON.stringify({ ...now, release: now.release + 1 }));
+    const ran = await cdc(command);
+    expect(ran.code, ran.output).toBe(5);
+    expect(ran.output, command).toContain('[STACK_NEWER]');
+  }
+  expect(() => process.kill(now.pid, 0)).not.toThrow();
+});
+
+test('an agent of an earlier cdc is replaced by cdc up, and the copy stays', async () => {
+  const before = state();
+  const { release: _, ...earlier } = before;
+  writeFileSync(stateFile(), JSON.stringify(earlier));
+  const up = await cdc('up');
+  expect(up.code, up.output).toBe(0);
+  expect(up.output).not.toContain('✔ loaded ');
+  expect(state().pid).not.toBe(before.pid);
+  expect(() => process.kill(before.pid, 0)).toThrow();
+  const verified = await cdc('verify', '--json');
+  expect(verified.code, verified.output).toBe(0);
+}, 240_000);
 
 test('it ends with all that it made', async () => {
   const down = await cdc('down', '--delete-data');

@@ -38,6 +38,7 @@ import { namesOf } from '../stack/names.ts';
 import {
   type AgentPhase,
   type AgentState,
+  RELEASE,
   readState,
   stackMarker,
   type View,
@@ -326,6 +327,7 @@ class Agent {
       problem: this.problem?.render(),
       exit: this.problem?.exit,
       startedAt: this.startedAt,
+      release: RELEASE,
     };
   }
 

@@ -5,7 +5,8 @@ import type { Config } from './schema.ts';
 /** A digest of the settings that servers take only at their start. No password goes into it. */
 export function settingsDigest(config: Config): string {
   const { runtime, profile, ports, kafka, connect, clickhouse, observability, agent } = config;
-  const url = config.source.url ? withoutPassword(config.source.url) : null;
+  const { url: address, ca_file, cert_file, key_file } = config.source;
+  const url = address ? withoutPassword(address) : null;
   const { topicPrefix: topic_prefix, group: consumer_group } = pipelineNames(config);
   const relevant = [
     runtime,
@@ -15,6 +16,7 @@ export function settingsDigest(config: Config): string {
     { ...connect, topic_prefix },
     { ...clickhouse, consumer_group },
     url,
+    { ca_file, cert_file, key_file },
     observability,
     agent.listen,
     agent.password_file,
@@ -24,5 +26,7 @@ export function settingsDigest(config: Config): string {
 }
 
 function withoutPassword(url: string): string {
-  return url.replace(/^([a-z]+:\/\/[^:@/]*):[^@/]*@/, '$1@');
+  return url
+    .replace(/^([a-z]+:\/\/[^:@/]*):[^@/]*@/, '$1@')
+    .replace(/\bpassword\s*=\s*('(\\.|[^'\\])*'|[^\s&]*)/g, '');
 }

@@ -1,6 +1,7 @@
 import { CLICKHOUSE_PROBLEMS } from './clickhouseProblems.ts';
 import { CONTAINER_PROBLEMS } from './containerProblems.ts';
 import { EXIT, type ExitCode, entry, type ProblemEntry } from './problemEntry.ts';
+import { STACK_PROBLEMS } from './stackProblems.ts';
 import { TLS_PROBLEMS } from './tlsProblems.ts';
 
 export { EXIT, type ExitCode, type ProblemEntry } from './problemEntry.ts';
@@ -105,12 +106,6 @@ export const PROBLEMS = {
   ),
   ...CONTAINER_PROBLEMS,
   // --- the stack
-  STACK_NOT_RUNNING: entry(
-    EXIT.unreachable,
-    'No stack is running for {directory}.',
-    'cdc up has not been run here, or the stack was stopped.',
-    'cdc up',
-  ),
   SERVER_START_FAILED: entry(
     EXIT.unreachable,
     '{server} did not start.',
@@ -122,12 +117,6 @@ export const PROBLEMS = {
     'The agent that supervises the servers stopped.',
     '{detail}',
     'cdc logs agent   # then: cdc up',
-  ),
-  STACK_BUSY: entry(
-    EXIT.refused,
-    'Another cdc command works on this stack (pid {pid}).',
-    '{detail}',
-    'Wait for it to end, or stop it: kill {pid}',
   ),
   PIPELINE_BUSY: entry(
     EXIT.refused,
@@ -141,12 +130,6 @@ export const PROBLEMS = {
     '{object} belongs to another pipeline: {owner}.',
     '{detail}',
     '{fix}',
-  ),
-  STACK_OTHER_CONFIG: entry(
-    EXIT.refused,
-    'The running stack was started with other settings: {detail}.',
-    'cdc.yaml changed since cdc up; servers take these settings only when they start.',
-    'cdc down && cdc up   # data stay',
   ),
   SERVERS_NOT_READY: entry(
     EXIT.refused,
@@ -272,6 +255,7 @@ export const PROBLEMS = {
     'cdc connector restart   # then: cdc logs connect',
   ),
   ...TLS_PROBLEMS,
+  ...STACK_PROBLEMS,
   ...CLICKHOUSE_PROBLEMS,
   // --- the pipeline
   HEARTBEAT_TIMEOUT: entry(

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { Problem } from '../core/problems.ts';
 import { readJson, writeFileAtomic, writeFileIfOther } from '../lib/files.ts';
 import { isSameProcess } from '../lib/processes.ts';
 import { SERVER_NAMES } from './endpoints.ts';
@@ -13,6 +14,12 @@ export const OBSERVER_NAMES = [
   'postgres_exporter',
 ] as const;
 export type ObserverName = (typeof OBSERVER_NAMES)[number];
+
+/**
+ * Raised with every change after which an agent of before does not understand what commands write, or they not what it
+ * writes. Those that have none are of before it was written down.
+ */
+export const RELEASE = 1;
 
 /** By name; one that a later cdc has is missing in what an earlier one wrote. */
 function ports<T extends Record<string, number>>() {
@@ -64,6 +71,8 @@ const agentState = z.object({
     .optional(),
   exit: z.int().optional(),
   startedAt: z.string(),
+  /** RELEASE of the agent's cdc; absent where it runs in a container, whose image goes with the CLI's. */
+  release: z.int().optional(),
 });
 
 export type AgentState = Readonly<z.output<typeof agentState>>;
@@ -78,6 +87,19 @@ export type ProcessName = ServerStatus['name'];
  * published ports, or containers from within their network.
  */
 export type View = 'processes' | NonNullable<AgentState['view']>;
+
+/** Whether an agent that runs is of a cdc before or after this one; 0 where of the same. */
+export function ageOf({ release = 0, view }: AgentState): number {
+  return view === undefined ? release - RELEASE : 0;
+}
+
+/**
+ * @throws {Problem} STACK_NEWER where a newer cdc runs the stack.
+ */
+export function refuseNewer(agent: AgentState): void {
+  if (ageOf(agent) > 0)
+    throw new Problem('STACK_NEWER', { pid: agent.pid ?? 0, since: agent.startedAt });
+}
 
 /** Undefined where nothing was written, or no state: that no second agent starts is up to its lock. */
 export function readState(layout: Pick<Layout, 'stateFile'>): AgentState | undefined {

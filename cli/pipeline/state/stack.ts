@@ -14,7 +14,7 @@ import {
   type Secrets,
 } from '../../stack/layout.ts';
 import { namesOf } from '../../stack/names.ts';
-import { type AgentState, liveState, readState } from '../../stack/state.ts';
+import { type AgentState, liveState, readState, refuseNewer } from '../../stack/state.ts';
 
 /** A pipeline whose servers are known: what every command works on. */
 export interface Stack {
@@ -50,6 +50,7 @@ export function stackOf(
   const layout = layoutOf(loaded.directory);
   const last = mayLackAgent ? readState(layout) : undefined;
   const agent = liveState(layout) ?? (last?.phase === 'ready' ? last : undefined);
+  if (agent) refuseNewer(agent);
   // The agent in a container applies before it is ready, to servers that are.
   const servesReady = agent?.phase === 'ready' || agent?.view === 'network';
   if (chooseRuntime(loaded.config).servers.length > 0 && (!agent?.ports || !servesReady)) {

@@ -11,8 +11,10 @@ import { StopWaiting, WaitTimeout, waitFor } from '../../lib/wait.ts';
 import { createLayout, type Layout, layoutOf } from '../../stack/layout.ts';
 import {
   type AgentState,
+  ageOf,
   liveState,
   readState,
+  refuseNewer,
   stackMarker,
   writeStopped,
 } from '../../stack/state.ts';
@@ -38,7 +40,11 @@ export async function ensureAgent(
   const layout = layoutOf(loaded.directory);
   createLayout(layout);
   const running = liveState(layout);
-  if (running && running.phase !== 'failed' && running.phase !== 'stopping') {
+  if (running) refuseNewer(running);
+  if (running && ageOf(running) < 0) {
+    onWait(`replacing the agent of an earlier cdc (pid ${running.pid}); data stay`);
+    await stopAgent(loaded.directory);
+  } else if (running && running.phase !== 'failed' && running.phase !== 'stopping') {
     if (running.settingsDigest !== settingsDigest(loaded.config)) {
       throw new Problem('STACK_OTHER_CONFIG', {
         detail: `runtime ${running.runtime}, profile ${running.profile}, since ${running.startedAt}`,
@@ -47,7 +53,7 @@ export async function ensureAgent(
     const state = await waitUntilReady(layout, signal, onProgress, () => runs(running));
     return { state, result: running.phase === 'ready' ? 'unchanged' : 'started' };
   }
-  if (running) {
+  if (running && runs(running)) {
     onWait(`waiting for the agent of before (pid ${running.pid}) to end`);
     await waitUntilGone(running, signal);
   }

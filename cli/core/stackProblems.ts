@@ -1,0 +1,29 @@
+import { EXIT, entry } from './problemEntry.ts';
+
+/** What a user can meet with a stack as a whole. */
+export const STACK_PROBLEMS = {
+  STACK_NOT_RUNNING: entry(
+    EXIT.unreachable,
+    'No stack is running for {directory}.',
+    'cdc up has not been run here, or the stack was stopped.',
+    'cdc up',
+  ),
+  STACK_BUSY: entry(
+    EXIT.refused,
+    'Another cdc command works on this stack (pid {pid}).',
+    '{detail}',
+    'Wait for it to end, or stop it: kill {pid}',
+  ),
+  STACK_OTHER_CONFIG: entry(
+    EXIT.refused,
+    'The running stack was started with other settings: {detail}.',
+    'cdc.yaml changed since cdc up; servers take these settings only when they start.',
+    'cdc down && cdc up   # data stay',
+  ),
+  STACK_NEWER: entry(
+    EXIT.refused,
+    'A newer cdc runs this stack (pid {pid}, since {since}).',
+    'This one would not understand what that has written, and would undo what it does not know.',
+    'Run the newer cdc, or end its agent with it: cdc down',
+  ),
+} as const;
