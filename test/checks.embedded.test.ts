@@ -322,6 +322,7 @@ test('who waits for another cdc says where that one is, and since when', async (
     user: 'postgres',
     password: server.password,
     database: 'inventory',
+    tls: {},
   } as PostgresEndpoint;
   const never = new AbortController().signal;
   const first = { timeoutMs: 60_000, signal: never, onWait: () => {} };
