@@ -317,10 +317,8 @@ test('what somebody made on a storage survives changes of the table and of how i
   // A view is not in a round of a queue that had begun when it was attached: what comes after a row that has arrived is.
   await client.query(`INSERT INTO ${schema}.hung (id, customer, at) VALUES (12, 1, now())`);
   await expectEqual('hung', 12, file);
-  const [seen] = await clickhouse.rows<{ n: string }>(
-    `SELECT count() AS n FROM ${chIdent(schema, 'their_view')} WHERE id = 12`,
-  );
-  expect(Number(seen?.n)).toBe(1);
+  const last = `SELECT id FROM ${chIdent(schema, 'their_view')} WHERE id = 12`;
+  expect(await clickhouse.rows(last)).toHaveLength(1);
 });
 
 test('a block with more partitions than ClickHouse takes at once by itself is stored all the same', async () => {
