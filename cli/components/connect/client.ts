@@ -77,6 +77,15 @@ export class Connect {
     return (await this.call<string[]>('get', '/connectors')).data;
   }
 
+  /** What all of them are configured as, in one answer. */
+  async configs(): Promise<ReadonlyMap<string, ConnectorConfig>> {
+    const { data } = await this.call<Record<string, { info: { config: ConnectorConfig } }>>(
+      'get',
+      '/connectors?expand=info',
+    );
+    return new Map(Object.entries(data).map(([name, { info }]) => [name, info.config]));
+  }
+
   /** Version of a connector plug-in; absent when the worker does not have it. */
   async pluginVersion(connectorClass: string): Promise<string | undefined> {
     return (await this.plugins()).find((plugin) => plugin.class === connectorClass)?.version;

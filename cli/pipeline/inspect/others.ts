@@ -73,15 +73,13 @@ export async function refuseOtherPipelines(stack: Sharing): Promise<void> {
 /** The same of Connect's connectors; and of a slot that one elsewhere reads. */
 export async function refuseOtherConnectors(stack: SharingConnect): Promise<void> {
   const { names, endpoints } = stack;
-  const connect = new Connect(endpoints.connect);
   const found: Conflict[] = [];
-  const others = (await connect.connectors()).filter((name) => name !== names.connector);
-  for (const other of others) {
-    const config = await connect.config(other);
-    const shared = config && sharedOption(stack, config);
-    if (shared) found.push({ ...shared, owner: `connector ${other}` });
+  const configs = await new Connect(endpoints.connect).configs();
+  for (const [name, config] of configs) {
+    const shared = name === names.connector ? undefined : sharedOption(stack, config);
+    if (shared) found.push({ ...shared, owner: `connector ${name}` });
   }
-  const own = await connect.config(names.connector);
+  const own = configs.get(names.connector);
   // Somewhere else it is where cdc has moved it, if it is this pipeline's.
   const isKnown = () => withClickHouse(endpoints.clickhouse, readOwner).then(Boolean);
   if (own && !endpoints.connect.managed && !isOfSource(endpoints.postgres, own)) {
