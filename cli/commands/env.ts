@@ -1,3 +1,4 @@
+import { securityProtocol } from '../core/sasl.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { attach, type Stack } from '../pipeline/state/stack.ts';
 import type { Endpoints } from '../stack/endpoints.ts';
@@ -30,14 +31,21 @@ function environmentOf(stack: Stack): Record<string, string> {
     PGDATABASE: postgres.database,
     ...(postgres.sslmode ? { PGSSLMODE: postgres.sslmode } : {}),
     KAFKA_BROKERS: kafka.brokers.join(','),
+    ...(kafka.sasl || kafka.tls
+      ? {
+          KAFKA_SECURITY_PROTOCOL: securityProtocol(
+            kafka.sasl !== undefined,
+            kafka.tls !== undefined,
+          ),
+        }
+      : {}),
     ...(kafka.sasl
       ? {
-          KAFKA_SECURITY_PROTOCOL: kafka.tls ? 'SASL_SSL' : 'SASL_PLAINTEXT',
           KAFKA_SASL_MECHANISM: kafka.sasl.mechanism,
           KAFKA_SASL_USERNAME: kafka.sasl.username,
           KAFKA_SASL_PASSWORD: kafka.sasl.password,
         }
-      : kafka.tls && { KAFKA_SECURITY_PROTOCOL: 'SSL' }),
+      : {}),
     CONNECT_URL: connectUrl(connect),
     CLICKHOUSE_URL: clickhouse.url,
     ...clickhouseNative(clickhouse),

@@ -1,4 +1,4 @@
-import type { TlsMaterial } from '../lib/tlsMaterial.ts';
+import { isVerified, type TlsMaterial } from '../lib/tlsMaterial.ts';
 import { heartbeatOf, notificationTopic, signalOf, type TableId, tableLabel } from './names.ts';
 import type { Profile } from './profiles.ts';
 import { NO_TIMEOUTS } from './sessions.ts';
@@ -110,8 +110,7 @@ function socketFactory({
   tls,
 }: Pick<ConnectorInput['database'], 'sslmode' | 'tls'>): Record<string, string> {
   const parts = [tls.ca, tls.cert, tls.key];
-  const isVerified = sslmode === 'verify-ca' || sslmode === 'verify-full';
-  if (!isVerified && parts.every((part) => part === undefined)) return {};
+  if (!isVerified(sslmode) && parts.every((part) => part === undefined)) return {};
   return {
     'driver.sslfactory': 'cdc.PemSocketFactory',
     'driver.sslfactoryarg': parts

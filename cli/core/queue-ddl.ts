@@ -3,6 +3,7 @@ import { routeOf, type TargetObject } from './ddl.ts';
 import { LETTER_REASONS } from './deadLetterReasons.ts';
 import { CH_CDC, heartbeatOf } from './names.ts';
 import { flushMs, type Profile } from './profiles.ts';
+import { securityProtocol } from './sasl.ts';
 import type { SharedQueue } from './sharedQueues.ts';
 
 export interface QueueOptions {
@@ -42,7 +43,10 @@ export function queueObject(sharedQueue: SharedQueue, options: QueueOptions): Ta
     input_format_skip_unknown_fields: 1,
     ...(login?.sasl || login?.isTls
       ? {
-          kafka_security_protocol: `${login.sasl ? 'sasl_' : ''}${login.isTls ? 'ssl' : 'plaintext'}`,
+          kafka_security_protocol: securityProtocol(
+            login.sasl !== undefined,
+            login.isTls,
+          ).toLowerCase(),
         }
       : {}),
     ...(login?.sasl

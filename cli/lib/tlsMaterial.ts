@@ -7,3 +7,8 @@ export interface TlsMaterial {
   /** The name that the server's certificate must have, where that is not its address. */
   readonly serverName?: string;
 }
+
+/** Whether a mode of libpq's asks who signed the server's certificate. */
+export function isVerified(sslmode: string | undefined): boolean {
+  return sslmode === 'verify-ca' || sslmode === 'verify-full';
+}

@@ -36,14 +36,14 @@ export function sourceAddress(text: string): SourceAddress {
   const of = (name: SourceParameter) => given.get(name) || undefined;
   const host = of('host') ?? 'localhost';
   const refused = unusableHost(host);
-  if (refused) throw badUrl('source.url', refused);
+  if (refused) throw invalidKey('source.url', refused);
   const port = Number(of('port') ?? 5432);
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw badUrl('source.url', `${given.get('port')} is no port`);
+    throw invalidKey('source.url', `${given.get('port')} is no port`);
   const user = of('user') ?? 'postgres';
   const sslmode = of('sslmode');
   if (sslmode !== undefined && !isSslMode(sslmode))
-    throw badUrl('source.url', `sslmode ${sslmode} is none of ${SSL_MODES.join(', ')}`);
+    throw invalidKey('source.url', `sslmode ${sslmode} is none of ${SSL_MODES.join(', ')}`);
   return {
     host,
     port,
@@ -113,7 +113,7 @@ function wordParameters(text: string): Given {
     const at = WORD.lastIndex;
     const found = WORD.exec(text);
     // What stands there may be a part of a password.
-    if (!found) throw badUrl('source.url', `no word key=value at its character ${at + 1}`);
+    if (!found) throw invalidKey('source.url', `no word key=value at its character ${at + 1}`);
     given.set(known(found[1] ?? ''), unescaped(found[2] ?? found[3]));
   }
   return given;
@@ -122,7 +122,7 @@ function wordParameters(text: string): Given {
 function known(name: string): SourceParameter {
   const found = SOURCE_PARAMETERS.find((one) => one === name);
   if (found) return found;
-  throw badUrl(
+  throw invalidKey(
     'source.url',
     `cdc does not know its parameter ${name} (it knows ${SOURCE_PARAMETERS.join(', ')})`,
   );
@@ -143,11 +143,11 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw badUrl('source.url', 'it has a % that starts no escape; write %25 for a % itself');
+    throw invalidKey('source.url', 'it has a % that starts no escape; write %25 for a % itself');
   }
 }
 
-export function badUrl(key: string, what: string): Problem {
+export function invalidKey(key: string, what: string): Problem {
   return new Problem('CONFIG_INVALID', {
     file: 'cdc.yaml',
     count: '1 problem',
@@ -158,7 +158,7 @@ export function badUrl(key: string, what: string): Problem {
 export function serverUrl(key: 'connect' | 'clickhouse', text: string): string {
   const url = parseUrl(`${key}.url`, text);
   if (url.username || url.password) {
-    throw badUrl(
+    throw invalidKey(
       `${key}.url`,
       `put the user into ${key}.username and the password into CDC_${key.toUpperCase()}_PASSWORD`,
     );
@@ -170,7 +170,7 @@ function parseUrl(key: string, text: string): URL {
   try {
     return new URL(text);
   } catch {
-    throw badUrl(
+    throw invalidKey(
       key,
       'not a URL (characters such as @ : / in a user or password must be %-encoded)',
     );

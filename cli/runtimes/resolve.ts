@@ -23,7 +23,13 @@ import {
   POSTGRES_DATABASE,
   POSTGRES_USER,
 } from '../stack/users.ts';
-import { badUrl, passwordOf, type SourceAddress, serverUrl, sourceAddress } from './addresses.ts';
+import {
+  invalidKey,
+  passwordOf,
+  type SourceAddress,
+  serverUrl,
+  sourceAddress,
+} from './addresses.ts';
 import { readTls } from './tlsFiles.ts';
 
 /** The servers that cdc.yaml gives no address for: those cdc runs. */
@@ -245,7 +251,7 @@ export function postgresEndpoint(input: ResolveInput): PostgresEndpoint {
   };
   const isNamed = Object.values(files).some((file) => file !== undefined);
   if (isNamed && (sslmode === 'disable' || sslmode === 'allow' || sslmode === 'prefer'))
-    throw badUrl(
+    throw invalidKey(
       'source.url',
       `files for TLS are named, and sslmode=${sslmode} may do without TLS`,
     );
@@ -288,7 +294,7 @@ function kafkaEndpoint(input: ResolveInput): KafkaEndpoint {
   const tls = readTls('kafka', kafka, input.directory);
   const isNamed = Object.keys(tls).length > 0;
   if (isNamed && kafka.tls === false)
-    throw badUrl('kafka.tls', 'it is false, and files for TLS are named beside it');
+    throw invalidKey('kafka.tls', 'it is false, and files for TLS are named beside it');
   return {
     brokers: kafka.brokers.map((broker) => moved(broker, (host) => fromHere(input, host))),
     internalBrokers: isContained(input)

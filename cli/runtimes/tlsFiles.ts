@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolveFrom } from '../config/load.ts';
-import { Problem } from '../core/problems.ts';
 import type { TlsMaterial } from '../lib/tlsMaterial.ts';
+import { invalidKey } from './addresses.ts';
 
 /** What a part of cdc.yaml says of TLS. */
 export interface TlsKeys {
@@ -24,11 +24,11 @@ export function readTls(part: string, keys: TlsKeys, directory: string): TlsMate
     try {
       return parse(readFileSync(path, 'utf8'));
     } catch (error) {
-      throw badFile(`${part}.${key}: ${path}`, (error as Error).message);
+      throw invalidKey(`${part}.${key}: ${path}`, (error as Error).message);
     }
   };
   if ((cert_file === undefined) !== (key_file === undefined))
-    throw badFile(
+    throw invalidKey(
       `${part}.${cert_file === undefined ? 'key_file' : 'cert_file'}`,
       'a certificate and its key belong together: name both',
     );
@@ -36,7 +36,7 @@ export function readTls(part: string, keys: TlsKeys, directory: string): TlsMate
   const cert = cert_file === undefined ? undefined : read('cert_file', cert_file, certificates);
   const key = key_file === undefined ? undefined : read('key_file', key_file, privateKey);
   if (cert && key && !new X509Certificate(cert).checkPrivateKey(createPrivateKey(key)))
-    throw badFile(`${part}.key_file`, `it is not the key of the certificate in ${cert_file}`);
+    throw invalidKey(`${part}.key_file`, `it is not the key of the certificate in ${cert_file}`);
   return {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
@@ -62,12 +62,4 @@ function certificates(text: string): string {
 function privateKey(text: string): string {
   const key = createPrivateKey(text);
   return key.export({ type: 'pkcs8', format: 'pem' }).toString();
-}
-
-function badFile(what: string, why: string): Problem {
-  return new Problem('CONFIG_INVALID', {
-    file: 'cdc.yaml',
-    count: '1 problem',
-    detail: `${what}: ${why}`,
-  });
 }

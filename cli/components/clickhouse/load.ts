@@ -5,6 +5,7 @@ import { historyNames } from '../../core/names.ts';
 import { Problem } from '../../core/problems.ts';
 import { sourceFrom } from '../../core/rowScope.ts';
 import { chIdent, chLiteral, pgIdent, pgLiteral } from '../../lib/sql.ts';
+import { isVerified } from '../../lib/tlsMaterial.ts';
 import type { ClickHouseEndpoint, PostgresEndpoint } from '../../stack/endpoints.ts';
 import type { ClickHouse } from './client.ts';
 
@@ -23,8 +24,8 @@ export function pulledSource(
   { sourceAddress, sourceVerified, url }: ClickHouseEndpoint,
 ): PulledSource {
   const { sslmode, tls } = endpoint;
-  const isVerified = sslmode === 'verify-ca' || sslmode === 'verify-full' || tls.ca !== undefined;
-  if ((isVerified || tls.cert !== undefined) && !sourceVerified)
+  const isAsked = isVerified(sslmode) || tls.ca !== undefined || tls.cert !== undefined;
+  if (isAsked && !sourceVerified)
     throw new Problem('SOURCE_UNVERIFIED', { endpoint: url, sslmode: sslmode ?? 'verify-full' });
   return {
     address: sourceAddress ?? `${endpoint.internal.host}:${endpoint.internal.port}`,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { securityProtocol } from '../../core/sasl.ts';
 import type { KafkaEndpoint } from '../../stack/endpoints.ts';
 import { CLICKHOUSE_USER } from '../../stack/users.ts';
 
@@ -54,7 +55,9 @@ ${clientXml(kafka)}<session_timeout_ms>6000</session_timeout_ms>
 function clientXml({ sasl, tls }: KafkaEndpoint): string {
   const lines = Object.entries({
     ...(sasl || tls
-      ? { security_protocol: `${sasl ? 'sasl_' : ''}${tls ? 'ssl' : 'plaintext'}` }
+      ? {
+          security_protocol: securityProtocol(sasl !== undefined, tls !== undefined).toLowerCase(),
+        }
       : {}),
     ...(sasl
       ? {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { securityProtocol } from '../../core/sasl.ts';
 import { packageRoot } from '../../lib/packageRoot.ts';
 import type { KafkaEndpoint, SaslLogin } from '../../stack/endpoints.ts';
 import { AGENT_USER } from '../../stack/users.ts';
@@ -35,7 +36,7 @@ export function kafkaClientProperties({
 }: Pick<KafkaEndpoint, 'sasl' | 'tls'>): Record<string, string> {
   if (!sasl && !tls) return {};
   return {
-    'security.protocol': `${sasl ? 'SASL_' : ''}${tls ? 'SSL' : 'PLAINTEXT'}`,
+    'security.protocol': securityProtocol(sasl !== undefined, tls !== undefined),
     ...(sasl ? { 'sasl.mechanism': sasl.mechanism, 'sasl.jaas.config': clientJaas(sasl) } : {}),
     ...(tls?.ca === undefined
       ? {}

@@ -5,6 +5,7 @@ import axios from 'axios';
 import { NO_TIMEOUTS } from '../../../core/sessions.ts';
 import { writeFileAtomic } from '../../../lib/files.ts';
 import { packageRoot } from '../../../lib/packageRoot.ts';
+import { isVerified } from '../../../lib/tlsMaterial.ts';
 import { CLICKHOUSE_USER } from '../../../stack/users.ts';
 import {
   clickhouseUsersXml,
@@ -38,8 +39,7 @@ function sourceTls({ layout, source }: ServerSetting): Record<string, string> {
     writeFileAtomic(path, text, 0o600);
     return path;
   };
-  const isVerified = sslmode === 'verify-ca' || sslmode === 'verify-full';
-  const ca = tls.ca ?? (isVerified ? rootCertificates.join('\n') : undefined);
+  const ca = tls.ca ?? (isVerified(sslmode) ? rootCertificates.join('\n') : undefined);
   return {
     ...(sslmode === undefined ? {} : { PGSSLMODE: sslmode }),
     ...(ca === undefined ? {} : { PGSSLROOTCERT: file('source-ca.pem', ca) }),
