@@ -6,8 +6,9 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { readLoad, readRecords } from '../cli/components/clickhouse/records.ts';
 import { Connect } from '../cli/components/connect/client.ts';
 import { forgetReading, isSnapshotRunning } from '../cli/components/connect/control.ts';
+import { signalOf } from '../cli/core/names.ts';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
-import { chIdent } from '../cli/lib/sql.ts';
+import { chIdent, pgIdent } from '../cli/lib/sql.ts';
 import { cleanEnvironment, runCommand } from './harness/cli.ts';
 import {
   cdc,
@@ -314,6 +315,33 @@ test('a reading that is forgotten while a command waits for it is begun again', 
   await forgetReading(new Connect(stack().endpoints.connect), connector);
   expect((await running).tables[0]).toMatchObject({ rows: 20_000, method: 'debezium' });
   expect(await cdcJson('verify', table)).toMatchObject({ ok: true, rows: 20_000 });
+});
+
+test('a reading that missed the end of a chunk does not keep another table from being read', async () => {
+  const [stuck, next] = [
+    await made('stuck', COLUMNS, `VALUES (1, 0, 'v')`),
+    await made('after_stuck', COLUMNS, `VALUES (1, 0, 'v')`),
+  ];
+  const connect = new Connect(stack().endpoints.connect);
+  const { connector, own } = stack().names;
+  const signals = `${pgIdent(signalOf(own).schema)}.${pgIdent(signalOf(own).table)}`;
+  await using client = await source();
+  await client.query(
+    `CREATE FUNCTION ${schema}.lost() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`,
+  );
+  await client.query(
+    `CREATE TRIGGER lost BEFORE DELETE ON ${signals} FOR EACH ROW
+     WHEN (old.type = 'snapshot-window-open') EXECUTE FUNCTION ${schema}.lost()`,
+  );
+  const child = start('snapshot', stuck, '--method', 'debezium');
+  await eventually('the reading to begin', true, () => isSnapshotRunning(connect, connector));
+  await killed(child);
+  await client.query(`DROP TRIGGER lost ON ${signals}`);
+  expect((await cdcJson('snapshot', next, '--method', 'debezium')).tables).toMatchObject([
+    { rows: 1, method: 'debezium' },
+  ]);
+  expect((await cdcJson('snapshot', stuck, '--method', 'debezium')).tables[0].rows).toBe(1);
+  expect(await cdcJson('verify', stuck, next)).toMatchObject({ ok: true, rows: 2 });
 });
 
 test('a table that is not copied yet is a problem that says what to do', async () => {

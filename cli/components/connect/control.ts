@@ -103,11 +103,13 @@ export async function isSnapshotRunning(connect: Connect, name: string): Promise
  * in a form in which it cannot read back every name and key, and then fails at every start.
  */
 export async function forgetReading(connect: Connect, name: string): Promise<void> {
+  // What a running task has sent is in its offsets when it has ended; earlier ones would have it read changes, and
+  // signals to read tables, once more.
+  await stopConnector(connect, name);
   const offsets = (await connect.offsets(name)).map(({ partition, offset }) => {
     const kept = Object.entries(offset ?? {}).filter(([key]) => !key.startsWith(OF_READING));
     return { partition, offset: Object.fromEntries(kept) };
   });
-  await stopConnector(connect, name);
   await connect.setOffsets(name, offsets);
   await connect.resume(name);
 }

@@ -8,7 +8,12 @@ import {
 } from '../../components/clickhouse/objects.ts';
 import { readLoad, recordReading } from '../../components/clickhouse/records.ts';
 import { Connect } from '../../components/connect/client.ts';
-import { isAll, isSnapshotRunning, statusOf } from '../../components/connect/control.ts';
+import {
+  forgetReading,
+  isAll,
+  isSnapshotRunning,
+  statusOf,
+} from '../../components/connect/control.ts';
 import { withKafkaAdmin } from '../../components/kafka/client.ts';
 import { followTopic, IdleTimeoutError } from '../../components/kafka/notifications.ts';
 import { endOffsets, setGroupOffsets, waitForGroupLag } from '../../components/kafka/topics.ts';
@@ -29,7 +34,7 @@ import { fanoutObject, queueObject, sharedQueueView } from '../../core/queue-ddl
 import type { RecordOf } from '../../core/records.ts';
 import type { SharedQueue } from '../../core/sharedQueues.ts';
 import { hasParameterMark, snapshotNews, snapshotSignal, stopSignal } from '../../core/signals.ts';
-import { pause, waitFor } from '../../lib/wait.ts';
+import { pause, WaitTimeout, waitFor } from '../../lib/wait.ts';
 import { queueLogin } from '../inspect/desired.ts';
 import type { Stack } from '../state/stack.ts';
 import type { LoadProgress, LoadResult } from './load.ts';
@@ -37,7 +42,8 @@ import { restartReader } from './register.ts';
 
 /** Debezium stores its offsets every minute at the latest, unless the worker says otherwise. */
 const STORED_MS = 180_000;
-/** A chunk of some thousand rows takes seconds. */
+/** A chunk of some thousand rows takes seconds: so soon does it stop, and for so long may it say nothing. */
+const STOP_MS = 30_000;
 const SILENCE_MS = 600_000;
 /** As long as the queue may need for all the rows. */
 const ARRIVAL_MS = 3_600_000;
@@ -246,9 +252,14 @@ async function endSnapshots(
   const id = randomUUID();
   await sendSignal(source, stack.names, stopSignal(id));
   await storedInKafka(stack, source, signal);
-  await waitFor('Debezium to stop reading', { timeoutMs: STORED_MS, signal }, async () =>
+  const stopped = waitFor('Debezium to stop reading', { timeoutMs: STOP_MS, signal }, async () =>
     (await isSnapshotRunning(connect, connector)) ? { seen: 'it reads' } : { ready: true },
   );
+  await stopped.catch(async (error: unknown) => {
+    if (!(error instanceof WaitTimeout)) throw error;
+    // It looks for a stop before each chunk, and one whose end it missed is the last.
+    await forgetReading(connect, connector);
+  });
   await removeSignal(source, stack.names, id);
 }
 
