@@ -357,7 +357,9 @@ test('files that are no certificates, have ended or do not belong together are n
     [{ cert_file: 'ca.pem', key_file: 'client.key' }, 'not the key of'],
     [{ cert_file: 'ca.pem' }, 'name both'],
   ] as const) {
-    const cwd = folder({ kafka: { brokers: ['localhost:1'], ...keys } }, files);
+    // Also before the ports: one of them is held.
+    const ports = { clickhouse: clickhouse.port };
+    const cwd = folder({ ports, kafka: { brokers: ['localhost:1'], ...keys } }, files);
     const ran = await runCommand(['up', '--json'], { cwd });
     expect(ran.json()).toMatchObject({ error: { code: 'CONFIG_INVALID' } });
     expect(ran.json().error.cause).toContain(said);

@@ -77,12 +77,14 @@ export async function bringUp(
   });
   const { runtime, why } = await runtimeToStart(loaded, context.env, flagList(flags));
   printer.note(`runtime ${runtime.kind}: ${why}`);
+  // What is wrong in cdc.yaml and in the files that it names comes before what is wrong with the machine.
+  const elsewhere = endpointsElsewhere(loaded, context.env);
   await withHooks(session, 'looking at this machine', async (hooks) => {
     await runtime.preflight(hooks);
     if (runtime.kind === 'external' || loaded.config.source.url)
       hooks.progress('asking the servers that run elsewhere');
-    await askOthers(loaded, context.env);
-    for (const { severity, subject, message, fix } of await askElsewhere(loaded, context.env))
+    await askOthers(loaded, elsewhere);
+    for (const { severity, subject, message, fix } of await askElsewhere(loaded, elsewhere))
       if (severity === 'warning') printer.note(`! ${subject}: ${message}\n  ${fix}`);
     return undefined;
   });
@@ -134,9 +136,8 @@ export async function bringUp(
  */
 async function askElsewhere(
   loaded: LoadedConfig,
-  env: Session['context']['env'],
+  endpoints: Elsewhere,
 ): Promise<readonly Finding[]> {
-  const endpoints = endpointsElsewhere(loaded, env);
   const { postgres } = endpoints;
   const ofSource = postgres
     ? await askServer({ endpoints: { postgres }, names: namesOf(loaded) })
@@ -146,14 +147,18 @@ async function askElsewhere(
   return [...ofSource, ...ofServers];
 }
 
+type Elsewhere = ReturnType<typeof endpointsElsewhere>;
+
 /** Servers that cdc.yaml has addresses of. */
 function endpointsElsewhere(loaded: LoadedConfig, env: Session['context']['env']) {
   return knownEndpoints({ ...loaded, env, ports: undefined, secrets: undefined });
 }
 
 /** Also before anything is started: an agent must not look after what is another pipeline's. */
-async function askOthers(loaded: LoadedConfig, env: Session['context']['env']): Promise<void> {
-  const { postgres, connect, clickhouse } = endpointsElsewhere(loaded, env);
+async function askOthers(
+  loaded: LoadedConfig,
+  { postgres, connect, clickhouse }: Elsewhere,
+): Promise<void> {
   if (postgres) await settleNames(loaded, postgres);
   if (!postgres || !clickhouse) return;
   const names = namesOf(loaded);
