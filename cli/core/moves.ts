@@ -66,7 +66,8 @@ export function afterMoves(
       const found = after.get(objectKey(old));
       if (found === undefined) continue;
       after.delete(objectKey(old));
-      if (!after.has(objectKey(now))) after.set(objectKey(now), { ...found, ...now });
+      if (!after.has(objectKey(now)))
+        after.set(objectKey(now), { ...found, ...now, movedFrom: old });
     }
     for (const name of viewNames(from)) after.delete(objectKey({ database: from.database, name }));
     for (const view of views) {

@@ -17,8 +17,10 @@ export interface ObservedObject {
   readonly otherOwn?: string | undefined;
   /** How it is stored, where cdc.yaml says something of that. */
   readonly marks: StorageMarks;
-  /** What follows the columns in its statement, as ClickHouse writes it. */
+  /** What follows the columns in its statement, as ClickHouse writes it; read where options are to be others. */
   readonly engineFull: string;
+  /** Where it stands until it is moved. */
+  readonly movedFrom?: { readonly database: string; readonly name: string };
   readonly columns: readonly ObservedColumn[];
 }
 

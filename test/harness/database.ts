@@ -68,13 +68,25 @@ export async function countRows(database: string, name: string): Promise<number>
   return Number(row?.n);
 }
 
-/** A schema of the test's own in the source, to be dropped with everything in it. */
+/**
+ * A schema of the test's own in the source, to be dropped with everything in it. Copies of those that are dropped stay
+ * in ClickHouse, and every plan looks at them: they go when the next one is made, once nothing is written to them.
+ */
 export async function freshSchema(
   client: pg.ClientBase,
   prefix = 'test',
 ): Promise<{ readonly name: string; drop(): Promise<void> }> {
   const name = `${prefix}_${randomBytes(4).toString('hex')}`;
   await client.query(`CREATE SCHEMA ${pgIdent(name)}`);
+  const { rows } = await client.query<{ name: string }>('SELECT nspname AS name FROM pg_namespace');
+  await using clickhouse = target();
+  for (const left of await clickhouse.rows<{ name: string }>(
+    `SELECT name FROM system.databases
+      WHERE match(name, '_[0-9a-f]{8}$') AND name NOT IN ({there:Array(String)})
+        AND name NOT IN (SELECT database FROM system.tables WHERE engine = 'MaterializedView' AND comment LIKE 'cdc %')`,
+    { there: rows.map((schema) => schema.name) },
+  ))
+    await clickhouse.command(`DROP DATABASE IF EXISTS ${chIdent(left.name)} SYNC`);
   return {
     name,
     drop: async () => {

@@ -20,12 +20,16 @@ import { forgetRecord, recordsOf, writeRecord } from './records.ts';
 /** What was taken away is remembered with its statement until it is there again. */
 export type SetAside = RecordOf<'set aside'>;
 
+/** How an object stands: it takes ClickHouse its whole statement to say, so it is asked of few. */
+interface Standing {
+  statement: string;
+  engine_full: string;
+}
+
 interface TableRow {
   database: string;
   name: string;
   uuid: string;
-  statement: string;
-  engine_full: string;
   ours: number;
   fed: [string, string][];
 }
@@ -40,7 +44,7 @@ export async function dependentsOf(
   const rows = <T>(sql: string) => clickhouse.rows<T>(sql, { database, name });
   const [tables, indices, projections, columns] = await Promise.all([
     rows<TableRow>(
-      `SELECT database, name, toString(uuid) AS uuid, create_table_query AS statement, engine_full, comment LIKE 'cdc %' AS ours,
+      `SELECT database, name, toString(uuid) AS uuid, comment LIKE 'cdc %' AS ours,
               arrayZip(dependencies_database, dependencies_table) AS fed
          FROM system.tables
         WHERE notEmpty(dependencies_table) OR engine = 'MaterializedView'
@@ -57,7 +61,8 @@ export async function dependentsOf(
         WHERE ${place} AND default_kind != ''`,
     ),
   ]);
-  const own = tables.find((row) => row.database === database && row.name === name);
+  const own = await standing(clickhouse, storage);
+  const views = await viewsBehind(tables, storage, (view) => standing(clickhouse, view));
   const ttl = ttlOf(own?.engine_full ?? '');
   return [
     ...(ttl === undefined || isOwnTtl(ttl) ? [] : [ttlDependent(storage, ttl)]),
@@ -83,34 +88,51 @@ export async function dependentsOf(
     ...columns
       .filter((c) => !isOwnColumn(c.name))
       .map((c) => columnDependent(storage, c.name, c.kind, c.expression)),
-    ...viewsBehind(tables, storage).map((row) => viewDependent(row, row.statement)),
+    ...views.map(({ view, statement }) => viewDependent(view, statement)),
   ];
 }
 
-function viewsBehind(tables: readonly TableRow[], storage: ObjectName): TableRow[] {
-  const found = new Set<TableRow>();
-  const follow = (from: ObjectName) => {
+async function standing(
+  clickhouse: ClickHouse,
+  { database, name }: ObjectName,
+): Promise<Standing | undefined> {
+  const [row] = await clickhouse.rows<Standing>(
+    `SELECT create_table_query AS statement, engine_full FROM system.tables
+      WHERE database = {database:String} AND name = {name:String}`,
+    { database, name },
+  );
+  return row;
+}
+
+async function viewsBehind(
+  tables: readonly TableRow[],
+  storage: ObjectName,
+  look: (view: ObjectName) => Promise<Standing | undefined>,
+): Promise<{ view: TableRow; statement: string }[]> {
+  const found = new Map<TableRow, string>();
+  const follow = async (from: ObjectName) => {
     const row = tables.find((t) => t.database === from.database && t.name === from.name);
     for (const [database, name] of row?.fed ?? []) {
       const view = tables.find((t) => t.database === database && t.name === name);
       if (!view || view.ours === 1 || found.has(view)) continue;
-      found.add(view);
+      const { statement = '' } = (await look(view)) ?? {};
+      found.set(view, statement);
       // Where it stores: a table that is named, or one of its own, which has the view's name or UUID in its.
       const to = /^CREATE MATERIALIZED VIEW \S+ TO (?:`([^`]+)`|(\w+))\.(?:`([^`]+)`|(\w+))/.exec(
-        view.statement,
+        statement,
       );
-      if (to) follow({ database: to[1] ?? to[2] ?? '', name: to[3] ?? to[4] ?? '' });
+      if (to) await follow({ database: to[1] ?? to[2] ?? '', name: to[3] ?? to[4] ?? '' });
       else
         for (const inner of tables.filter(
           (t) =>
             t.database === database &&
             [`.inner.${name}`, `.inner_id.${view.uuid}`].includes(t.name),
         ))
-          follow(inner);
+          await follow(inner);
     }
   };
-  follow(storage);
-  return [...found];
+  await follow(storage);
+  return [...found].map(([view, statement]) => ({ view, statement }));
 }
 
 /** Those that are not there again, and could be. */

@@ -1,3 +1,4 @@
+import { TupleParam } from '@clickhouse/client';
 import type { TargetObject } from '../../core/ddl.ts';
 import { createStatement, objectKey } from '../../core/plan.ts';
 import { chLiteral } from '../../lib/sql.ts';
@@ -26,8 +27,11 @@ export async function standingObjects(
   const read = async () => {
     const rows = await clickhouse.rows<{ database: string; name: string; statement: string }>(
       `SELECT database, name, create_table_query AS statement FROM system.tables
-        WHERE database IN ({databases:Array(String)})`,
-      { databases: [...new Set(objects.map(({ database }) => database))] },
+        WHERE database IN ({databases:Array(String)}) AND has({objects:Array(Tuple(String, String))}, (database, name))`,
+      {
+        databases: [...new Set(objects.map(({ database }) => database))],
+        objects: objects.map(({ database, name }) => new TupleParam([database, name])),
+      },
     );
     return new Map(rows.map((row) => [objectKey(row), row.statement]));
   };

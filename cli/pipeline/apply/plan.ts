@@ -1,6 +1,6 @@
 import { ClickHouse } from '../../components/clickhouse/client.ts';
 import { databasesOf } from '../../components/clickhouse/objects.ts';
-import { observeTarget } from '../../components/clickhouse/observe.ts';
+import { observeTarget, withEngines } from '../../components/clickhouse/observe.ts';
 import { targetSteps } from '../../components/clickhouse/prepare.ts';
 import { readRecords } from '../../components/clickhouse/records.ts';
 import { tryStorages, tryViews } from '../../components/clickhouse/trial.ts';
@@ -9,7 +9,7 @@ import { withKafkaAdmin } from '../../components/kafka/client.ts';
 import type { LeftOut } from '../../core/leftOut.ts';
 import { afterMoves, type Move, movesOf } from '../../core/moves.ts';
 import { type TakenNames, tableLabel } from '../../core/names.ts';
-import { connectorDiff, tableObject } from '../../core/plan.ts';
+import { connectorDiff, objectsOf, tableObject } from '../../core/plan.ts';
 import { Problem } from '../../core/problems.ts';
 import type { Step } from '../../core/steps.ts';
 import { withForeignColumns } from '../../core/storageMigration.ts';
@@ -63,7 +63,12 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
     const stands = async (desired: Desired) => {
       const found = await observeTarget(clickhouse, databasesToObserve(desired, taken));
       const moves = movesOf(desired.target, taken.known, found);
-      return { moves, observed: withForeignColumns(afterMoves(found, moves), desired.tables) };
+      const there = await withEngines(
+        clickhouse,
+        afterMoves(found, moves),
+        objectsOf(desired.target),
+      );
+      return { moves, observed: withForeignColumns(there, desired.tables) };
     };
     const first = desiredOf(stack, fitting.tables, fitting.chosen, taken);
     refuseTakenTargets(first);
