@@ -13,7 +13,7 @@ import {
   target,
 } from './harness/database.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 900_000;
 
 /** Runs a query on both sides; every value as text. */
 async function both(copy: string, original: string): Promise<[string[][], string[][]]> {

@@ -143,7 +143,7 @@ beforeAll(async () => {
   }
   await sql(`ALTER TABLE ${idOf('twins')} REPLICA IDENTITY FULL`);
   await sql(`ALTER TABLE ${idOf('deferred')} REPLICA IDENTITY FULL`);
-}, 120_000);
+});
 afterAll(async () => {
   writeFileSync(file, before);
   await sql(`DROP SCHEMA ${schema} CASCADE`);
@@ -201,7 +201,7 @@ test('cdc up ends with a copy of everything that can be copied, and names each t
     for (const { fix } of found) expect(fix).not.toBe('');
   }
   await expectHealth();
-}, 180_000);
+});
 
 test('rows of all of them arrive while somebody works on types, on columns and in ClickHouse', async () => {
   await using clickhouse = target();
@@ -237,4 +237,4 @@ test('rows of all of them arrive while somebody works on types, on columns and i
   );
   expect(seen.map(({ c }) => c)).toEqual(['green', 'red']);
   await expectNowhere(schema, SECRET);
-}, 240_000);
+});

@@ -14,7 +14,7 @@ import { writing } from './harness/writing.ts';
 /** Row filters: `tables: { "schema.table": { where: … } }`. */
 
 /** As long as a busy machine takes for several loads. */
-const PATIENCE = 180_000;
+const PATIENCE = 900_000;
 
 let schema = '';
 let drop: () => Promise<void>;

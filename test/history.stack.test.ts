@@ -13,7 +13,7 @@ import { cdc, cdcJson, freshSchema, source, stack, target } from './harness/data
 import { kill } from './harness/servers.ts';
 import { writing } from './harness/writing.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 900_000;
 const TABLES = `
 CREATE TYPE mood AS ENUM ('sad', 'ok');
 CREATE TABLE items (id int PRIMARY KEY, n int, note text, price numeric(10,2), tags text[], at timestamptz, mood mood);

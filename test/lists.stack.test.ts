@@ -40,7 +40,7 @@ test('the publication names the columns that are not excluded, and PostgreSQL se
   expect(found).toMatchObject({ severity: 'info', subject: table });
   expect(found?.fix).toContain('CASCADE');
   expect(found?.fix).toContain('column_lists: false');
-}, 60_000);
+});
 
 test(
   'under REPLICA IDENTITY FULL there is no list, and doctor says how far the values go; when it is taken back there is one again',

@@ -12,7 +12,7 @@ import { typeCases, vectorCases, vectorsSql } from './harness/types.ts';
  */
 
 // Some 200 columns in one table take a busy machine a while.
-const PATIENCE = 240_000;
+const PATIENCE = 900_000;
 
 interface MatrixTable {
   readonly name: string;

@@ -16,7 +16,7 @@ import { kill } from './harness/servers.ts';
 
 /** Tables without a key that PostgreSQL enforces at every moment: each row as often as the source has it. */
 
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 900_000;
 
 let schema = '';
 

@@ -182,7 +182,7 @@ describe('target', () => {
     await cdcJson('apply', '--config', withTables(history));
     expect(await countRows(schema, 'moving')).toBe(written);
     await clickhouse.command(`DROP DATABASE ${chIdent(there)}`);
-  }, 120_000);
+  });
 
   test('one name for several tables, or in a database of ClickHouse’s own, is refused', async () => {
     await create(`${schema}.several`);

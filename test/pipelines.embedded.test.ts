@@ -155,12 +155,12 @@ beforeAll(async () => {
   const third = another('third', 'third');
   await using client = await third.source();
   await client.query(TABLES);
-}, 300_000);
+});
 
 afterAll(async () => {
   await Promise.all(writes.map((one) => one.stop()));
   for (const pipeline of [...others, second, first]) await pipeline.forget();
-}, 120_000);
+});
 
 describe('two pipelines on the same servers', () => {
   it('have everything under names of their own, and the second makes nothing of the first anew', async () => {

@@ -145,7 +145,7 @@ describe.each([
     const again = await run('up', '--json');
     expect(again.json()).toMatchObject({ result: 'unchanged' });
     expect(await standing()).toEqual(before);
-  }, 180_000);
+  });
 
   test('a table that comes later is one statement away, and others flow on without it', async () => {
     // Of an owner who did not run the script: the role may read it all the same.
@@ -164,7 +164,7 @@ describe.each([
       ok: true,
       rows: 1,
     });
-  }, 120_000);
+  });
 
   test('what the publication or the role lacks is a finding whose statement mends it', async () => {
     await owner.query('ALTER PUBLICATION cdc_cdc DROP TABLE cdc.signal');
@@ -179,7 +179,7 @@ describe.each([
 
     await owner.query(`ALTER PUBLICATION cdc_cdc SET (publish = 'insert')`);
     expect((await mended('publication-options')).severity).toBe('error');
-  }, 120_000);
+  });
 
   test('a table that cdc.yaml chooses no more stays in the publication, and stops nothing', async () => {
     configure('public.later');
@@ -191,72 +191,81 @@ describe.each([
       fix: 'ALTER PUBLICATION "cdc_cdc" DROP TABLE ONLY "public"."later";  -- as its owner',
     });
     expect((await run('verify', 'public.items', '--json')).json()).toMatchObject({ ok: true });
-  }, 120_000);
+  });
 
-  test(major < 15
-    ? 'a filter is a finding that says which PostgreSQL has them'
-    : 'a filter that the publication does not have is one statement away, and the script sets it, too', async () => {
-    const where = (condition: string) =>
-      configure('public.later', `tables: { public.items: { where: '${condition}' } }`);
-    where('id > 5 -- most of them');
-    const found = (await findings()).find(({ id }) => id.startsWith('filter-'));
-    expect(found?.subject).toBe('public.items');
-    if (major < 15) {
-      expect(found?.id).toBe('filter-version');
-      return;
-    }
-    expect(found?.id).toBe('filter-owner');
-    await owner.query(await script());
-    expect((await findings()).map(({ id }) => id)).not.toContain('filter-owner');
-    where('id > 7 -- most of them');
-    await mended('filter-owner');
-    const applied = await run('apply', '--json');
-    expect(applied.exit, applied.stderr).toBe(0);
-    expect((await run('verify', 'public.items', '--json')).json()).toMatchObject({ ok: true });
-  }, 120_000);
-
-  test(major < 15
-    ? 'excluded values reach Kafka Connect, which a finding says'
-    : 'excluded columns are copied by nobody; that they are not sent either is one statement away, and the script says it, too', async () => {
-    const where = major < 15 ? '' : `where: 'id > 7 -- most of them', `;
-    configure('public.later', `tables: { public.items: { ${where}columns: { until: exclude } } }`);
-    const idsOfItems = async () =>
-      (await findings()).filter(({ subject }) => subject === 'public.items').map(({ id }) => id);
-    expect(await idsOfItems()).toEqual(['excluded-reaches-connect']);
-    const equal = async () => {
+  test(
+    major < 15
+      ? 'a filter is a finding that says which PostgreSQL has them'
+      : 'a filter that the publication does not have is one statement away, and the script sets it, too',
+    async () => {
+      const where = (condition: string) =>
+        configure('public.later', `tables: { public.items: { where: '${condition}' } }`);
+      where('id > 5 -- most of them');
+      const found = (await findings()).find(({ id }) => id.startsWith('filter-'));
+      expect(found?.subject).toBe('public.items');
+      if (major < 15) {
+        expect(found?.id).toBe('filter-version');
+        return;
+      }
+      expect(found?.id).toBe('filter-owner');
+      await owner.query(await script());
+      expect((await findings()).map(({ id }) => id)).not.toContain('filter-owner');
+      where('id > 7 -- most of them');
+      await mended('filter-owner');
       const applied = await run('apply', '--json');
       expect(applied.exit, applied.stderr).toBe(0);
-      const verified = (await run('verify', 'public.items', '--json')).json();
-      expect(verified).toMatchObject({ ok: true, left_out: [] });
-    };
-    await equal();
-    if (major < 15) return;
-    const found = await mended('excluded-reaches-connect');
-    expect(found.fix).toContain('ADD TABLE ONLY "public"."items" ("id", "name") WHERE');
-    expect(await idsOfItems()).toEqual(['columns-listed']);
-    await owner.query(`UPDATE items SET name = 'named', until = now() WHERE id = 20`);
-    await equal();
-    const { members } = await standing();
-    await owner.query(await script());
-    expect(await standing()).toMatchObject({ members });
+      expect((await run('verify', 'public.items', '--json')).json()).toMatchObject({ ok: true });
+    },
+  );
 
-    // Of a column that comes later only the owner can say that it is to be sent.
-    await owner.query(`ALTER TABLE items ADD COLUMN extra text DEFAULT 'old'`);
-    expect((await mended('list-owner')).message).toContain('"extra"');
-    await owner.query(`UPDATE items SET extra = 'new' WHERE id = 21`);
-    await equal();
-    await owner.query('ALTER TABLE items REPLICA IDENTITY FULL');
-    await expect(owner.query('DELETE FROM items WHERE id = 22')).rejects.toThrow('cannot delete');
-    expect(await mended('list-identity')).toMatchObject({ severity: 'warning' });
-    await owner.query('DELETE FROM items WHERE id = 22');
-    await equal();
-    // The script would name columns again, for a table whose identity does not need all of them.
-    await owner.query('ALTER TABLE items REPLICA IDENTITY DEFAULT');
-    await owner.query(await script());
-    expect(await idsOfItems()).toEqual(['columns-listed']);
-    await owner.query('DELETE FROM items WHERE id = 23');
-    await equal();
-  }, 180_000);
+  test(
+    major < 15
+      ? 'excluded values reach Kafka Connect, which a finding says'
+      : 'excluded columns are copied by nobody; that they are not sent either is one statement away, and the script says it, too',
+    async () => {
+      const where = major < 15 ? '' : `where: 'id > 7 -- most of them', `;
+      configure(
+        'public.later',
+        `tables: { public.items: { ${where}columns: { until: exclude } } }`,
+      );
+      const idsOfItems = async () =>
+        (await findings()).filter(({ subject }) => subject === 'public.items').map(({ id }) => id);
+      expect(await idsOfItems()).toEqual(['excluded-reaches-connect']);
+      const equal = async () => {
+        const applied = await run('apply', '--json');
+        expect(applied.exit, applied.stderr).toBe(0);
+        const verified = (await run('verify', 'public.items', '--json')).json();
+        expect(verified).toMatchObject({ ok: true, left_out: [] });
+      };
+      await equal();
+      if (major < 15) return;
+      const found = await mended('excluded-reaches-connect');
+      expect(found.fix).toContain('ADD TABLE ONLY "public"."items" ("id", "name") WHERE');
+      expect(await idsOfItems()).toEqual(['columns-listed']);
+      await owner.query(`UPDATE items SET name = 'named', until = now() WHERE id = 20`);
+      await equal();
+      const { members } = await standing();
+      await owner.query(await script());
+      expect(await standing()).toMatchObject({ members });
+
+      // Of a column that comes later only the owner can say that it is to be sent.
+      await owner.query(`ALTER TABLE items ADD COLUMN extra text DEFAULT 'old'`);
+      expect((await mended('list-owner')).message).toContain('"extra"');
+      await owner.query(`UPDATE items SET extra = 'new' WHERE id = 21`);
+      await equal();
+      await owner.query('ALTER TABLE items REPLICA IDENTITY FULL');
+      await expect(owner.query('DELETE FROM items WHERE id = 22')).rejects.toThrow('cannot delete');
+      expect(await mended('list-identity')).toMatchObject({ severity: 'warning' });
+      await owner.query('DELETE FROM items WHERE id = 22');
+      await equal();
+      // The script would name columns again, for a table whose identity does not need all of them.
+      await owner.query('ALTER TABLE items REPLICA IDENTITY DEFAULT');
+      await owner.query(await script());
+      expect(await idsOfItems()).toEqual(['columns-listed']);
+      await owner.query('DELETE FROM items WHERE id = 23');
+      await equal();
+    },
+  );
 
   test('doctor --sql prints the script for this role, and what it says undoes all of it', async () => {
     configure('public.later');
@@ -279,7 +288,7 @@ describe.each([
       schemas: '0',
       privileges: '0',
     });
-  }, 60_000);
+  });
 });
 
 test('an owner who is no superuser can run the script, and what partitions and generated columns need is a finding', async () => {
@@ -346,4 +355,4 @@ test('an owner who is no superuser can run the script, and what partitions and g
   } finally {
     rmSync(cwd, { recursive: true, force: true });
   }
-}, 60_000);
+});

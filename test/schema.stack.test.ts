@@ -15,7 +15,7 @@ import { columnsOf, type Entry, entries, equal, type Write, writing } from './ha
 
 /** Changes of tables while they are written to, followed by the agent. */
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 900_000;
 const ROWS = 2000;
 
 let schema: string;

@@ -77,7 +77,7 @@ test('a stack starts, flows and is proved, and leaves nothing beside its folder'
   const status = await cdc('status', '--json');
   expect(status.code, status.output).toBe(0);
   expect(readdirSync(parent)).toEqual(["Mein Büro – 日本 it's"]);
-}, 180_000);
+});
 
 test('a reader that goes away is no success', async () => {
   // More than a pipe takes without a reader.
@@ -127,7 +127,7 @@ test('an agent of an earlier cdc is replaced by cdc up, and the copy stays', asy
   expect(state().pid).not.toBe(agent.pid);
   const verified = await cdc('verify', '--json');
   expect(verified.code, verified.output).toBe(0);
-}, 240_000);
+});
 
 test('it ends with all that it made', async () => {
   const down = await cdc('down', '--delete-data');

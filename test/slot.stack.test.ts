@@ -5,7 +5,7 @@ import { cdc, cdcJson, eventually, freshSchema, source, stack } from './harness/
 
 /** What becomes of the copy when the source's replication slot is lost. */
 
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 900_000;
 
 let schema: Awaited<ReturnType<typeof freshSchema>>;
 let table: string;

@@ -266,7 +266,7 @@ test.each([
     expect(again.json().tables[0]).toMatchObject({ method: 'debezium', rows: 501 });
     expect(await cdcJson('verify', `${schema}.Far*`)).toMatchObject({ ok: true });
   },
-  180_000,
+  900_000,
 );
 
 test('a reading that Debezium cannot take up again is forgotten, and nothing else is', async () => {

@@ -214,7 +214,7 @@ test('an existing database is described, prepared, loaded and proved; leaving it
     expect(down.exit).toBe(0);
   }
   expect(existsSync(join(cwd, '.cdc', 'state.json'))).toBe(false);
-}, 120_000);
+});
 
 test('an address is read as libpq reads it, and what would be ignored or cannot be reached is refused by name', async () => {
   const { port, password } = ready;

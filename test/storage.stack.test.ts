@@ -220,7 +220,7 @@ describe('on a table that is copied already', () => {
     expect(after.statement).toMatch(
       /ORDER BY \(?id\)? SETTINGS index_granularity = 1024, min_rows_for_wide_part = 0/,
     );
-  }, 120_000);
+  });
 
   test('codecs, a TTL and other settings are altered, and taken back; no row is written anew', async () => {
     await createOrders('altered', 100);

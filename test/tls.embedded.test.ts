@@ -71,7 +71,7 @@ beforeAll(async () => {
     expiredConnect: await tlsInFrontOf(connect.port, old),
     expiredClickHouse: await tlsInFrontOf(clickhouse.port, old),
   };
-}, 400_000);
+});
 afterAll(async () => {
   for (const server of [...Object.values(fronts), connect, clickhouse, kafka, postgres, expired])
     await server[Symbol.asyncDispose]();

@@ -74,7 +74,7 @@ const BUILT_IN = [
 ] as const;
 
 // Wide tables take a busy machine a while.
-const PATIENCE = 180_000;
+const PATIENCE = 900_000;
 
 let schema = '';
 const dropped: (() => Promise<void>)[] = [];

@@ -104,7 +104,7 @@ export async function eventually<T>(
   timeoutMs = 90_000,
 ): Promise<void> {
   const wanted = JSON.stringify(expected);
-  await waitFor(claim, { timeoutMs, everyMs: 50 }, async () => {
+  await waitFor(claim, { timeoutMs, everyMs: 100 }, async () => {
     const seen = JSON.stringify(await look());
     return seen === wanted ? { ready: true } : { seen: `${clip(seen)}, wanted ${clip(wanted)}` };
   });
