@@ -1,6 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -12,15 +14,19 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { connectPostgres } from '../cli/components/postgres/client.ts';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
 import { claimPort, freePort, isPortFree } from '../cli/lib/ports.ts';
-import { cleanEnvironment, type Ran, runCommand } from './harness/cli.ts';
+import { attach } from '../cli/pipeline/state/stack.ts';
+import { jarsFolder } from '../cli/runtimes/embedded/jars.ts';
+import { cleanEnvironment, type Ran, runCommand, testContext } from './harness/cli.ts';
 import { foreignPostgres } from './harness/postgres.ts';
 
 /** What a machine may lack: every time a problem with its cure, before anything is started. */
 
+const MAIN = join(packageRoot(), 'dist', 'main.js');
 const folders: string[] = [];
 afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
@@ -118,6 +124,73 @@ test('a port that a stack took and does not listen on yet is no other stack’s,
   const claimed = await claimPort(port);
   expect(claimed).toBeDefined();
   claimed?.release();
+});
+
+/** The built program, started by a shell's words. */
+function shell(cwd: string, words: string, env: Record<string, string | undefined> = {}) {
+  const child = spawnSync('sh', ['-c', words, process.execPath, MAIN], {
+    cwd,
+    env: { ...cleanEnvironment(), CDC_PORTS: 'auto', CDC_OBSERVABILITY: 'off', ...env },
+    encoding: 'utf8',
+  });
+  return { exit: child.status, output: child.stdout + child.stderr };
+}
+
+test('where a process may open few files, up and doctor say how many are needed', () => {
+  const cwd = folder();
+  const ran = shell(cwd, 'ulimit -n 256; "$0" "$1" up');
+  expect([ran.exit, existsSync(join(cwd, '.cdc', 'state.json'))]).toEqual([3, false]);
+  expect(ran.output).toContain('A process of this shell may open 256 files');
+  expect(ran.output).toContain('prlimit');
+  expect(shell(cwd, 'ulimit -n 256; "$0" "$1" doctor').output).toContain('may open 256 files');
+});
+
+test('without a HOME and a name, up says what to set', () => {
+  const cwd = folder();
+  chmodSync(cwd, 0o777);
+  const words = 'exec setpriv --reuid=12345 --regid=12345 --clear-groups "$0" "$1" up';
+  const ran = shell(cwd, words, { HOME: undefined, XDG_CACHE_HOME: undefined });
+  expect([ran.exit, existsSync(join(cwd, '.cdc', 'state.json'))]).toEqual([3, false]);
+  expect(ran.output).toContain('[HOME_UNKNOWN]');
+  expect(ran.output).toContain('CDC_CACHE');
+});
+
+test('a user without a name and a HOME, a checkout that is read only, 1 MB of /dev/shm and a path of 200 signs are no hindrance', async () => {
+  const outer = folder();
+  const cwd = join(outer, 'x'.repeat(200));
+  const cache = join(outer, 'cache');
+  mkdirSync(cwd);
+  mkdirSync(cache);
+  chmodSync(outer, 0o755);
+  chownSync(cwd, 12345, 12345);
+  // An earlier cdc left them for its own user only.
+  chmodSync(jarsFolder(process.env), 0o755);
+  const inside = [
+    'set -e',
+    'mount -t tmpfs -o size=1m,mode=1777 tmpfs /dev/shm',
+    `mount --bind ${dirname(jarsFolder(process.env))} ${cache}`,
+    `mount --bind ${packageRoot()} ${packageRoot()}`,
+    `mount -o remount,bind,ro ${packageRoot()}`,
+    'exec setpriv --reuid=12345 --regid=12345 --clear-groups "$0" "$1"',
+  ].join('; ');
+  const env = { HOME: undefined, XDG_CACHE_HOME: undefined, CDC_CACHE: cache };
+  const cdc = (args: string) =>
+    shell(cwd, `exec unshare -m sh -c '${inside} ${args}' "$0" "$1"`, env);
+  try {
+    const ran = cdc('up');
+    expect(ran.exit, ran.output).toBe(0);
+    const { endpoints } = attach(testContext({ cwd }).context, {});
+    const client = await connectPostgres(endpoints.postgres);
+    // What workers of a query share is larger than this /dev/shm.
+    await client.query(`SET debug_parallel_query = on; SET work_mem = '1MB'`);
+    const { rows } = await client.query(`SELECT count(*) FROM generate_series(1, 300000) g`);
+    await client.end();
+    expect(rows).toEqual([{ count: '300000' }]);
+    expect(cdc('verify').exit).toBe(0);
+  } finally {
+    const ended = cdc('down --delete-data');
+    expect(ended.exit, ended.output).toBe(0);
+  }
 });
 
 test('where user namespaces are closed, PostgreSQL runs as an ordinary user and leaves nothing', async () => {

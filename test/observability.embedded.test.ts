@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import axios from 'axios';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ClickHouse } from '../cli/components/clickhouse/client.ts';
 import { kafkaClient } from '../cli/components/kafka/client.ts';
 import { ALERT_NAMES, type AlertName } from '../cli/core/alerts.ts';
@@ -19,7 +19,6 @@ import { commandLines, isLoopback, listeners } from './harness/processes.ts';
 const observed = new ObservedStack();
 const clickhouse = () => new ClickHouse(observed.stack().endpoints.clickhouse);
 const FIRES_MS = 60_000;
-vi.setConfig({ testTimeout: 900_000, hookTimeout: 600_000 });
 /** WAL that a test can write in a second or two. */
 const SLOT_BYTES = 32_000_000;
 

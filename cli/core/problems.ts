@@ -1,5 +1,6 @@
 import { CLICKHOUSE_PROBLEMS } from './clickhouseProblems.ts';
 import { CONTAINER_PROBLEMS } from './containerProblems.ts';
+import { MACHINE_PROBLEMS } from './machineProblems.ts';
 import { EXIT, type ExitCode, entry, type ProblemEntry } from './problemEntry.ts';
 import { STACK_PROBLEMS } from './stackProblems.ts';
 import { TLS_PROBLEMS } from './tlsProblems.ts';
@@ -55,55 +56,7 @@ export const PROBLEMS = {
     'Known are: {known}.',
     '{suggestion}',
   ),
-  // --- this machine
-  JAVA_MISSING: entry(
-    EXIT.configuration,
-    'Java 17 or newer is needed and was not found.',
-    '{detail}',
-    '{install}',
-  ),
-  MAVEN_MISSING: entry(
-    EXIT.configuration,
-    'Maven is needed once, to fetch the Kafka and Debezium jars, and was not found.',
-    'The command mvn is not on the PATH.',
-    '{install}',
-  ),
-  OBSERVERS_MISSING: entry(
-    EXIT.configuration,
-    'The tests need Prometheus, Alertmanager, its exporters and PgBouncer.',
-    'Not on the PATH: {detail}.',
-    '{install}',
-  ),
-  JARS_UNAVAILABLE: entry(
-    EXIT.unreachable,
-    'The Kafka and Debezium jars could not be fetched.',
-    '{detail}',
-    'Check the network (Maven settings: ~/.m2/settings.xml), then run the same command again; what was fetched already is kept.',
-  ),
-  RUNTIME_PACKAGE_MISSING: entry(
-    EXIT.configuration,
-    'The embedded runtime needs the npm package {package}, which is not installed.',
-    'It is an optional dependency and was left out (npm install --omit=optional), or there is no build of it for {platform}.',
-    'npm install --include=optional   # or name servers that run elsewhere in cdc.yaml: {address}',
-  ),
-  PORT_IN_USE: entry(
-    EXIT.configuration,
-    'Port {port}, wanted for {server}, is taken by {owner}.',
-    'Another program listens on 127.0.0.1:{port}.',
-    'Stop that program, or choose free ports: echo "ports: auto" >> cdc.yaml   # or CDC_PORTS=auto',
-  ),
-  DISK_FULL: entry(
-    EXIT.configuration,
-    'There is no room left on the disk of {path}.',
-    '{detail}',
-    'df -h {path}   # make room, then run the same command again',
-  ),
-  STATE_UNWRITABLE: entry(
-    EXIT.configuration,
-    '{path} cannot be written.',
-    '{detail}',
-    'ls -ld {path}   # give this user the right to write there, or run cdc from another folder',
-  ),
+  ...MACHINE_PROBLEMS,
   ...CONTAINER_PROBLEMS,
   // --- the stack
   SERVER_START_FAILED: entry(

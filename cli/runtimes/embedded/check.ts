@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Finding, findingOf } from '../../core/findings.ts';
 import { Problem } from '../../core/problems.ts';
@@ -7,6 +7,7 @@ import { formatBytes } from '../../lib/format.ts';
 import type { ServerName } from '../../stack/endpoints.ts';
 import { findJars } from './jars.ts';
 import { libchdb, postgresHome } from './packages.ts';
+import { requireName } from './servers/postgres.ts';
 import { findJava, findMaven } from './toolchain.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -28,6 +29,26 @@ export function requireRoom(folder: string, running: boolean): void {
   });
 }
 
+/** What ClickHouse holds open with a hundred tables, and as much again. */
+const OPEN_FILES = 1024;
+
+/** Throws OPEN_FILES_LIMIT. Node.js has raised the soft limit, which servers inherit, to the hard one. */
+export function requireOpenFiles(): void {
+  const limit = openFilesLimit();
+  if (limit < OPEN_FILES) throw new Problem('OPEN_FILES_LIMIT', { limit, least: OPEN_FILES });
+}
+
+function openFilesLimit(): number {
+  try {
+    const limits = readFileSync('/proc/self/limits', 'utf8');
+    const [, hard = ''] = /^Max open files +\S+ +(\S+)/m.exec(limits) ?? [];
+    return hard === 'unlimited' ? Number.POSITIVE_INFINITY : Number(hard);
+  } catch {
+    // No Linux, no limit that can be read.
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
 /** What this machine lacks to run the servers that it should run. Changes nothing and asks no network. */
 export function checkMachine(
   env: Env,
@@ -36,10 +57,16 @@ export function checkMachine(
 ): Finding[] {
   const needsJava = servers.includes('kafka') || servers.includes('connect');
   return [
-    ...(needsJava ? [...attempt('java', () => findJava(env)), ...checkJars(env)] : []),
-    ...(servers.includes('postgres') ? attempt('postgres', postgresHome) : []),
+    ...(needsJava
+      ? [...attempt('java', () => findJava(env)), ...attempt('jars', () => checkJars(env))]
+      : []),
+    ...(servers.includes('postgres')
+      ? [...attempt('postgres', postgresHome), ...attempt('postgres', () => requireName(env))]
+      : []),
     ...(servers.includes('clickhouse') ? attempt('clickhouse', libchdb) : []),
-    ...(servers.length > 0 ? diskFindings(directory) : []),
+    ...(servers.length > 0
+      ? [...attempt('files', requireOpenFiles), ...diskFindings(directory)]
+      : []),
   ];
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -40,13 +41,22 @@ function converterJar(): string {
 /** A folder per content of the pom and of the converter, shared by all stacks of this user. */
 export function jarsFolder(env: Env): string {
   const cache =
-    env.CDC_CACHE ?? join(env.XDG_CACHE_HOME ?? join(env.HOME ?? homedir(), '.cache'), 'cdc');
+    env.CDC_CACHE || join(env.XDG_CACHE_HOME || join(env.HOME || home(), '.cache'), 'cdc');
   const digest = createHash('sha256')
     .update(readFileSync(pomFile()))
     .update(readFileSync(converterJar()))
     .digest('hex')
     .slice(0, 12);
   return join(cache, `jars-${digest}`);
+}
+
+/** Throws HOME_UNKNOWN: of a user without a name, nothing is known. */
+function home(): string {
+  try {
+    return homedir();
+  } catch (error) {
+    throw new Problem('HOME_UNKNOWN', { uid: process.getuid?.() ?? 0 }, { cause: error });
+  }
 }
 
 function jarsAt(folder: string): Jars {
@@ -92,6 +102,8 @@ export async function ensureJars(
   try {
     mkdirSync(join(folder, '..'), { recursive: true });
     work = mkdtempSync(`${folder}.`);
+    // Users may share a CDC_CACHE, and these are no secrets.
+    chmodSync(work, 0o755);
   } catch (error) {
     throw fileProblem(folder, error);
   }

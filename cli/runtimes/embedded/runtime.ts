@@ -7,7 +7,7 @@ import { type AgentState, liveState } from '../../stack/state.ts';
 import { checkPortsFree } from '../ports.ts';
 import { ownServers } from '../resolve.ts';
 import type { OpenLogs, PartStatus, Runtime, RuntimeHooks, Started } from '../runtime.ts';
-import { checkMachine, diskFindings, requireRoom } from './check.ts';
+import { checkMachine, diskFindings, requireOpenFiles, requireRoom } from './check.ts';
 import { ensureJars, kafkaVersion } from './jars.ts';
 import { ensureAgent, stopAgent } from './launch.ts';
 import {
@@ -19,7 +19,7 @@ import {
   logFiles,
 } from './logs.ts';
 import { libchdb, postgresHome } from './packages.ts';
-import { postgresOutsideFolder } from './servers/postgres.ts';
+import { postgresOutsideFolder, requireName } from './servers/postgres.ts';
 import { processStatus } from './status.ts';
 import { findJava, needsJava } from './toolchain.ts';
 
@@ -51,7 +51,11 @@ export class EmbeddedRuntime implements Runtime {
     const running = liveState(this.layout) !== undefined;
     if (servers.length > 0) requireRoom(this.layout.root, running);
     if (running) return;
-    if (servers.includes('postgres')) postgresHome();
+    if (servers.length > 0) requireOpenFiles();
+    if (servers.includes('postgres')) {
+      postgresHome();
+      requireName(this.env);
+    }
     if (servers.includes('clickhouse')) libchdb();
     await checkPortsFree(config, servers);
     if (!needsJava(servers)) return;

@@ -12,21 +12,24 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { fileProblem } from '../../../lib/files.ts';
+import { Problem } from '../../../core/problems.ts';
+import { fileProblem, freeBytes } from '../../../lib/files.ts';
 import { POSTGRES_DATABASE, POSTGRES_USER } from '../../../stack/users.ts';
 import { postgresHome, postgresPackageVersion } from '../packages.ts';
 import { runToEnd } from './run.ts';
 import type { EmbeddedServer, Launch, ServerSetting } from './server.ts';
 
-/** An unprivileged user that every Linux has; used where user namespaces are closed. */
+/** An unprivileged user that every Linux has. */
 const NOBODY = 65_534;
+const AS_NOBODY = ['-U', `--map-user=${NOBODY}`, `--map-group=${NOBODY}`];
 
 /**
- * PostgreSQL refuses to run as root. As root it runs in a user namespace that shows root as an
- * ordinary user: that works from any path. Where such namespaces are closed, it runs as `nobody`,
- * with binaries and data where `nobody` can reach them.
+ * PostgreSQL refuses to run as root, and for a user without a name. For those it runs in a user namespace that shows
+ * them as `nobody`: that works from any path. Where such namespaces are closed, root's runs as `nobody`, with binaries
+ * and data where `nobody` can reach them.
  */
 interface Identity {
   readonly home: string;
@@ -37,21 +40,19 @@ interface Identity {
 function identity(setting: ServerSetting, from: string | undefined): Identity {
   const home = postgresHome(from);
   const data = setting.layout.data('postgres');
-  if (process.getuid?.() !== 0) {
-    return { home, data, wrap: (command, args) => ({ command, args }) };
-  }
-  const namespace = ['-U', '--map-user=1000', '--map-group=1000'];
+  const isRoot = process.getuid?.() === 0;
+  if (!isRoot && hasName()) return { home, data, wrap: (command, args) => ({ command, args }) };
   const outside = postgresOutsideFolder(setting.layout.root);
   const theirs = join(outside, 'data');
-  const env = { ...setting.env } as NodeJS.ProcessEnv;
   // Data that were given to nobody stay there, whatever this machine allows now.
-  if (!existsSync(theirs) && spawnSync('unshare', [...namespace, 'true'], { env }).status === 0) {
+  if (!(isRoot && existsSync(theirs)) && hasNamespaces(setting.env)) {
     return {
       home,
       data,
-      wrap: (command, args) => ({ command: 'unshare', args: [...namespace, command, ...args] }),
+      wrap: (command, args) => ({ command: 'unshare', args: [...AS_NOBODY, command, ...args] }),
     };
   }
+  if (!isRoot) throw unnamed();
   // Another version's binaries are another folder.
   const copy = join(outside, `home-${postgresPackageVersion(from)}`);
   try {
@@ -72,6 +73,30 @@ function identity(setting: ServerSetting, from: string | undefined): Identity {
     data: theirs,
     wrap: (command, args) => ({ command, args, uid: NOBODY, gid: NOBODY }),
   };
+}
+
+/** Throws USER_UNNAMED where PostgreSQL would not start for this user. */
+export function requireName(env: NodeJS.ProcessEnv): void {
+  if (process.getuid?.() !== 0 && !hasName() && !hasNamespaces(env)) throw unnamed();
+}
+
+function hasName(): boolean {
+  try {
+    return userInfo().username !== '';
+  } catch {
+    return false;
+  }
+}
+
+function hasNamespaces(env: NodeJS.ProcessEnv): boolean {
+  return spawnSync('unshare', [...AS_NOBODY, 'true'], { env }).status === 0;
+}
+
+function unnamed(): Problem {
+  return new Problem('USER_UNNAMED', {
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+  });
 }
 
 /** Copies a folder so that it is there as a whole or not at all; one that is there stays. */
@@ -102,6 +127,18 @@ export function postgresOutsideFolder(root: string): string {
   return join('/var/lib', `cdc-${shortDigest(root)}`);
 }
 
+const SHARED_MEMORY_BYTES = 32 * 1024 ** 2;
+
+/** What processes share is in /dev/shm, which containers make small; else it is in the folder of the data. */
+function sharedMemory(): Record<string, string> {
+  try {
+    if (freeBytes('/dev/shm') >= SHARED_MEMORY_BYTES) return {};
+  } catch {
+    // There is none.
+  }
+  return { dynamic_shared_memory_type: 'mmap' };
+}
+
 export function postgresSettings(setting: ServerSetting): Record<string, string> {
   return {
     listen_addresses: '127.0.0.1',
@@ -120,6 +157,7 @@ export function postgresSettings(setting: ServerSetting): Record<string, string>
     log_timezone: 'UTC',
     // A slot that nobody reads must not fill the disk of a laptop.
     max_slot_wal_keep_size: '10GB',
+    ...sharedMemory(),
   };
 }
 
@@ -155,6 +193,7 @@ async function initialize(
         '--encoding=UTF8',
         '--locale=C.UTF-8',
         '--no-sync',
+        ...Object.entries(sharedMemory()).map(([name, value]) => `--set=${name}=${value}`),
       ]),
       setting,
       signal,
