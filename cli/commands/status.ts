@@ -28,7 +28,9 @@ export const status: CommandSpec = {
     const loaded = loadConfig({ cwd: context.cwd, env: context.env, file: session.configFile });
     const watched = watchStack(loaded, context.env);
     if (!watched.agent) throw notRunning(watched);
-    const { status: seen } = await observeStack(watched);
+    const { status: seen } = await printer.during('asking agent and servers how they are', () =>
+      observeStack(watched),
+    );
     printer.result(seen, () => statusText(printer, seen));
     return seen.healthy ? EXIT.done : EXIT.found;
   },
