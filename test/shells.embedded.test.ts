@@ -1,4 +1,4 @@
-import { type SpawnOptions, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   appendFileSync,
   existsSync,
@@ -13,7 +13,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
-import { isAlive } from '../cli/lib/processes.ts';
 import { cleanEnvironment } from './harness/cli.ts';
 
 /** The built program, in a folder and from a shell that people have. */
@@ -48,20 +47,14 @@ afterAll(async () => {
   rmSync(parent, { recursive: true, force: true });
 });
 
-function run(
-  command: string,
-  args: readonly string[],
-  options: SpawnOptions = {},
-  onOutput: (output: string) => void = () => {},
-) {
+function run(command: string, args: readonly string[]) {
   return new Promise<{ code: number; output: string }>((resolve) => {
     const env = { ...cleanEnvironment(), ...SHELL };
-    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream?.on('data', (chunk) => {
         output += chunk;
-        onOutput(output);
       });
     child.once('close', (code) => resolve({ code: code ?? 1, output }));
   });
@@ -90,19 +83,11 @@ test('a reader that goes away is no success', async () => {
 const stateFile = () => join(cwd, '.cdc', 'state.json');
 const state = () => JSON.parse(readFileSync(stateFile(), 'utf8'));
 
-/** The agent's state as one of another cdc would have it; it does not write its own until `goOn`. */
-function released(release: number | undefined): { readonly pid: number; goOn(): void } {
-  const { pid } = state();
-  process.kill(pid, 'SIGSTOP');
-  writeFileSync(stateFile(), JSON.stringify({ ...state(), release }));
-  const goOn = () => {
-    if (isAlive(pid)) process.kill(pid, 'SIGCONT');
-  };
-  return { pid, goOn };
-}
-
 test('an agent of a newer cdc is left alone, by every command', async () => {
-  const agent = released(state().release + 1);
+  const { pid, release } = state();
+  // It does not write its own state while the file says another's.
+  process.kill(pid, 'SIGSTOP');
+  writeFileSync(stateFile(), JSON.stringify({ ...state(), release: release + 1 }));
   try {
     for (const command of ['up', 'apply', 'verify']) {
       const ran = await cdc(command);
@@ -110,23 +95,9 @@ test('an agent of a newer cdc is left alone, by every command', async () => {
       expect(ran.output, command).toContain('[STACK_NEWER]');
     }
   } finally {
-    agent.goOn();
+    process.kill(pid, 'SIGCONT');
   }
-  expect(state().pid).toBe(agent.pid);
-});
-
-test('an agent of an earlier cdc is replaced by cdc up, and the copy stays', async () => {
-  const agent = released(undefined);
-  const up = await run(process.execPath, [MAIN, 'up'], {}, (output) => {
-    // It is asked to end, and has to be awake for that.
-    if (output.includes('replacing the agent')) agent.goOn();
-  }).finally(agent.goOn);
-  expect(up.code, up.output).toBe(0);
-  expect(up.output).toContain(`replacing the agent of an earlier cdc (pid ${agent.pid})`);
-  expect(up.output).not.toContain('✔ loaded ');
-  expect(state().pid).not.toBe(agent.pid);
-  const verified = await cdc('verify', '--json');
-  expect(verified.code, verified.output).toBe(0);
+  expect(state().pid).toBe(pid);
 });
 
 test('it ends with all that it made', async () => {
