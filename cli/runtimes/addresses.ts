@@ -83,11 +83,15 @@ function isSslMode(text: string): text is SslMode {
   return SSL_MODES.some((mode) => mode === text);
 }
 
+const URI = /^postgres(?:ql)?:\/\/([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s;
+
 /** A parameter after the `?` counts where the part of the address itself is empty. */
 function uriParameters(text: string): Given {
-  const url = parseUrl('source.url', text);
+  // A URL's path would lose a database called `..`, and what follows a `#`, which is a sign like others for libpq.
+  const [, authority = '', path = '', query = ''] = URI.exec(text) ?? [];
+  const url = parseUrl('source.url', `postgres://${authority.replaceAll('#', '%23')}`);
   const given = new Map<SourceParameter, string>();
-  for (const pair of url.search.slice(1).split('&').filter(Boolean)) {
+  for (const pair of query.split('&').filter(Boolean)) {
     const at = pair.indexOf('=');
     const name = decoded(at < 0 ? pair : pair.slice(0, at));
     given.set(known(name), at < 0 ? '' : decoded(pair.slice(at + 1)));
@@ -97,7 +101,7 @@ function uriParameters(text: string): Given {
     ['port', url.port],
     ['user', decoded(url.username)],
     ['password', decoded(url.password)],
-    ['dbname', decoded(url.pathname.slice(1))],
+    ['dbname', decoded(path)],
   ];
   for (const [name, value] of parts) if (value !== '') given.set(name, value);
   return given;

@@ -25,7 +25,22 @@ describe('source.url, as libpq reads it', () => {
         expect(words).toEqual(uri);
         expect(bare).toEqual(uri);
       }),
+      {
+        examples: [
+          ['.', '.', '.'],
+          ['..', '#', '..'],
+        ],
+      },
     );
+  });
+
+  it('takes a # as a sign like others', () => {
+    expect(sourceAddress('postgres://me:a#b@db/c#d?sslmode=require')).toMatchObject({
+      host: 'db',
+      password: 'a#b',
+      database: 'c#d',
+      sslmode: 'require',
+    });
   });
 
   it('has what it leaves out from libpq’s defaults', () => {
