@@ -12,7 +12,9 @@ export function jmxRules(rules: 'kafka' | 'connect', password: string): string {
   const shared = readFileSync(join(packageRoot(), 'connectors', 'jmx', `${rules}.yml`), 'utf8');
   // The password has 144 random bits; what is added is only for form.
   const salt = AGENT_USER.repeat(8);
-  const passwordHash = createHash('sha256').update(`${salt}:${password}`).digest('hex');
+  const digest = createHash('sha256').update(`${salt}:${password}`).digest('hex');
+  // The agent writes a digest as a number, without the zeros that it begins with, and compares texts.
+  const passwordHash = digest.replace(/^0+/, '');
   const basic = { username: AGENT_USER, passwordHash, algorithm: 'SHA-256', salt };
   return `${stringify({ httpServer: { authentication: { basic } } })}${shared}`;
 }
