@@ -161,7 +161,7 @@ test('transactions that a slot would wait for are named before it is made, prepa
   );
   const open = await waitFor(
     'transactions to be old enough to be named',
-    { timeoutMs: 60_000 },
+    { timeoutMs: 300_000 },
     async () => {
       const named = (await findings()).filter(({ id }) => id === 'transaction-open');
       return named.length === 2 ? { ready: named } : { seen: JSON.stringify(named) };
@@ -325,7 +325,7 @@ test('who waits for another cdc says where that one is, and since when', async (
     tls: {},
   } as PostgresEndpoint;
   const never = new AbortController().signal;
-  const first = { timeoutMs: 60_000, signal: never, onWait: () => {} };
+  const first = { timeoutMs: 300_000, signal: never, onWait: () => {} };
   await withPublicationLock(endpoint, 'cdc_one', first, async () => {
     const abort = new AbortController();
     const said: string[] = [];
@@ -333,7 +333,7 @@ test('who waits for another cdc says where that one is, and since when', async (
       said.push(text);
       abort.abort(new Error('enough'));
     };
-    const second = { timeoutMs: 60_000, signal: abort.signal, onWait };
+    const second = { timeoutMs: 300_000, signal: abort.signal, onWait };
     await expect(
       withPublicationLock(endpoint, 'cdc_one', second, async () => {}),
     ).rejects.toThrow();

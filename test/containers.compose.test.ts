@@ -91,7 +91,7 @@ describe('what goes wrong shows in status, with what to type', () => {
     const hung = [Pid, ...children.split('\n').filter(Boolean).map(Number)];
     for (const pid of hung) process.kill(pid, 'SIGSTOP');
     try {
-      await waitFor('the health check to fail', { timeoutMs: 60_000 }, async () => {
+      await waitFor('the health check to fail', { timeoutMs: 300_000 }, async () => {
         const health = (await container.inspect()).State.Health?.Status;
         return health === 'unhealthy' ? { ready: true } : { seen: String(health) };
       });
@@ -113,15 +113,10 @@ describe('what goes wrong shows in status, with what to type', () => {
     await container.stop();
     await container.update({ Memory: limit, MemorySwap: limit });
     await container.start();
-    await eventually(
-      'out of memory',
-      'out of memory',
-      async () => (await seenAs('agent')).state,
-      60_000,
-    );
+    await eventually('out of memory', 'out of memory', async () => (await seenAs('agent')).state);
     await container.update({ Memory: before, MemorySwap: (before ?? 0) * 2 });
     await stack.json('up');
-    await eventually('the agent', 'ready', async () => (await seenAs('agent')).state, 60_000);
+    await eventually('the agent', 'ready', async () => (await seenAs('agent')).state);
   });
 });
 
@@ -129,7 +124,7 @@ describe('the agent’s container', () => {
   it('applies nothing again when it starts again', async () => {
     const container = await stack.container('agent');
     await container.restart();
-    await eventually('the agent', 'ready', async () => (await seenAs('agent')).state, 60_000);
+    await eventually('the agent', 'ready', async () => (await seenAs('agent')).state);
     expect((await stack.json('plan')).changes).toEqual([]);
     await stack.crosses();
   });

@@ -96,12 +96,15 @@ export async function freshSchema(
   };
 }
 
+/** Long enough for a machine that does much else: it is for what never comes. */
+const WAIT_MS = 300_000;
+
 /** Looks until two values are equal; on time-out it says what it saw last. */
 export async function eventually<T>(
   claim: string,
   expected: T,
   look: () => Promise<T>,
-  timeoutMs = 90_000,
+  timeoutMs = WAIT_MS,
 ): Promise<void> {
   const wanted = JSON.stringify(expected);
   await waitFor(claim, { timeoutMs, everyMs: 100 }, async () => {

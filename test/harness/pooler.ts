@@ -51,7 +51,7 @@ pool_mode = ${mode}
       'pgbouncer is not installed: apt-get install -y --no-install-recommends pgbouncer',
     );
   });
-  await waitFor('PgBouncer', { timeoutMs: 30_000 }, async () => {
+  await waitFor('PgBouncer', { timeoutMs: 300_000 }, async () => {
     if (failed) throw new StopWaiting(failed);
     return (await listens(port)) ? { ready: true } : { seen: 'nothing listens' };
   });

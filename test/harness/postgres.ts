@@ -59,7 +59,7 @@ export async function foreignPostgres(
       stdio: 'ignore',
       ...(uid === undefined ? {} : { uid, gid: gid ?? uid, cwd: '/' }),
     });
-    await waitFor('the foreign PostgreSQL', { timeoutMs: 30_000 }, async () => {
+    await waitFor('the foreign PostgreSQL', { timeoutMs: 300_000 }, async () => {
       const answer = await postgresServer.ready(setting);
       return answer === true ? { ready: true } : { seen: answer };
     });

@@ -76,7 +76,7 @@ async function started(
     env: { ...setting.env, ...launch.env } as NodeJS.ProcessEnv,
     stdio: 'ignore',
   });
-  await waitFor(`the foreign ${server.name}`, { timeoutMs: 120_000 }, async () => {
+  await waitFor(`the foreign ${server.name}`, { timeoutMs: 300_000 }, async () => {
     if (child.exitCode !== null) throw new Error(`${server.name} ended with ${child.exitCode}`);
     const answer = await server.ready(setting).catch((error: Error) => error.message);
     return answer === true ? { ready: true } : { seen: answer };

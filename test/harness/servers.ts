@@ -12,7 +12,7 @@ import { isLoopback, listeners, stackPids } from './processes.ts';
 
 export type Kept = ServerName | 'agent';
 
-const RECOVERY_MS = 180_000;
+const RECOVERY_MS = 300_000;
 
 interface Instance {
   /** On this machine, also of a container's first process; absent while it does not run. */
@@ -60,7 +60,7 @@ export async function kill(name: Kept): Promise<() => Promise<void>> {
   const { pid } = await instance(name);
   if (pid === undefined) throw new Error(`${name} does not run`);
   process.kill(pid, 'SIGKILL');
-  await waitFor(`${name} to be gone`, { timeoutMs: 5000 }, () =>
+  await waitFor(`${name} to be gone`, { timeoutMs: 60_000 }, () =>
     isAlive(pid) ? { seen: 'it runs' } : { ready: true },
   );
   return async () => {
