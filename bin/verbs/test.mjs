@@ -22,9 +22,7 @@ const ENGINE = join(ROOT, 'test', 'compose', 'engine.sh');
  */
 const OTHER_IN_CONTAINERS = [
   '.compose.test.ts',
-  ...['up', 'load', 'snapshot', 'slot', 'history', 'multiset'].map(
-    (name) => `/${name}.stack.test.ts`,
-  ),
+  ...['up', 'load', 'snapshot', 'slot'].map((name) => `/${name}.stack.test.ts`),
 ];
 
 /**
