@@ -9,22 +9,17 @@ import {
 } from '../../core/dependents.ts';
 import type { Finding } from '../../core/findings.ts';
 import type { TableId } from '../../core/names.ts';
-import { isOwnedSql } from '../../core/plan.ts';
+import { isOwnedSql, objectKey } from '../../core/plan.ts';
 import type { RecordOf } from '../../core/records.ts';
 import { constraintsOf, type ObjectName, shortError, ttlOf } from '../../core/stalls.ts';
 import { isOwnTtl } from '../../core/storage.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
 import { forgetRecord, recordsOf, writeRecord } from './records.ts';
+import { statementsOf } from './statements.ts';
 
 /** What was taken away is remembered with its statement until it is there again. */
 export type SetAside = RecordOf<'set aside'>;
-
-/** How an object stands: it takes ClickHouse its whole statement to say, so it is asked of few. */
-interface Standing {
-  statement: string;
-  engine_full: string;
-}
 
 interface TableRow {
   database: string;
@@ -61,9 +56,9 @@ export async function dependentsOf(
         WHERE ${place} AND default_kind != ''`,
     ),
   ]);
-  const own = await standing(clickhouse, storage);
-  const views = await viewsBehind(tables, storage, (view) => standing(clickhouse, view));
-  const ttl = ttlOf(own?.engine_full ?? '');
+  const own = (await statementsOf(clickhouse, [storage])).get(objectKey(storage));
+  const views = await viewsBehind(clickhouse, tables, storage);
+  const ttl = ttlOf(own?.engineFull ?? '');
   return [
     ...(ttl === undefined || isOwnTtl(ttl) ? [] : [ttlDependent(storage, ttl)]),
     ...constraintsOf(own?.statement ?? '').map(({ constraint, text }) =>
@@ -92,22 +87,10 @@ export async function dependentsOf(
   ];
 }
 
-async function standing(
-  clickhouse: ClickHouse,
-  { database, name }: ObjectName,
-): Promise<Standing | undefined> {
-  const [row] = await clickhouse.rows<Standing>(
-    `SELECT create_table_query AS statement, engine_full FROM system.tables
-      WHERE database = {database:String} AND name = {name:String}`,
-    { database, name },
-  );
-  return row;
-}
-
 async function viewsBehind(
+  clickhouse: ClickHouse,
   tables: readonly TableRow[],
   storage: ObjectName,
-  look: (view: ObjectName) => Promise<Standing | undefined>,
 ): Promise<{ view: TableRow; statement: string }[]> {
   const found = new Map<TableRow, string>();
   const follow = async (from: ObjectName) => {
@@ -115,7 +98,8 @@ async function viewsBehind(
     for (const [database, name] of row?.fed ?? []) {
       const view = tables.find((t) => t.database === database && t.name === name);
       if (!view || view.ours === 1 || found.has(view)) continue;
-      const { statement = '' } = (await look(view)) ?? {};
+      const { statement = '' } =
+        (await statementsOf(clickhouse, [view])).get(objectKey(view)) ?? {};
       found.set(view, statement);
       // Where it stores: a table that is named, or one of its own, which has the view's name or UUID in its.
       const to = /^CREATE MATERIALIZED VIEW \S+ TO (?:`([^`]+)`|(\w+))\.(?:`([^`]+)`|(\w+))/.exec(

@@ -1,9 +1,9 @@
-import { TupleParam } from '@clickhouse/client';
 import type { TargetObject } from '../../core/ddl.ts';
 import { createStatement, objectKey } from '../../core/plan.ts';
 import { chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse, Settings } from './client.ts';
 import { dropStatement } from './prepare.ts';
+import { statementsOf } from './statements.ts';
 
 export async function databasesOf(clickhouse: ClickHouse): Promise<string[]> {
   return (await clickhouse.rows<{ name: string }>('SELECT name FROM system.databases')).map(
@@ -24,22 +24,11 @@ export async function standingObjects(
   clickhouse: ClickHouse,
   objects: readonly TargetObject[],
 ): Promise<() => Promise<void>> {
-  const read = async () => {
-    const rows = await clickhouse.rows<{ database: string; name: string; statement: string }>(
-      `SELECT database, name, create_table_query AS statement FROM system.tables
-        WHERE database IN ({databases:Array(String)}) AND has({objects:Array(Tuple(String, String))}, (database, name))`,
-      {
-        databases: [...new Set(objects.map(({ database }) => database))],
-        objects: objects.map(({ database, name }) => new TupleParam([database, name])),
-      },
-    );
-    return new Map(rows.map((row) => [objectKey(row), row.statement]));
-  };
-  const before = await read();
+  const before = await statementsOf(clickhouse, objects);
   return async () => {
-    const after = await read();
+    const after = await statementsOf(clickhouse, objects);
     for (const object of objects) {
-      const statement = before.get(objectKey(object));
+      const statement = before.get(objectKey(object))?.statement;
       if (statement === undefined || after.has(objectKey(object))) continue;
       // ClickHouse shows no passwords.
       const whole = object.kind === 'queue' ? createStatement(object) : statement;

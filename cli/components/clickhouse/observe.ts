@@ -1,6 +1,8 @@
-import type { StorageObject, TargetObject } from '../../core/ddl.ts';
+import type { TargetObject } from '../../core/ddl.ts';
 import { type ObservedObject, objectKey, parseComment } from '../../core/plan.ts';
+import type { StorageMarks } from '../../core/storage.ts';
 import type { ClickHouse } from './client.ts';
+import { statementsOf } from './statements.ts';
 
 /**
  * Tables and views of the given databases, and every object of ours elsewhere (of a schema that is
@@ -67,27 +69,22 @@ export async function observeTarget(
   return objects;
 }
 
-/**
- * Those with what follows the columns in their statement, for storages whose options are to be others. Of no more:
- * ClickHouse parses and writes a table's whole statement for it, 1 ms and, of a wide one, 10.
- */
+/** Those with what follows the columns in their statement, for storages whose options are to be others. */
 export async function withEngines<O extends ObservedObject>(
   clickhouse: ClickHouse,
   observed: ReadonlyMap<string, O>,
-  wanted: readonly TargetObject[],
+  wanted: readonly (TargetObject & { readonly marks?: StorageMarks })[],
 ): Promise<Map<string, O>> {
-  const all = new Map(observed);
   const others = wanted.flatMap((object) => {
     const found = observed.get(objectKey(object));
-    const marks = 'marks' in object ? (object as StorageObject).marks : undefined;
-    return found && marks && marks.options !== found.marks.options ? [found] : [];
+    return found && object.marks && object.marks.options !== found.marks.options ? [found] : [];
   });
+  const standsAt = ({ movedFrom, database, name }: O) => movedFrom ?? { database, name };
+  const statements = await statementsOf(clickhouse, others.map(standsAt));
+  const all = new Map(observed);
   for (const found of others) {
-    const [row] = await clickhouse.rows<{ engine_full: string }>(
-      'SELECT engine_full FROM system.tables WHERE database = {database:String} AND name = {name:String}',
-      { ...(found.movedFrom ?? { database: found.database, name: found.name }) },
-    );
-    all.set(objectKey(found), { ...found, engineFull: row?.engine_full ?? '' });
+    const { engineFull = '' } = statements.get(objectKey(standsAt(found))) ?? {};
+    all.set(objectKey(found), { ...found, engineFull });
   }
   return all;
 }
