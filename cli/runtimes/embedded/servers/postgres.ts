@@ -157,7 +157,6 @@ export function postgresSettings(setting: ServerSetting): Record<string, string>
     log_timezone: 'UTC',
     // A slot that nobody reads must not fill the disk of a laptop.
     max_slot_wal_keep_size: '10GB',
-    ...sharedMemory(),
   };
 }
 
@@ -226,10 +225,9 @@ export function postgresServerFrom(from: string | undefined): EmbeddedServer {
           // Already executable, in a folder of somebody else's.
         }
       }
-      const options = Object.entries(postgresSettings(setting)).flatMap(([key, value]) => [
-        '-c',
-        `${key}=${value}`,
-      ]);
+      const options = Object.entries({ ...postgresSettings(setting), ...sharedMemory() }).flatMap(
+        ([key, value]) => ['-c', `${key}=${value}`],
+      );
       return who.wrap(join(who.home, 'bin', 'postgres'), ['-D', who.data, ...options]);
     },
     async ready(setting) {
