@@ -13,8 +13,6 @@ import {
   target,
 } from './harness/database.ts';
 
-const TIMEOUT_MS = 900_000;
-
 /** Runs a query on both sides; every value as text. */
 async function both(copy: string, original: string): Promise<[string[][], string[][]]> {
   await using clickhouse = target();
@@ -77,7 +75,7 @@ async function proveViews(): Promise<void> {
   }
 }
 
-describe('the views of the e-commerce example', { timeout: TIMEOUT_MS }, () => {
+describe('the views of the e-commerce example', () => {
   beforeAll(async () => {
     await setupExample(stack(), 'ecommerce');
     await cdcJson('load', 'ecommerce', '--rate', '200', '--duration', '3s');
@@ -138,7 +136,7 @@ describe('the views of the e-commerce example', { timeout: TIMEOUT_MS }, () => {
   });
 });
 
-describe('views that a user declares', { timeout: TIMEOUT_MS }, () => {
+describe('views that a user declares', () => {
   let schema: string;
   let folder: string;
   let drop: () => Promise<void>;

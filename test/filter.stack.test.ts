@@ -13,9 +13,6 @@ import { writing } from './harness/writing.ts';
 
 /** Row filters: `tables: { "schema.table": { where: … } }`. */
 
-/** As long as a busy machine takes for several loads. */
-const PATIENCE = 900_000;
-
 let schema = '';
 let drop: () => Promise<void>;
 /** Of all tests: a table without its entry would lose its filter. */
@@ -166,67 +163,57 @@ test('a partitioned table is filtered as one, and a row that changes its partiti
   expect(await proved(table)).toEqual([1]);
 });
 
-test(
-  'a filter that is changed or removed is in the plan, and applied while rows are written',
-  async () => {
-    const table = await made(
-      'moving',
-      'n < 100',
-      'CREATE TABLE moving (id int PRIMARY KEY, n int, v text)',
-      'ALTER TABLE moving REPLICA IDENTITY FULL',
-      `INSERT INTO moving SELECT g, g, 'v' FROM generate_series(1, 300) g`,
-    );
-    expect(await proved(table)).toHaveLength(99);
-    const writer = writing(async (client, i) => {
-      await client.query(`UPDATE ${table} SET n = (n + 37) % 300 WHERE id = 1 + $1::int % 300`, [
-        i,
-      ]);
-      await client.query(`INSERT INTO ${table} VALUES (1000 + $1::int, $1::int % 300, 'w')`, [i]);
-    });
-    await writer.passes(10);
-    filters[table] = { where: 'n >= 50 AND n < 200' };
-    const unproven = await run('verify', table);
-    expect(unproven.stderr).toContain('it is not copied yet as cdc.yaml says');
-    expect(unproven.exit).toBe(6);
-    const early = await run('snapshot', table);
-    expect(early.stderr).toContain('TABLE_NOT_APPLIED');
-    expect(early.exit).toBe(5);
-    const { changes } = await runJson('plan');
-    expect(changes).toMatchObject([
-      { component: 'postgres', action: 'update' },
-      { component: 'clickhouse', action: 'load', object: `table ${table}` },
-    ]);
-    expect(changes[0].object).toContain(`filter of table ${table}`);
-    expect((await runJson('apply')).loads).toMatchObject([{ table }]);
-    await writer.passes(10);
-    expect(await runJson('verify', table)).toMatchObject({ ok: true });
-    delete filters[table];
-    expect((await runJson('apply')).loads).toMatchObject([{ table }]);
-    await writer.passes(10);
-    await writer.stop();
-    await proved(table);
-  },
-  PATIENCE,
-);
+test('a filter that is changed or removed is in the plan, and applied while rows are written', async () => {
+  const table = await made(
+    'moving',
+    'n < 100',
+    'CREATE TABLE moving (id int PRIMARY KEY, n int, v text)',
+    'ALTER TABLE moving REPLICA IDENTITY FULL',
+    `INSERT INTO moving SELECT g, g, 'v' FROM generate_series(1, 300) g`,
+  );
+  expect(await proved(table)).toHaveLength(99);
+  const writer = writing(async (client, i) => {
+    await client.query(`UPDATE ${table} SET n = (n + 37) % 300 WHERE id = 1 + $1::int % 300`, [i]);
+    await client.query(`INSERT INTO ${table} VALUES (1000 + $1::int, $1::int % 300, 'w')`, [i]);
+  });
+  await writer.passes(10);
+  filters[table] = { where: 'n >= 50 AND n < 200' };
+  const unproven = await run('verify', table);
+  expect(unproven.stderr).toContain('it is not copied yet as cdc.yaml says');
+  expect(unproven.exit).toBe(6);
+  const early = await run('snapshot', table);
+  expect(early.stderr).toContain('TABLE_NOT_APPLIED');
+  expect(early.exit).toBe(5);
+  const { changes } = await runJson('plan');
+  expect(changes).toMatchObject([
+    { component: 'postgres', action: 'update' },
+    { component: 'clickhouse', action: 'load', object: `table ${table}` },
+  ]);
+  expect(changes[0].object).toContain(`filter of table ${table}`);
+  expect((await runJson('apply')).loads).toMatchObject([{ table }]);
+  await writer.passes(10);
+  expect(await runJson('verify', table)).toMatchObject({ ok: true });
+  delete filters[table];
+  expect((await runJson('apply')).loads).toMatchObject([{ table }]);
+  await writer.passes(10);
+  await writer.stop();
+  await proved(table);
+});
 
-test(
-  'a filter that somebody changed in the source is put right, and the table loaded again',
-  async () => {
-    const table = `${schema}.moving`;
-    filters[table] = { where: `n = ANY ('{1,2,3}')` };
-    await runJson('apply');
-    const before = await proved(table);
-    await using client = await source();
-    await client.query(
-      `ALTER PUBLICATION cdc_cdc DROP TABLE ${table}; ALTER PUBLICATION cdc_cdc ADD TABLE ${table} WHERE (n = 4)`,
-    );
-    await client.query(`INSERT INTO ${table} VALUES (-1, 1, 'unseen'), (-2, 4, 'outside')`);
-    expect((await runJson('apply')).loads).toMatchObject([{ table }]);
-    expect(await proved(table)).toEqual([-1, ...before]);
-    expect(await runJson('apply')).toMatchObject({ result: 'unchanged' });
-  },
-  PATIENCE,
-);
+test('a filter that somebody changed in the source is put right, and the table loaded again', async () => {
+  const table = `${schema}.moving`;
+  filters[table] = { where: `n = ANY ('{1,2,3}')` };
+  await runJson('apply');
+  const before = await proved(table);
+  await using client = await source();
+  await client.query(
+    `ALTER PUBLICATION cdc_cdc DROP TABLE ${table}; ALTER PUBLICATION cdc_cdc ADD TABLE ${table} WHERE (n = 4)`,
+  );
+  await client.query(`INSERT INTO ${table} VALUES (-1, 1, 'unseen'), (-2, 4, 'outside')`);
+  expect((await runJson('apply')).loads).toMatchObject([{ table }]);
+  expect(await proved(table)).toEqual([-1, ...before]);
+  expect(await runJson('apply')).toMatchObject({ result: 'unchanged' });
+});
 
 test('what PostgreSQL does not take as a filter is a finding with its sentence, before anything is changed', async () => {
   const refused: readonly (readonly [where: string, sentence: RegExp])[] = [

@@ -9,11 +9,10 @@ import { pgIdent } from '../cli/lib/sql.ts';
 import { waitUntilCaughtUp } from '../cli/pipeline/inspect/caughtUp.ts';
 import { desiredOf } from '../cli/pipeline/inspect/desired.ts';
 import { inspectSource } from '../cli/pipeline/inspect/source.ts';
-import { cdc, cdcJson, freshSchema, source, stack, target } from './harness/database.ts';
+import { cdc, cdcJson, freshSchema, source, stack, target, WAIT_MS } from './harness/database.ts';
 import { kill } from './harness/servers.ts';
 import { writing } from './harness/writing.ts';
 
-const TIMEOUT_MS = 900_000;
 const TABLES = `
 CREATE TYPE mood AS ENUM ('sad', 'ok');
 CREATE TABLE items (id int PRIMARY KEY, n int, note text, price numeric(10,2), tags text[], at timestamptz, mood mood);
@@ -105,9 +104,9 @@ interface ChangeRow {
 async function stored(name: string): Promise<void> {
   await using clickhouse = target();
   await using client = await source();
-  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const signal = AbortSignal.timeout(WAIT_MS);
   await waitUntilCaughtUp(stack(), { schema, table: name }, client, clickhouse, {
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs: WAIT_MS,
     signal,
   });
 }
@@ -149,62 +148,50 @@ async function proveEach(name: string, program: readonly (readonly string[])[]):
   }
 }
 
-test(
-  'turned on, it is in the plan, and the rows that are there are its beginning',
-  async () => {
-    configure();
-    const objects = (await cdcJson('plan')).changes.map((c: { object: string }) => c.object);
-    const names = ['table items_changes_log', 'table items_versions', 'view items_changes'];
-    const wanted = [...names, 'view items_as_of'].map((n) => n.replace(' ', ` ${schema}.`));
-    expect(objects).toEqual(expect.arrayContaining(wanted));
-    const early = await now();
-    const applied = await cdcJson('apply');
-    expect(applied.loads.map((l: { table: string }) => l.table)).toContain(`${schema}.items`);
-    expect(await cdcJson('apply')).toMatchObject({ result: 'unchanged' });
+test('turned on, it is in the plan, and the rows that are there are its beginning', async () => {
+  configure();
+  const objects = (await cdcJson('plan')).changes.map((c: { object: string }) => c.object);
+  const names = ['table items_changes_log', 'table items_versions', 'view items_changes'];
+  const wanted = [...names, 'view items_as_of'].map((n) => n.replace(' ', ` ${schema}.`));
+  expect(objects).toEqual(expect.arrayContaining(wanted));
+  const early = await now();
+  const applied = await cdcJson('apply');
+  expect(applied.loads.map((l: { table: string }) => l.table)).toContain(`${schema}.items`);
+  expect(await cdcJson('apply')).toMatchObject({ result: 'unchanged' });
 
-    const plan = await planOf('items');
-    expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
-    await expect(rowsAsOf(plan, early)).rejects.toThrow('does not reach to this time');
-    await using clickhouse = target();
-    const [view, then] = await Promise.all(
-      ['', `_as_of(at = '${await now()}')`].map((of) =>
-        clickhouse.rows(`DESCRIBE (SELECT * EXCEPT _exact, _exact FROM ${schema}.items${of})`),
-      ),
-    );
-    expect(then).toEqual(view);
-  },
-  TIMEOUT_MS,
-);
+  const plan = await planOf('items');
+  expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
+  await expect(rowsAsOf(plan, early)).rejects.toThrow('does not reach to this time');
+  await using clickhouse = target();
+  const [view, then] = await Promise.all(
+    ['', `_as_of(at = '${await now()}')`].map((of) =>
+      clickhouse.rows(`DESCRIBE (SELECT * EXCEPT _exact, _exact FROM ${schema}.items${of})`),
+    ),
+  );
+  expect(then).toEqual(view);
+});
 
-test(
-  'AS OF gives every value of every row at every commit, whatever was done to the rows',
-  async () => {
-    await proveEach('items', [
-      [`INSERT INTO items VALUES (30, 1, repeat('y', 9000), 1.5, NULL, '2026-01-01 10:00+02')`],
-      ['UPDATE items SET n = n + 1 WHERE id < 10'],
-      ['UPDATE items SET n = 1 WHERE id = 1', 'UPDATE items SET n = 2, tags = NULL WHERE id = 1'],
-      ['UPDATE items SET id = 40 WHERE id = 2'],
-      ['DELETE FROM items WHERE id = 3'],
-      ['INSERT INTO items (id, n) VALUES (3, -3)'],
-      ['DELETE FROM items WHERE id = 4', `INSERT INTO items (id, note) VALUES (4, 'again')`],
-      ['UPDATE items SET note = NULL WHERE id = 5', 'UPDATE items SET n = 0 WHERE id = 5'],
-      ['INSERT INTO items (id) VALUES (50)', 'DELETE FROM items WHERE id = 50'],
-      [
-        'INSERT INTO items (id) VALUES (60)',
-        'TRUNCATE items',
-        'INSERT INTO items (id) VALUES (61)',
-      ],
-      ['INSERT INTO items (id, n) VALUES (1, 9)'],
-    ]);
-    await proveEach('plain', [
-      [`INSERT INTO plain SELECT g, 'eu', 'v' || g FROM generate_series(1, 5) g`],
-      [`UPDATE plain SET region = 'us' WHERE id = 1`, `UPDATE plain SET v = 'w' WHERE id = 2`],
-      ['TRUNCATE plain'],
-      [`INSERT INTO plain VALUES (1, 'eu', NULL)`],
-    ]);
-  },
-  TIMEOUT_MS,
-);
+test('AS OF gives every value of every row at every commit, whatever was done to the rows', async () => {
+  await proveEach('items', [
+    [`INSERT INTO items VALUES (30, 1, repeat('y', 9000), 1.5, NULL, '2026-01-01 10:00+02')`],
+    ['UPDATE items SET n = n + 1 WHERE id < 10'],
+    ['UPDATE items SET n = 1 WHERE id = 1', 'UPDATE items SET n = 2, tags = NULL WHERE id = 1'],
+    ['UPDATE items SET id = 40 WHERE id = 2'],
+    ['DELETE FROM items WHERE id = 3'],
+    ['INSERT INTO items (id, n) VALUES (3, -3)'],
+    ['DELETE FROM items WHERE id = 4', `INSERT INTO items (id, note) VALUES (4, 'again')`],
+    ['UPDATE items SET note = NULL WHERE id = 5', 'UPDATE items SET n = 0 WHERE id = 5'],
+    ['INSERT INTO items (id) VALUES (50)', 'DELETE FROM items WHERE id = 50'],
+    ['INSERT INTO items (id) VALUES (60)', 'TRUNCATE items', 'INSERT INTO items (id) VALUES (61)'],
+    ['INSERT INTO items (id, n) VALUES (1, 9)'],
+  ]);
+  await proveEach('plain', [
+    [`INSERT INTO plain SELECT g, 'eu', 'v' || g FROM generate_series(1, 5) g`],
+    [`UPDATE plain SET region = 'us' WHERE id = 1`, `UPDATE plain SET v = 'w' WHERE id = 2`],
+    ['TRUNCATE plain'],
+    [`INSERT INTO plain VALUES (1, 'eu', NULL)`],
+  ]);
+});
 
 test('a change has what was before and after, its place in the WAL, and its transaction', async () => {
   const changes = await changesOf('items');
@@ -244,142 +231,118 @@ test('without a full replica identity, what was before is the key, and doctor sa
   expect(own.map((f: { subject: string }) => f.subject)).not.toContain(`${schema}.items`);
 });
 
-test(
-  'an update of a row that was gone when its long value was looked up says which value it lacks',
-  async () => {
-    await using client = await source();
-    // Sent when both are committed: whenever it is looked up, the row is gone.
-    await client.query('BEGIN');
-    await client.query(`UPDATE ${schema}.long SET n = id * 10`);
-    await client.query(`DELETE FROM ${schema}.long WHERE id = 1`);
-    await client.query('COMMIT');
-    expect(await cdcJson('verify', `${schema}.long`)).toMatchObject({ ok: true });
-    const images = (await changesOf('long')).map(({ op, unchanged, after }) => ({
-      op,
-      unchanged,
-      after: after === '' ? undefined : JSON.parse(after),
-    }));
-    expect(images).toEqual([
-      { op: 'u', unchanged: ['note'], after: { id: 1, n: 10 } },
-      { op: 'u', unchanged: [], after: { id: 2, n: 20, note: 'long'.repeat(3000) } },
-      { op: 'd', unchanged: [] },
-    ]);
-    const plan = await planOf('long');
-    expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
-  },
-  TIMEOUT_MS,
-);
+test('an update of a row that was gone when its long value was looked up says which value it lacks', async () => {
+  await using client = await source();
+  // Sent when both are committed: whenever it is looked up, the row is gone.
+  await client.query('BEGIN');
+  await client.query(`UPDATE ${schema}.long SET n = id * 10`);
+  await client.query(`DELETE FROM ${schema}.long WHERE id = 1`);
+  await client.query('COMMIT');
+  expect(await cdcJson('verify', `${schema}.long`)).toMatchObject({ ok: true });
+  const images = (await changesOf('long')).map(({ op, unchanged, after }) => ({
+    op,
+    unchanged,
+    after: after === '' ? undefined : JSON.parse(after),
+  }));
+  expect(images).toEqual([
+    { op: 'u', unchanged: ['note'], after: { id: 1, n: 10 } },
+    { op: 'u', unchanged: [], after: { id: 2, n: 20, note: 'long'.repeat(3000) } },
+    { op: 'd', unchanged: [] },
+  ]);
+  const plan = await planOf('long');
+  expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
+});
 
-test(
-  'a snapshot and a repair of rows are in it, too',
-  async () => {
-    const plan = await planOf('items');
-    await cdcJson('snapshot', `${schema}.items`);
-    expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
-    await using clickhouse = target();
-    await clickhouse.command(
-      `INSERT INTO ${schema}.items_final (id, n, _version, _committed_at) VALUES (1, 77, 1000000000000000, now64(6))`,
-    );
-    expect(await cdcJson('verify', '--repair', `${schema}.items`)).toMatchObject({ ok: true });
-    expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
-  },
-  TIMEOUT_MS,
-);
+test('a snapshot and a repair of rows are in it, too', async () => {
+  const plan = await planOf('items');
+  await cdcJson('snapshot', `${schema}.items`);
+  expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
+  await using clickhouse = target();
+  await clickhouse.command(
+    `INSERT INTO ${schema}.items_final (id, n, _version, _committed_at) VALUES (1, 77, 1000000000000000, now64(6))`,
+  );
+  expect(await cdcJson('verify', '--repair', `${schema}.items`)).toMatchObject({ ok: true });
+  expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
+});
 
-test(
-  'columns that come and go: earlier rows have the default, changes keep what they held',
-  async () => {
-    await proveEach('grown', [['UPDATE grown SET n = -1 WHERE id = 1']]);
-    const at = (await changesOf('grown')).at(-1)?.at ?? '';
-    await using client = await source();
-    await client.query(
-      `ALTER TABLE ${schema}.grown DROP COLUMN n, ADD COLUMN extra text NOT NULL DEFAULT 'old'`,
-    );
-    await cdcJson('apply');
-    await proveEach('grown', [[`UPDATE grown SET extra = 'new' WHERE id = 1`]]);
-    await using clickhouse = target();
-    const rows = await clickhouse.rows(
-      `SELECT * FROM ${schema}.grown_as_of(at = '${at}') ORDER BY id`,
-    );
-    expect(rows).toEqual([1, 2, 3, 4, 5].map((id) => ({ id, extra: '', _exact: {} })));
-    expect((await changesOf('grown')).map((c) => JSON.parse(c.after))).toEqual([
-      { id: 1, n: -1 },
-      { id: 1, extra: 'new' },
-    ]);
-  },
-  TIMEOUT_MS,
-);
+test('columns that come and go: earlier rows have the default, changes keep what they held', async () => {
+  await proveEach('grown', [['UPDATE grown SET n = -1 WHERE id = 1']]);
+  const at = (await changesOf('grown')).at(-1)?.at ?? '';
+  await using client = await source();
+  await client.query(
+    `ALTER TABLE ${schema}.grown DROP COLUMN n, ADD COLUMN extra text NOT NULL DEFAULT 'old'`,
+  );
+  await cdcJson('apply');
+  await proveEach('grown', [[`UPDATE grown SET extra = 'new' WHERE id = 1`]]);
+  await using clickhouse = target();
+  const rows = await clickhouse.rows(
+    `SELECT * FROM ${schema}.grown_as_of(at = '${at}') ORDER BY id`,
+  );
+  expect(rows).toEqual([1, 2, 3, 4, 5].map((id) => ({ id, extra: '', _exact: {} })));
+  expect((await changesOf('grown')).map((c) => JSON.parse(c.after))).toEqual([
+    { id: 1, n: -1 },
+    { id: 1, extra: 'new' },
+  ]);
+});
 
-test(
-  'turned off, it stays as it is and refuses later times; turned on again, it begins anew',
-  async () => {
-    const plan = await planOf('switched');
-    const first = await now();
-    const was = await sourceRows(plan);
-    configure('switched');
-    await cdcJson('apply');
-    await using client = await source();
-    await client.query(`DELETE FROM ${schema}.switched WHERE id < 3`);
-    expect(await cdcJson('verify', `${schema}.switched`)).toMatchObject({ ok: true });
-    expect(await rowsAsOf(plan, first)).toEqual(was);
-    await expect(rowsAsOf(plan, await now())).rejects.toThrow('does not reach to this time');
-    configure();
-    await cdcJson('apply');
-    expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
-    await expect(rowsAsOf(plan, first)).rejects.toThrow('does not reach to this time');
-  },
-  TIMEOUT_MS,
-);
+test('turned off, it stays as it is and refuses later times; turned on again, it begins anew', async () => {
+  const plan = await planOf('switched');
+  const first = await now();
+  const was = await sourceRows(plan);
+  configure('switched');
+  await cdcJson('apply');
+  await using client = await source();
+  await client.query(`DELETE FROM ${schema}.switched WHERE id < 3`);
+  expect(await cdcJson('verify', `${schema}.switched`)).toMatchObject({ ok: true });
+  expect(await rowsAsOf(plan, first)).toEqual(was);
+  await expect(rowsAsOf(plan, await now())).rejects.toThrow('does not reach to this time');
+  configure();
+  await cdcJson('apply');
+  expect(await rowsNow(plan)).toEqual(await sourceRows(plan));
+  await expect(rowsAsOf(plan, first)).rejects.toThrow('does not reach to this time');
+});
 
-test(
-  'the examples of docs/history.md work',
-  async () => {
-    await using client = await source();
-    for (const sql of [
-      `INSERT INTO ${schema}.orders VALUES (7, 'new', 9.5)`,
-      `UPDATE ${schema}.orders SET status = 'paid'`,
-    ])
-      await client.query(sql);
-    await cdcJson('verify', `${schema}.orders`);
-    const text = readFileSync(join(packageRoot(), 'docs', 'history.md'), 'utf8');
-    const examples = [...text.matchAll(/```sql\n(.*?);\n```/gs)].map((m) => m[1] ?? '');
-    await using clickhouse = target();
-    const results = [];
-    for (const sql of examples)
-      results.push(await clickhouse.rows(sql.replaceAll('shop.', `${schema}.`)));
-    expect(results).toMatchObject([
-      [
-        { op: 'c', was: '', is: 'new' },
-        { op: 'u', was: 'new', is: 'paid' },
-      ],
-      [{ id: 7, status: 'paid', total: 9.5 }],
-      [{ status: 'paid' }],
-    ]);
-  },
-  TIMEOUT_MS,
-);
+test('the examples of docs/history.md work', async () => {
+  await using client = await source();
+  for (const sql of [
+    `INSERT INTO ${schema}.orders VALUES (7, 'new', 9.5)`,
+    `UPDATE ${schema}.orders SET status = 'paid'`,
+  ])
+    await client.query(sql);
+  await cdcJson('verify', `${schema}.orders`);
+  const text = readFileSync(join(packageRoot(), 'docs', 'history.md'), 'utf8');
+  const examples = [...text.matchAll(/```sql\n(.*?);\n```/gs)].map((m) => m[1] ?? '');
+  await using clickhouse = target();
+  const results = [];
+  for (const sql of examples)
+    results.push(await clickhouse.rows(sql.replaceAll('shop.', `${schema}.`)));
+  expect(results).toMatchObject([
+    [
+      { op: 'c', was: '', is: 'new' },
+      { op: 'u', was: 'new', is: 'paid' },
+    ],
+    [{ id: 7, status: 'paid', total: 9.5 }],
+    [{ status: 'paid' }],
+  ]);
+});
 
 describe('kill -9 of ClickHouse while rows are written', () => {
-  test(
-    'leaves every change in the history once, and none out',
-    async () => {
-      const writer = writing(async (client, i) => {
-        await client.query(`INSERT INTO ${schema}.killed VALUES ($1, 0)`, [i]);
-        await client.query(`UPDATE ${schema}.killed SET v = id WHERE id = $1`, [i]);
-      });
-      await writer.passes(50);
-      const again = await kill('clickhouse');
-      await again();
-      await writer.passes(50);
-      await writer.stop();
-      expect(await cdcJson('verify', `${schema}.killed`)).toMatchObject({ ok: true });
-      const changes = await changesOf('killed');
-      const plan = await planOf('killed');
-      const rows = await sourceRows(plan);
-      expect(changes.filter(({ op }) => op === 'c')).toHaveLength(rows.length);
-      expect(changes.filter(({ op }) => op === 'u')).toHaveLength(rows.length);
-      expect(await rowsAsOf(plan, changes.at(-1)?.at ?? '')).toEqual(rows);
-    },
-    TIMEOUT_MS,
-  );
+  test('leaves every change in the history once, and none out', async () => {
+    const writer = writing(async (client, i) => {
+      await client.query(`INSERT INTO ${schema}.killed VALUES ($1, 0)`, [i]);
+      await client.query(`UPDATE ${schema}.killed SET v = id WHERE id = $1`, [i]);
+    });
+    await writer.passes(50);
+    const again = await kill('clickhouse');
+    await again();
+    await writer.passes(50);
+    await writer.stop();
+    expect(await cdcJson('verify', `${schema}.killed`)).toMatchObject({ ok: true });
+    const changes = await changesOf('killed');
+    const plan = await planOf('killed');
+    const rows = await sourceRows(plan);
+    expect(changes.filter(({ op }) => op === 'c')).toHaveLength(rows.length);
+    expect(changes.filter(({ op }) => op === 'u')).toHaveLength(rows.length);
+    expect(await rowsAsOf(plan, changes.at(-1)?.at ?? '')).toEqual(rows);
+  });
 });

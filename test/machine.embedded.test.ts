@@ -21,12 +21,11 @@ import { packageRoot } from '../cli/lib/packageRoot.ts';
 import { claimPort, freePort, isPortFree } from '../cli/lib/ports.ts';
 import { attach } from '../cli/pipeline/state/stack.ts';
 import { jarsFolder } from '../cli/runtimes/embedded/jars.ts';
-import { cleanEnvironment, type Ran, runCommand, testContext } from './harness/cli.ts';
+import { cleanEnvironment, MAIN, type Ran, runCommand, testContext } from './harness/cli.ts';
 import { foreignPostgres } from './harness/postgres.ts';
 
 /** What a machine may lack: every time a problem with its cure, before anything is started. */
 
-const MAIN = join(packageRoot(), 'dist', 'main.js');
 const folders: string[] = [];
 afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });

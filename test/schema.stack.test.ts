@@ -15,7 +15,6 @@ import { columnsOf, type Entry, entries, equal, type Write, writing } from './ha
 
 /** Changes of tables while they are written to, followed by the agent. */
 
-const TIMEOUT_MS = 900_000;
 const ROWS = 2000;
 
 let schema: string;
@@ -123,7 +122,7 @@ function churn(table: string, column = 'n', value = '$1::int'): Write {
   };
 }
 
-describe('while rows are written, the agent follows', { timeout: TIMEOUT_MS }, () => {
+describe('while rows are written, the agent follows', () => {
   it('a column that is added, without a default', async () => {
     const table = await createTable('added', COLUMNS, SELECT);
     await changed(
@@ -351,7 +350,7 @@ async function agentSays(): Promise<string> {
   return components.find((part: { name: string }) => part.name === 'agent')?.detail ?? '';
 }
 
-describe('the agent', { timeout: TIMEOUT_MS }, () => {
+describe('the agent', () => {
   it('leaves out a new table that it cannot copy, which status names, and follows the others', async () => {
     const table = await createTable('fine', COLUMNS, SELECT);
     await using client = await source();

@@ -12,12 +12,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { packageRoot } from '../cli/lib/packageRoot.ts';
-import { cleanEnvironment } from './harness/cli.ts';
+import { cleanEnvironment, MAIN } from './harness/cli.ts';
 
 /** The built program, in a folder and from a shell that people have. */
 
-const MAIN = join(packageRoot(), 'dist', 'main.js');
 /** Each of these has stopped a server or a client. */
 const SHELL = {
   PGSSLMODE: 'require',

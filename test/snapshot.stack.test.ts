@@ -1,15 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { readLoad, readRecords } from '../cli/components/clickhouse/records.ts';
 import { Connect } from '../cli/components/connect/client.ts';
 import { forgetReading, isSnapshotRunning } from '../cli/components/connect/control.ts';
 import { signalOf } from '../cli/core/names.ts';
-import { packageRoot } from '../cli/lib/packageRoot.ts';
 import { chIdent, pgIdent } from '../cli/lib/sql.ts';
-import { cleanEnvironment, runCommand } from './harness/cli.ts';
+import { cleanEnvironment, MAIN, runCommand } from './harness/cli.ts';
 import {
   cdc,
   cdcJson,
@@ -43,7 +41,7 @@ async function made(table: string, columns: string, rows: string): Promise<strin
 
 /** The built program, as a process of its own that can be killed. */
 function start(...args: string[]): ChildProcess {
-  return spawn(process.execPath, [join(packageRoot(), 'dist', 'main.js'), ...args], {
+  return spawn(process.execPath, [MAIN, ...args], {
     cwd: inject('stackDirectory'),
     env: cleanEnvironment(),
     stdio: 'ignore',
@@ -266,7 +264,6 @@ test.each([
     expect(again.json().tables[0]).toMatchObject({ method: 'debezium', rows: 501 });
     expect(await cdcJson('verify', `${schema}.Far*`)).toMatchObject({ ok: true });
   },
-  900_000,
 );
 
 test('a reading that Debezium cannot take up again is forgotten, and nothing else is', async () => {

@@ -30,9 +30,6 @@ afterAll(async () => {
 const FIRST = '1900-01-01 00:00:00.000000';
 const LAST = '2299-12-31 23:59:59.999999';
 
-// Some 150 columns in one table take a busy machine a while.
-const PATIENCE = 900_000;
-
 test('what is stored as text is what PostgreSQL prints', async () => {
   await using client = await source();
   await using clickhouse = target();
@@ -278,47 +275,43 @@ test('a column is left out, masked or carried as text where cdc.yaml says so', a
   await client.query(`DROP TABLE ${schema}.users`);
 });
 
-test(
-  'every value of every type can be carried as text',
-  async () => {
-    await using client = await source();
-    await using clickhouse = target();
-    const dates = ["'infinity'", "'-infinity'", "'0044-03-15 BC'", "'4713-01-01 BC'"];
-    const all = [
-      ...cases,
-      { type: 'date', values: [...dates, "'5874897-12-31'", "'0001-01-01'"] },
-      { type: 'timestamp', values: [...dates, "'294276-12-31 23:59:59.999999'", "'1000-01-01'"] },
-      { type: 'timestamptz', values: [...dates, "'294276-12-31 23:59:59.999999+00'"] },
-      {
-        type: 'real',
-        values: ['1e6', '123456', '1234567', '1e-4', '1e-5', '16777216', '8.5899346e9'],
-      },
-      {
-        type: 'float8',
-        values: ['1e15', '1e14', '2 ^ -44', '9007199254740993', '1e-5', '0.1 + 0.2'],
-      },
-    ];
-    await client.query(
-      `CREATE TABLE ${schema}.texts (id int PRIMARY KEY, ${all.map((c, i) => `c${i} ${c.type}`).join(', ')})`,
-    );
-    const rules = Object.fromEntries(all.map((_, i) => [`c${i}`, 'text']));
-    const file = withTables({ [`${schema}.texts`]: { columns: rules } });
-    const most = Math.max(...all.map((c) => c.values.length));
-    const insert = async (offset: number) => {
-      for (let n = 0; n < most; n += 1) {
-        const row = all.map(({ type, values }) => `(${values[n % values.length]})::${type}`);
-        await client.query(`INSERT INTO ${schema}.texts VALUES (${offset + n}, ${row.join(', ')})`);
-      }
-    };
-    await insert(0);
-    await cdcJson('apply', '--config', file);
-    await insert(100);
-    const verified = await cdcJson('verify', `${schema}.texts`, '--config', file);
-    expect(verified).toMatchObject({ ok: true, rows: 2 * most });
-    const types = await clickhouse.rows(
-      `SELECT DISTINCT type FROM system.columns WHERE database = '${schema}' AND table = 'texts' AND name LIKE 'c%'`,
-    );
-    expect(types).toEqual([{ type: 'Nullable(String)' }]);
-  },
-  PATIENCE,
-);
+test('every value of every type can be carried as text', async () => {
+  await using client = await source();
+  await using clickhouse = target();
+  const dates = ["'infinity'", "'-infinity'", "'0044-03-15 BC'", "'4713-01-01 BC'"];
+  const all = [
+    ...cases,
+    { type: 'date', values: [...dates, "'5874897-12-31'", "'0001-01-01'"] },
+    { type: 'timestamp', values: [...dates, "'294276-12-31 23:59:59.999999'", "'1000-01-01'"] },
+    { type: 'timestamptz', values: [...dates, "'294276-12-31 23:59:59.999999+00'"] },
+    {
+      type: 'real',
+      values: ['1e6', '123456', '1234567', '1e-4', '1e-5', '16777216', '8.5899346e9'],
+    },
+    {
+      type: 'float8',
+      values: ['1e15', '1e14', '2 ^ -44', '9007199254740993', '1e-5', '0.1 + 0.2'],
+    },
+  ];
+  await client.query(
+    `CREATE TABLE ${schema}.texts (id int PRIMARY KEY, ${all.map((c, i) => `c${i} ${c.type}`).join(', ')})`,
+  );
+  const rules = Object.fromEntries(all.map((_, i) => [`c${i}`, 'text']));
+  const file = withTables({ [`${schema}.texts`]: { columns: rules } });
+  const most = Math.max(...all.map((c) => c.values.length));
+  const insert = async (offset: number) => {
+    for (let n = 0; n < most; n += 1) {
+      const row = all.map(({ type, values }) => `(${values[n % values.length]})::${type}`);
+      await client.query(`INSERT INTO ${schema}.texts VALUES (${offset + n}, ${row.join(', ')})`);
+    }
+  };
+  await insert(0);
+  await cdcJson('apply', '--config', file);
+  await insert(100);
+  const verified = await cdcJson('verify', `${schema}.texts`, '--config', file);
+  expect(verified).toMatchObject({ ok: true, rows: 2 * most });
+  const types = await clickhouse.rows(
+    `SELECT DISTINCT type FROM system.columns WHERE database = '${schema}' AND table = 'texts' AND name LIKE 'c%'`,
+  );
+  expect(types).toEqual([{ type: 'Nullable(String)' }]);
+});

@@ -7,11 +7,10 @@ import { ClickHouse } from '../cli/components/clickhouse/client.ts';
 import { connectPostgres } from '../cli/components/postgres/client.ts';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
 import { attach } from '../cli/pipeline/state/stack.ts';
-import { cleanEnvironment, testContext } from './harness/cli.ts';
+import { cleanEnvironment, MAIN, testContext } from './harness/cli.ts';
 
 /** A stack that the last release made (test/released: its npm package), and that this version goes on with. */
 
-const NOW = join(packageRoot(), 'dist', 'main.js');
 let parent = '';
 let cwd = '';
 let released = '';
@@ -34,7 +33,7 @@ tables:
   );
 });
 afterAll(() => {
-  const ended = cdc(NOW, 'down', '--delete-data');
+  const ended = cdc(MAIN, 'down', '--delete-data');
   rmSync(parent, { recursive: true, force: true });
   expect(ended.exit, ended.output).toBe(0);
 });
@@ -81,12 +80,12 @@ test('a stack that the last release made goes on with this one: its agent is rep
   const before = await changes();
   expect(before).toHaveLength(4);
 
-  const up = succeeded(NOW, 'up');
+  const up = succeeded(MAIN, 'up');
   expect(up).toContain('replacing the agent of an earlier cdc');
   expect(up).not.toContain('✔ loaded ');
-  expect(succeeded(NOW, 'plan')).toContain('unchanged');
+  expect(succeeded(MAIN, 'plan')).toContain('unchanged');
   expect(await changes()).toEqual(before);
   await write("UPDATE inventory.customers SET last_name = 'F' WHERE first_name = 'D'");
-  succeeded(NOW, 'verify');
+  succeeded(MAIN, 'verify');
   expect(await changes()).toHaveLength(5);
 });

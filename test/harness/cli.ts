@@ -1,7 +1,12 @@
+import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { COMMANDS } from '../../cli/commands/registry.ts';
 import type { Context, OutputStream } from '../../cli/kernel/context.ts';
 import { type CommandSpec, runCli } from '../../cli/kernel/program.ts';
+import { packageRoot } from '../../cli/lib/packageRoot.ts';
+
+/** The built program, for tests that need it as a process of its own. */
+export const MAIN = join(packageRoot(), 'dist', 'main.js');
 
 export interface RunOptions {
   readonly cwd: string;

@@ -97,7 +97,7 @@ export async function freshSchema(
 }
 
 /** Long enough for a machine that does much else: it is for what never comes. */
-const WAIT_MS = 300_000;
+export const WAIT_MS = 300_000;
 
 /** Looks until two values are equal; on time-out it says what it saw last. */
 export async function eventually<T>(

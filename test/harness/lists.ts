@@ -5,9 +5,6 @@ import type { Ran } from './cli.ts';
 import { cdc, cdcJson, freshSchema, source, withTables } from './database.ts';
 import { sent } from './leaks.ts';
 
-/** As long as a busy machine takes for several loads. */
-export const PATIENCE = 900_000;
-
 export const EXCLUDED = { columns: { password: 'exclude' } };
 export const COLUMNS = 'id int PRIMARY KEY, other text, password text, note text';
 

@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
-import { packageRoot } from '../../cli/lib/packageRoot.ts';
 import { findMarked } from '../../cli/lib/processes.ts';
 import { setup as build } from './build.ts';
-import { cleanEnvironment } from './cli.ts';
+import { cleanEnvironment, MAIN } from './cli.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -25,7 +24,7 @@ type Environment = Readonly<Record<string, string>>;
 /** Runs the built product, as a user would. */
 async function cdc(directory: string, env: Environment, ...args: string[]): Promise<void> {
   try {
-    await execute(process.execPath, [join(packageRoot(), 'dist', 'main.js'), ...args], {
+    await execute(process.execPath, [MAIN, ...args], {
       cwd: directory,
       env: { ...cleanEnvironment(), ...env },
       timeout: 300_000,
