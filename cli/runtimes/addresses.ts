@@ -89,6 +89,9 @@ const URI = /^postgres(?:ql)?:\/\/([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s;
 function uriParameters(text: string): Given {
   // A URL's path would lose a database called `..`, and what follows a `#`, which is a sign like others for libpq.
   const [, authority = '', path = '', query = ''] = URI.exec(text) ?? [];
+  // Each with its port, they are no URL. What stands there may be a part of a password.
+  if (authority.slice(authority.lastIndexOf('@') + 1).includes(','))
+    throw invalidKey('source.url', SEVERAL_HOSTS);
   const url = parseUrl('source.url', `postgres://${authority.replaceAll('#', '%23')}`);
   const given = new Map<SourceParameter, string>();
   for (const pair of query.split('&').filter(Boolean)) {
@@ -132,12 +135,13 @@ function known(name: string): SourceParameter {
   );
 }
 
+const SEVERAL_HOSTS = 'it names several hosts; name the one that is the primary';
+
 /** Why Debezium could not connect there; undefined when it can. */
 function unusableHost(host: string): string | undefined {
   if (host.startsWith('/'))
     return `${host} is the folder of a socket, and Debezium connects by TCP only; name a host`;
-  if (host.includes(','))
-    return `it names several hosts (${host}); name the one that is the primary`;
+  if (host.includes(',')) return SEVERAL_HOSTS;
   if (host.includes(':'))
     return `Debezium takes no IPv6 address (${host}); give it a name, such as a line in /etc/hosts, and write that`;
   return undefined;

@@ -60,6 +60,8 @@ describe('source.url, as libpq reads it', () => {
   it.each([
     ['postgres://db/?service=shop', 'service'],
     ['host=a,b', 'several hosts'],
+    ['postgres://me:open@a:5432,b:5433/shop', 'several hosts'],
+    ['postgres://me:open,/sesame@a/shop', 'source.url'],
     ['host=/run/postgresql', 'socket'],
     ['host=::1', 'IPv6'],
     ['host=db sslmode=sure', 'sslmode sure'],
