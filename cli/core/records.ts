@@ -44,6 +44,8 @@ const SCHEMAS = {
       isOfApply: z.boolean(),
     }),
   ]),
+  /** How the table stood in the publication when it was seen last, as core/membership.ts says it. By pipeline/state/membership.ts. */
+  membership: z.object({ oid: OID, mark: z.string() }),
   /** The form that the table had when its rows were read last, as core/source.ts says it. By pipeline/load/resnapshot.ts. */
   shape: z.object({ oid: OID, shape: z.string() }),
   /** The beginning of the table's history; done once all rows are in it, from this version on. By pipeline/load/tableHistory.ts. */

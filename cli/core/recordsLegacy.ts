@@ -33,6 +33,7 @@ export const LEGACY = {
     const [, oid, why] = /^(\d+):(.*)$/s.exec(text) ?? [];
     return { oid: number(oid), why };
   }),
+  membership: json,
   isolated: json,
   'set aside': forgettable(json),
   names: json,

@@ -30,6 +30,7 @@ const ANY: { readonly [K in RecordKind]: fc.Arbitrary<RecordOf<K>> } = {
       isOfApply: fc.boolean(),
     }),
   ),
+  membership: fc.record({ oid, mark: text }),
   shape: fc.record({ oid, shape: text }),
   history: fc.oneof(
     fc.record({ state: fc.constant('begun' as const), oid }),

@@ -262,7 +262,7 @@ export async function catalogFingerprint(
 
 const FINGERPRINT = `
 WITH chosen AS (
-  SELECT c.oid, concat_ws(' ', c.oid, c.relkind, c.relreplident, c.relpersistence, c.relispartition, n.nspname, c.relname, r.oid) AS line
+  SELECT c.oid, concat_ws(' ', c.oid, c.relkind, c.relreplident, c.relpersistence, c.relispartition, n.nspname, c.relname, r.oid, r.xmin) AS line
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_publication p ON p.pubname = $1
     LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = c.oid
@@ -273,6 +273,8 @@ WITH chosen AS (
 )
 SELECT md5(concat_ws(e'\\n',
   (SELECT string_agg(line, e'\\n' ORDER BY oid) FROM chosen),
+  -- Its options, as they are and as they were for a moment.
+  (SELECT concat_ws(' ', p.oid, p.xmin) FROM pg_publication p WHERE p.pubname = $1),
   (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.xmin, a.attname), e'\\n' ORDER BY a.attrelid, a.attnum)
      FROM pg_attribute a JOIN chosen ON a.attrelid = chosen.oid WHERE a.attnum > 0),
   (SELECT string_agg(concat_ws(' ', i.indexrelid, i.xmin, i.indisvalid), e'\\n' ORDER BY i.indexrelid)

@@ -1,8 +1,10 @@
 import type pg from 'pg';
 import { parseLsn } from '../../core/lsn.ts';
+import type { Membership } from '../../core/membership.ts';
 import { ownTablesOf, type PipelineNames } from '../../core/names.ts';
 import type { PublishedTable } from '../../core/source.ts';
 import { publishedTables } from './filter.ts';
+import { observeMembership } from './membership.ts';
 import { type Holder, openTransactions } from './transactions.ts';
 
 /** What stands in the source of what the pipeline needs. */
@@ -18,6 +20,8 @@ export interface ObservedSource {
   /** Transactions that a slot made now would wait for; not looked for where there is one. */
   readonly holders: readonly Holder[];
   readonly publication: readonly PublishedTable[] | undefined;
+  /** How it has them; absent while there is none. */
+  readonly membership: Membership | undefined;
   /** Whether the publication has stored generated columns (PostgreSQL 18). */
   readonly publishesGenerated: boolean;
   /** The role may add tables to the publication, and change it; absent while there is none. */
@@ -111,6 +115,7 @@ export async function observeSource(
     senders: { max: Number(row.senders_max), held: await heldSenders(client) },
     holders: slot ? [] : await openTransactions(client),
     publication: await publicationTables(client, names.publication, Number(row.version)),
+    membership: await observeMembership(client, names.publication),
     publishesGenerated: row.generated === 't',
     ownsPublication: row.owns_publication ? row.owns_publication === 't' : undefined,
     publishesAll: row.publishes_all !== 'f',

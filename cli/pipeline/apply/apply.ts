@@ -9,6 +9,7 @@ import { stopConnector } from '../../components/connect/control.ts';
 import { withKafkaAdmin } from '../../components/kafka/client.ts';
 import { createTopics, groupLag, replicationOf } from '../../components/kafka/topics.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
+import { observeMembership } from '../../components/postgres/membership.ts';
 import { isUsable, observeSlot, walPosition } from '../../components/postgres/observe.ts';
 import {
   createSlot,
@@ -41,6 +42,7 @@ import {
 } from '../state/baseline.ts';
 import { recordRules } from '../state/columnRules.ts';
 import { failedLoad } from '../state/loadFailures.ts';
+import { recordMembership } from '../state/membership.ts';
 import type { Stack } from '../state/stack.ts';
 import { makeViews, type WaitingView } from './aggregates.ts';
 import { changeQueues } from './changeQueues.ts';
@@ -94,6 +96,7 @@ export async function applyPlan(
         await recordShapes(clickhouse, plan);
         await recordNames(stack, clickhouse, unnamed(plan));
         await recordRules(clickhouse, source.tables, source.remembered);
+        await recordMembership(clickhouse, source.tables, source.observed.membership);
         const { leftOut } = source;
         const nothing = {
           steps: [],
@@ -185,9 +188,9 @@ async function changeServers(
   await claimPipeline(stack, clickhouse);
   events.step('preparing the source');
   const later = new Set(plan.source.leftOut.map(({ table }) => table));
-  for (const { plan: table, reload, isRefiltered } of plan.tables) {
+  for (const { plan: table, reload, isRefiltered, isAltered } of plan.tables) {
     const isLoaded = reload !== undefined || later.has(tableLabel(table));
-    if (isLoaded && isRefiltered) await requireResnapshot(clickhouse, table.source);
+    if (isLoaded && (isRefiltered || isAltered)) await requireResnapshot(clickhouse, table.source);
   }
   await recordRules(clickhouse, plan.source.tables, plan.source.remembered);
   await keepBack(stack, plan);
@@ -295,6 +298,15 @@ async function prepareSource(
       made.inSource([...ownTables, ...publication], { client, watcher, signal }, events.step),
     );
     await withdraw(client, clickhouse, stepsOf(plan.steps, 'withdrawal'));
+    // Of what this run has altered, as it is by now; else what somebody alters meanwhile is to be seen next time.
+    const isOurs = publication.length + stepsOf(plan.steps, 'withdrawal').length > 0;
+    await recordMembership(
+      clickhouse,
+      plan.source.tables,
+      isOurs
+        ? await observeMembership(client, stack.names.publication)
+        : plan.source.observed.membership,
+    );
     const { slot: present } = plan.source.observed;
     if (!isUsable(present)) {
       // A connector that read another slot of this name would go on from where that one was.

@@ -10,6 +10,7 @@ import { unrecorded } from '../inspect/targets.ts';
 import { resnapshotState } from '../load/resnapshot.ts';
 import { historyState } from '../load/tableHistory.ts';
 import { slotBaseline, tableBaseline } from '../state/baseline.ts';
+import { isAltered } from '../state/membership.ts';
 import type { Stack } from '../state/stack.ts';
 
 /** What is to be done for one table that is copied, beside what the steps of a plan say. */
@@ -25,6 +26,8 @@ export interface TableWork {
   readonly isUnnamed: boolean;
   /** It is in the publication with another filter or other columns. */
   readonly isRefiltered: boolean;
+  /** Somebody else has altered how the publication has it. */
+  readonly isAltered: boolean;
   /** It is not known which form it had when it was loaded. */
   readonly isShapeUnknown: boolean;
   /** Its history has to begin, is to be answered for once rows are loaded, or has to end. */
@@ -72,11 +75,15 @@ export function tablesWork(stack: Stack, seen: Seen): TableWork[] {
 const NOTHING = {
   firstLoad: undefined,
   reload: undefined,
+  isAltered: false,
   isShapeUnknown: false,
   history: { begins: false, completes: false, ends: false },
 } as const;
 
-type RowsWork = Pick<TableWork, 'firstLoad' | 'reload' | 'isShapeUnknown' | 'history'>;
+type RowsWork = Pick<
+  TableWork,
+  'firstLoad' | 'reload' | 'isAltered' | 'isShapeUnknown' | 'history'
+>;
 
 function rowsWork(stack: Stack, { source, observed, records }: Seen, joining: ReadonlySet<string>) {
   const baseline = isUsable(source.observed.slot)
@@ -95,10 +102,13 @@ function rowsWork(stack: Stack, { source, observed, records }: Seen, joining: Re
     const state = own === undefined ? undefined : resnapshotState(records, plan.source);
     // Somebody dropped it, or the database: what was loaded is not there.
     const isGone = load !== undefined && !observed.has(objectKey(storageOf(plan)));
+    const altered =
+      own !== undefined && isAltered(records, plan.source, source.observed.membership);
     const again = [
       isGone && 'its copy is not there any more',
       isMigrated && 'its columns, their types or its key are others',
       isRefiltered && 'other rows or columns of it are published',
+      altered && 'somebody altered the publication: changes of it can have passed by',
       state?.needed === true && 'rows of it are of another form, or were not sent',
     ].find((why) => why !== false);
     // What an earlier command has loaded without it would be missing in the history.
@@ -108,6 +118,7 @@ function rowsWork(stack: Stack, { source, observed, records }: Seen, joining: Re
     return {
       firstLoad: isLoaded ? undefined : 'its rows are not in the copy, or not all of them',
       reload: own === undefined ? undefined : reload,
+      isAltered: altered,
       isShapeUnknown: own !== undefined && reload === undefined && !state?.shapeKnown,
       history: {
         begins: isDue && (!isBegun || lacksRows),
