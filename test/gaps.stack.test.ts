@@ -1,10 +1,27 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { pgIdent } from '../cli/lib/sql.ts';
-import { cdc, cdcJson, freshSchema, source, stack } from './harness/database.ts';
+import type { Admin } from 'kafkajs';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Queue, queuesOf } from '../cli/components/clickhouse/queues.ts';
+import { withKafkaAdmin } from '../cli/components/kafka/client.ts';
+import { committedOffsets, endOffsets } from '../cli/components/kafka/topics.ts';
+import type { Finding } from '../cli/core/findings.ts';
+import { topicName } from '../cli/core/names.ts';
+import { LOST } from '../cli/core/positions.ts';
+import { chIdent, pgIdent } from '../cli/lib/sql.ts';
+import { PUBLICATION_ALTERED } from '../cli/pipeline/state/membership.ts';
+import { STORAGE_CHANGED } from '../cli/pipeline/state/storages.ts';
+import {
+  cdc,
+  cdcJson,
+  eventually,
+  freshSchema,
+  source,
+  stack,
+  target,
+} from './harness/database.ts';
 
 /** Changes that passed the copy by, since somebody altered what is sent: each is seen, and its tables are loaded again. */
 
-const WHY = 'somebody altered the publication: changes of it can have passed by';
+const WHY = PUBLICATION_ALTERED;
 let schema = '';
 const table = (name: string) => `${schema}.${name}`;
 
@@ -84,6 +101,117 @@ test('while a publication had no updates and deletes, they passed by: all of its
 test('a publication that was dropped is made again, and its tables are loaded again', async () => {
   await sql(`DROP PUBLICATION ${publication()}`, ...changes());
   expect(await toLoad()).toEqual({ [table('left')]: WHY, [table('stayed')]: WHY });
+  await repaired();
+});
+
+describe('messages that went past ClickHouse', () => {
+  const topicOf = (name: string) => topicName(stack().names.topicPrefix, { schema, table: name });
+
+  /** The queue that reads a table's topic does not read while something is done. */
+  async function whileDetached(name: string, work: (queue: Queue) => Promise<void>): Promise<void> {
+    await using clickhouse = target();
+    const queue = (await queuesOf(clickhouse)).find(({ topics }) => topics.includes(topicOf(name)));
+    if (queue === undefined) throw new Error(`no queue reads ${topicOf(name)}`);
+    const object = queue.name
+      .split('.')
+      .map((part) => chIdent(part))
+      .join('.');
+    await clickhouse.command(`DETACH TABLE ${object} SYNC`);
+    try {
+      await work(queue);
+    } finally {
+      await clickhouse.command(`ATTACH TABLE ${object}`);
+    }
+  }
+
+  /** Changes of the table, until all of them are in Kafka. */
+  async function written(admin: Admin, name: string): Promise<bigint> {
+    const end = async () => (await endOffsets(admin, [topicOf(name)])).get(topicOf(name))?.get(0);
+    const before = (await end()) ?? 0n;
+    await sql(...changes().filter((statement) => statement.includes(table(name))));
+    await eventually(
+      'all changes in Kafka',
+      true,
+      async () => ((await end()) ?? 0n) >= before + 35n,
+    );
+    return (await end()) ?? 0n;
+  }
+
+  const gaps = async () => {
+    const status = (await cdc('status', '--json')).json();
+    return (status.gaps as { table: string; why: string }[])
+      .filter((gap) => gap.table.startsWith(`${schema}.`))
+      .map((gap) => ({ [gap.table]: gap.why }));
+  };
+  const kafka = <T>(work: (admin: Admin) => Promise<T>) =>
+    withKafkaAdmin(stack().endpoints.kafka, work);
+
+  test('that were deleted before they were read are a known gap, told by status and doctor, until the table is loaded', async () => {
+    await whileDetached('left', () =>
+      kafka(async (admin) => {
+        const end = await written(admin, 'left');
+        await admin.deleteTopicRecords({
+          topic: topicOf('left'),
+          partitions: [{ partition: 0, offset: String(end) }],
+        });
+      }),
+    );
+    await eventually('a known gap', [{ [table('left')]: LOST.expired }], gaps);
+    expect((await cdc('status', '--json')).json()).toMatchObject({ healthy: false });
+    const found = (await cdc('doctor', '--json')).json().findings as Finding[];
+    expect(found.filter(({ id }) => id === 'known-gap')).toEqual([
+      expect.objectContaining({ subject: table('left'), severity: 'error' }),
+    ]);
+    expect(await toLoad()).toEqual({ [table('left')]: LOST.expired });
+    await repaired();
+    expect(await gaps()).toEqual([]);
+  });
+
+  test('with a topic that was deleted are a known gap, and what was deleted in the source does not come back', async () => {
+    await whileDetached('left', () =>
+      kafka(async (admin) => {
+        await written(admin, 'left');
+        await admin.deleteTopics({ topics: [topicOf('left')] });
+      }),
+    );
+    const told = async () => Object.keys(Object.assign({}, ...(await gaps())));
+    await eventually('a known gap', [table('left')], told);
+    await repaired();
+  });
+
+  test('whose offsets somebody has moved past them are a known gap', async () => {
+    await whileDetached('left', async ({ group }) =>
+      kafka(async (admin) => {
+        await written(admin, 'left');
+        const members = async () => (await admin.describeGroups([group])).groups[0]?.members.length;
+        await eventually('a group without members', 0, members);
+        const offsets = await committedOffsets(admin, group, [topicOf('left')]);
+        let offset = offsets.get(topicOf('left'))?.get(0) ?? 0n;
+        // The agent has to have seen that nobody is in the group; it looks every other second.
+        await eventually('a known gap', [{ [table('left')]: LOST.moved }], async () => {
+          offset += 1n;
+          await admin.setOffsets({
+            groupId: group,
+            topic: topicOf('left'),
+            partitions: [{ partition: 0, offset: String(offset) }],
+          });
+          return gaps();
+        });
+      }),
+    );
+    await repaired();
+  });
+});
+
+test('a storage that somebody dropped and made again is loaded again', async () => {
+  await using clickhouse = target();
+  const storage = `${chIdent(schema)}.left_final`;
+  const [made] = await clickhouse.rows<{ statement: string }>(
+    `SELECT create_table_query AS statement FROM system.tables WHERE database = '${schema}' AND name = 'left_final'`,
+  );
+  await clickhouse.command(`DROP TABLE ${storage} SYNC`);
+  await clickhouse.command(made?.statement ?? '');
+  expect(await toLoad()).toEqual({ [table('left')]: STORAGE_CHANGED });
   await repaired();
 });
 

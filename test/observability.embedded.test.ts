@@ -57,6 +57,7 @@ describe('what is shown', () => {
       'cdc_dead_letters_total',
       'cdc_kept_values',
       'cdc_table_standing',
+      'cdc_table_gap',
     ];
     const wanted = Object.keys(METRICS).filter((name) => !later.includes(name));
     await eventually('all metrics', wanted.sort(), async () => {
@@ -106,11 +107,11 @@ describe('what is shown', () => {
         proxy: false,
         validateStatus: () => true,
       });
-    const wanted = { status: 200, data: { healthy: true, standing: [], troubles: {} } };
+    const wanted = { status: 200, data: { healthy: true, standing: [], gaps: [], troubles: {} } };
     await eventually('health', wanted, async () => {
       const { status, data } = await get('/health');
-      const { healthy, standing, troubles } = data;
-      return { status, data: { healthy, standing, troubles } };
+      const { healthy, standing, gaps, troubles } = data;
+      return { status, data: { healthy, standing, gaps, troubles } };
     });
     for (const name of ALERT_NAMES) {
       expect((await get(`/runbooks/${name}`)).data).toContain(`# ${name}`);
@@ -206,8 +207,8 @@ describe('every query', () => {
       [...expression.matchAll(/\b(?:cdc[_:][\w:]+|up)(?:\{[^}]*\})?/g)].map(([text]) => text),
     );
     for (const selector of new Set(selectors)) {
-      // No table stands here: test/isolation.stack.test.ts has one that does.
-      if (selector === 'cdc_table_standing') continue;
+      // None here: test/isolation.stack.test.ts and test/gaps.stack.test.ts have some.
+      if (['cdc_table_standing', 'cdc_table_gap'].includes(selector)) continue;
       expect((await observed.query(selector)).length, selector).toBeGreaterThan(0);
     }
   });

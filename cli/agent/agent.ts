@@ -45,6 +45,7 @@ import {
   writeState,
 } from '../stack/state.ts';
 import { applyAtStart } from './applyAtStart.ts';
+import { GapWatch } from './gaps.ts';
 import { readLargeRows } from './largeRows.ts';
 import { ControlLoops } from './loops.ts';
 import { serveMetrics } from './observe.ts';
@@ -162,11 +163,18 @@ class Agent {
         report,
       );
       const stack = () => stackOf(this.load(), { env: this.env });
-      const schema = new SchemaWatch(stack, this.log, (trouble) => report('schema', trouble));
+      const gaps = new GapWatch(stack, this.log);
+      const schema = new SchemaWatch(
+        stack,
+        this.log,
+        (trouble) => report('schema', trouble),
+        () => gaps.digest,
+      );
       await Promise.all([
         ...(this.place === 'container' ? [this.applyFirst(stack, signal, report)] : []),
         loops.run(signal),
         schema.run(signal),
+        gaps.run(signal),
         new StallWatch(stack, this.log, (trouble) => report('tables', trouble)).run(signal),
         readLargeRows(stack, this.log, signal),
         this.observers?.start(this.loaded, endpoints, this.extra.ports, stackMarker(this.layout)),

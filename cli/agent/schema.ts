@@ -38,12 +38,20 @@ export class SchemaWatch {
   private readonly stack: () => Stack;
   private readonly log: Logger;
   private readonly report: (trouble: string | undefined) => void;
+  private readonly others: () => string;
   private toldLeftOut = '';
 
-  constructor(stack: () => Stack, log: Logger, report: (trouble: string | undefined) => void) {
+  /** @param others a digest of what else `apply` has to look at when it changes. */
+  constructor(
+    stack: () => Stack,
+    log: Logger,
+    report: (trouble: string | undefined) => void,
+    others: () => string,
+  ) {
     this.stack = stack;
     this.log = log;
     this.report = report;
+    this.others = others;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -59,7 +67,8 @@ export class SchemaWatch {
         client ??= await connectPostgres(stack.endpoints.postgres);
         const { include, exclude } = stack.config.source;
         const { publication } = stack.names;
-        const seen = await catalogFingerprint(client, { publication, include, exclude });
+        const catalog = await catalogFingerprint(client, { publication, include, exclude });
+        const seen = `${catalog} ${this.others()}`;
         if (seen !== done || performance.now() > retryAtMs) {
           // Not the one after it: what changes meanwhile is looked at again.
           done = seen;

@@ -7,6 +7,7 @@ import { type Printer, visible } from '../kernel/printer.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { formatBytes, formatCount, formatMs, formatPercent, formatSeconds } from '../lib/format.ts';
 import type { StandingTable } from '../pipeline/apply/stalls.ts';
+import type { KnownGap } from '../pipeline/inspect/gaps.ts';
 import type { LastVerified } from '../pipeline/state/verifications.ts';
 import {
   HEARTBEAT_LIMIT_MS,
@@ -68,6 +69,7 @@ function statusText(printer: Printer, seen: StackStatus): string {
     ...(seen.left_out ?? []).map((one) => leftOutLine(printer, one)),
     ...(seen.set_aside ?? []).map((one) => setAsideLine(printer, one)),
     ...(seen.standing ?? []).map((one) => standingLine(printer, one)),
+    ...(seen.gaps ?? []).map((one) => gapLine(printer, one)),
     verdict(printer, seen),
   ].join('\n');
 }
@@ -80,6 +82,12 @@ function leftOutLine({ paint }: Printer, { table, why, named }: LeftOut): string
 
 function standingLine({ paint }: Printer, { table, why }: StandingTable): string {
   return `${paint.red('✖')} ${visible(table)} stands, its changes wait: ${visible(why)}`;
+}
+
+function gapLine({ paint }: Printer, { table, why, since_ms }: KnownGap): string {
+  const since =
+    since_ms === undefined ? '' : ` (since ${formatSeconds((Date.now() - since_ms) / 1000)})`;
+  return `${paint.red('✖')} ${visible(table)} is to be loaded again${since}: ${why}`;
 }
 
 /** How to bring it back is doctor's to say. */
@@ -139,6 +147,7 @@ function verdict(printer: Printer, seen: StackStatus): string {
   const named = (seen.left_out ?? []).filter((one) => one.named).map(({ table }) => visible(table));
   const missing = named.length > 0 ? [`not copied: ${named.join(', ')}`] : [];
   const stands = (seen.standing ?? []).map(({ table }) => `${visible(table)} stands`);
-  const why = [...bad, ...missing, ...stands, ...(late ? [crossed] : [])].join(', ');
+  const gaps = (seen.gaps ?? []).map(({ table }) => `${visible(table)} has a known gap`);
+  const why = [...bad, ...missing, ...stands, ...gaps, ...(late ? [crossed] : [])].join(', ');
   return `${paint.red('✖')} ${paint.bold('not healthy')}: ${why} (${how})\n  next: ${paint.cyan('cdc doctor')}`;
 }

@@ -37,7 +37,8 @@ export const ALERTS = {
     for: '30s',
     threshold: undefined,
     window: '5m',
-    expr: () => `${m('cdc_healthy')} == 0 unless on() ${m('cdc_table_standing')}`,
+    expr: () =>
+      `${m('cdc_healthy')} == 0 unless on() (${m('cdc_table_standing')} or ${m('cdc_table_gap')})`,
   },
   CdcTableStands: {
     severity: 'critical',
@@ -47,6 +48,16 @@ export const ALERTS = {
     threshold: undefined,
     window: '5m',
     expr: () => `${m('cdc_table_standing')} == 1`,
+  },
+  CdcTableGap: {
+    severity: 'critical',
+    summary:
+      'Changes of {{ $labels.table }} can have passed the copy by, and it is not loaded again yet.',
+    fix: 'cdc doctor; cdc apply   # loads it again',
+    for: '2m',
+    threshold: undefined,
+    window: '5m',
+    expr: () => `${m('cdc_table_gap')} == 1`,
   },
   CdcServerDown: {
     severity: 'critical',

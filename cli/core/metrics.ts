@@ -20,6 +20,7 @@ export const COLLECTORS = {
   connect: { everyMs: 5000, help: 'the connector and its tasks' },
   kafka: { everyMs: 5000, help: 'offsets of the consumer groups' },
   clickhouse: { everyMs: 5000, help: 'dead letters, tables that stand, comparisons and loads' },
+  gaps: { everyMs: 5000, help: 'tables that changes can have passed by' },
   heartbeats: { everyMs: 5000, help: 'heartbeat rows that crossed the pipeline' },
   storage: { everyMs: 15_000, help: 'parts and sizes of the copied tables' },
   kept: { everyMs: 30_000, help: 'values whose exact text stands beside them' },
@@ -54,7 +55,7 @@ export const METRICS = {
   ),
   cdc_healthy: gauge(
     'agent',
-    'Whether a heartbeat row crossed the whole pipeline within the last 10 s (1) or not (0).',
+    'Whether a heartbeat row crossed the whole pipeline within the last 10 s, every table flows and none has a known gap (1) or not (0).',
   ),
 
   // --- latency
@@ -121,6 +122,11 @@ export const METRICS = {
   cdc_table_standing: gauge(
     'clickhouse',
     'A copied table whose changes cannot be stored and wait (1); absent where there is none.',
+    'table',
+  ),
+  cdc_table_gap: gauge(
+    'gaps',
+    'A copied table that changes can have passed by, until it is loaded again (1); absent where there is none.',
     'table',
   ),
   cdc_kept_values: gauge(

@@ -11,6 +11,8 @@ export interface ObservedObject {
   readonly database: string;
   readonly name: string;
   readonly engine: string;
+  /** Another one when it was dropped and made again; undefined where the database gives none. */
+  readonly uuid?: string | undefined;
   /** Digest of the statement that made it; absent when cdc did not make it. */
   readonly digest: string | undefined;
   /** The own database of the pipeline whose object it is, where that is another one. */

@@ -44,6 +44,19 @@ const SCHEMAS = {
       isOfApply: z.boolean(),
     }),
   ]),
+  /**
+   * Why changes of the table can have passed the copy by; forgotten when a load that began later has come to its end.
+   * By pipeline/state/gaps.ts.
+   */
+  gap: z.object({
+    oid: OID,
+    why: z.string(),
+    /** Milliseconds since 1970. */ since_ms: z.number(),
+  }),
+  /** How far partitions of topics were acknowledged when that was looked at last. By pipeline/state/positions.ts. */
+  positions: z.object({ of: z.array(z.tuple([z.string(), z.int(), UINT64])) }),
+  /** The UUID of the table's storage. By pipeline/state/storages.ts. */
+  storage: z.object({ oid: OID, uuid: z.string() }),
   /** How the table stood in the publication when it was seen last, as core/membership.ts says it. By pipeline/state/membership.ts. */
   membership: z.object({ oid: OID, mark: z.string() }),
   /** The form that the table had when its rows were read last, as core/source.ts says it. By pipeline/load/resnapshot.ts. */

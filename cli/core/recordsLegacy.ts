@@ -33,6 +33,9 @@ export const LEGACY = {
     const [, oid, why] = /^(\d+):(.*)$/s.exec(text) ?? [];
     return { oid: number(oid), why };
   }),
+  gap: json,
+  positions: json,
+  storage: json,
   membership: json,
   isolated: json,
   'set aside': forgettable(json),

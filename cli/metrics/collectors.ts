@@ -30,6 +30,7 @@ import {
 import { type PipelineNames, tableLabel, targetDatabase, topicName } from '../core/names.ts';
 import { readJson, writeFileAtomic } from '../lib/files.ts';
 import { standingTables } from '../pipeline/apply/stalls.ts';
+import { knownGaps } from '../pipeline/inspect/gaps.ts';
 import { clocks } from '../pipeline/inspect/lag.ts';
 import { lastVerified } from '../pipeline/state/verifications.ts';
 import type { Endpoints } from '../stack/endpoints.ts';
@@ -54,6 +55,7 @@ export class Readings {
     connect: () => this.connector(),
     kafka: () => this.offsets(),
     clickhouse: () => this.records(),
+    gaps: () => this.gaps(),
     heartbeats: () => this.heartbeats(),
     storage: () => this.storage(),
     kept: () => this.kept(),
@@ -178,6 +180,11 @@ export class Readings {
         ...sample('cdc_load_complete', complete, { table }),
       ]),
     ];
+  }
+
+  private async gaps(): Promise<Sample[]> {
+    const gaps = await knownGaps(this.pipeline);
+    return gaps.flatMap(({ table }) => sample('cdc_table_gap', 1, { table }));
   }
 
   /** Latencies of heartbeats that were not counted yet, and the age of the newest. */

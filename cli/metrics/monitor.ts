@@ -1,6 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
-import { COLLECTORS, type ReadingName, type Sample, sample } from '../core/metrics.ts';
+import {
+  COLLECTORS,
+  type MetricName,
+  type ReadingName,
+  type Sample,
+  sample,
+} from '../core/metrics.ts';
 import { Problem } from '../core/problems.ts';
 import { pause, within } from '../lib/wait.ts';
 import { HEARTBEAT_LIMIT_MS } from '../pipeline/status/status.ts';
@@ -88,25 +94,30 @@ export class Monitor {
     return reading && age ? age.value * 1000 + performance.now() - reading.atMs : undefined;
   }
 
-  /** Copied tables whose changes wait, as they were last seen. */
-  private standing(): string[] {
-    const samples = this.seen.get('clickhouse')?.samples ?? [];
+  /** Copied tables of which a figure was last seen. */
+  private tables(reading: ReadingName, wanted: MetricName): string[] {
+    const samples = this.seen.get(reading)?.samples ?? [];
     return samples
-      .filter(({ metric }) => metric === 'cdc_table_standing')
+      .filter(({ metric }) => metric === wanted)
       .map(({ labels }) => labels.table ?? '');
   }
 
   health(): {
     healthy: boolean;
     heartbeat_age_ms: number | undefined;
+    /** Copied tables whose changes wait, and those that changes can have passed by. */
     standing: readonly string[];
+    gaps: readonly string[];
     troubles: object;
   } {
     const age = this.heartbeatMs();
-    const standing = this.standing();
+    const standing = this.tables('clickhouse', 'cdc_table_standing');
+    const gaps = this.tables('gaps', 'cdc_table_gap');
+    const isWhole = standing.length + gaps.length === 0;
     return {
-      healthy: age !== undefined && age < HEARTBEAT_LIMIT_MS && standing.length === 0,
+      healthy: age !== undefined && age < HEARTBEAT_LIMIT_MS && isWhole,
       standing,
+      gaps,
       heartbeat_age_ms: age === undefined ? undefined : Math.round(age),
       troubles: Object.fromEntries(this.troubles),
     };

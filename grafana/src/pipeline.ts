@@ -181,6 +181,15 @@ export function pipelineStatus() {
     )
     .withPanel(
       table({
+        title: 'Known gaps',
+        says: 'Changes of them can have passed the copy by; they are loaded again. cdc doctor says why.',
+        queries: [prom('cdc_table_gap', { instant: true, empty: 'there are none' })],
+        noValue: 'none',
+        alerts: ['CdcTableGap'],
+      }),
+    )
+    .withPanel(
+      table({
         title: 'Dead letters by table',
         says: 'cdc dlq list shows each; misfit is a value that its column cannot hold.',
         queries: [prom('cdc_table_dead_letters', { instant: true, empty: 'there are none' })],

@@ -30,6 +30,11 @@ const ANY: { readonly [K in RecordKind]: fc.Arbitrary<RecordOf<K>> } = {
       isOfApply: fc.boolean(),
     }),
   ),
+  gap: fc.record({ oid, why: text, since_ms: fc.nat() }),
+  positions: fc.record({
+    of: fc.array(fc.tuple(text, fc.nat(), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }))),
+  }),
+  storage: fc.record({ oid, uuid: text }),
   membership: fc.record({ oid, mark: text }),
   shape: fc.record({ oid, shape: text }),
   history: fc.oneof(

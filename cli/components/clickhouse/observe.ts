@@ -1,5 +1,5 @@
 import type { TargetObject } from '../../core/ddl.ts';
-import { type ObservedObject, objectKey, parseComment } from '../../core/plan.ts';
+import { isOwnedSql, type ObservedObject, objectKey, parseComment } from '../../core/plan.ts';
 import type { StorageMarks } from '../../core/storage.ts';
 import type { ClickHouse } from './client.ts';
 import { statementsOf } from './statements.ts';
@@ -16,9 +16,10 @@ export async function observeTarget(
     database: string;
     name: string;
     engine: string;
+    uuid: string;
     comment: string;
   }>(
-    `SELECT database, name, engine, comment FROM system.tables WHERE database IN ({databases:Array(String)}) OR comment LIKE 'cdc %'`,
+    `SELECT database, name, engine, toString(uuid) AS uuid, comment FROM system.tables WHERE database IN ({databases:Array(String)}) OR comment LIKE 'cdc %'`,
     { databases },
   );
   const columns = await clickhouse.rows<{
@@ -50,6 +51,7 @@ export async function observeTarget(
       database: row.database,
       name: row.name,
       engine: row.engine,
+      uuid: uuidOf(row),
       digest: mark?.digest,
       otherOwn: mark ? undefined : found?.own,
       marks: mark?.marks ?? { layout: '', options: '' },
@@ -87,4 +89,22 @@ export async function withEngines<O extends ObservedObject>(
     all.set(objectKey(found), { ...found, engineFull });
   }
   return all;
+}
+
+/** Databases of other engines than Atomic give none. */
+export function uuidOf({ uuid }: { readonly uuid: string }): string | undefined {
+  return /[1-9a-f]/.test(uuid) ? uuid : undefined;
+}
+
+/** Of the storages of the copy, by objectKey. */
+export async function storageUuids(clickhouse: ClickHouse): Promise<Map<string, string>> {
+  const rows = await clickhouse.rows<{ database: string; name: string; uuid: string }>(
+    `SELECT database, name, toString(uuid) AS uuid FROM system.tables WHERE ${isOwnedSql(clickhouse.own, 'storage')}`,
+  );
+  return new Map(
+    rows.flatMap((row) => {
+      const uuid = uuidOf(row);
+      return uuid === undefined ? [] : [[objectKey(row), uuid] as const];
+    }),
+  );
 }

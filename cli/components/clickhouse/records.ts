@@ -24,6 +24,8 @@ const READING = 'debezium' satisfies RecordKind;
 export interface Records {
   /** Undefined when there is none, or it was forgotten. */
   get<K extends WholeKind>(id: TableId, kind: K): RecordOf<K> | undefined;
+  /** Tables that have one of a kind. */
+  tablesWith(kind: WholeKind): TableId[];
   /** Absent when no load with this floor was begun. */
   load(id: TableId, floor: bigint): 'begun' | 'done' | undefined;
 }
@@ -55,6 +57,7 @@ export async function readRecords(clickhouse: ClickHouse, only?: TableId): Promi
       const text = states.get(key(id, '0', kind));
       return text === undefined ? undefined : decode(kind, text, id);
     },
+    tablesWith: (kind) => rows.filter(({ floor, part }) => floor === '0' && part === kind),
     load: (id, floor) => states.get(key(id, floor.toString(), '')) as 'begun' | 'done' | undefined,
   };
 }

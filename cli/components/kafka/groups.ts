@@ -1,15 +1,6 @@
-import type { Admin, Kafka } from 'kafkajs';
+import type { Admin } from 'kafkajs';
 import type { KafkaEndpoint } from '../../stack/endpoints.ts';
-import { kafkaClient } from './client.ts';
-
-/** What kafkajs keeps to itself of a connection to a cluster. */
-interface Cluster {
-  connect(): Promise<void>;
-  disconnect(): Promise<void>;
-  findGroupCoordinator(options: { groupId: string }): Promise<{
-    leaveGroup(request: { groupId: string; memberId: string }): Promise<unknown>;
-  }>;
-}
+import { clusterOf } from './cluster.ts';
 
 /**
  * Takes consumers out of a group that are gone and did not say so. Those of ClickHouse do not leave
@@ -25,7 +16,7 @@ export async function removeGroupMembers(
   const { groups } = await admin.describeGroups([group]);
   const gone = (groups[0]?.members ?? []).filter(({ clientId }) => isGone(clientId));
   if (gone.length === 0) return;
-  const cluster = clusterOf(kafkaClient(endpoint));
+  const cluster = clusterOf(endpoint);
   try {
     await cluster.connect();
     const coordinator = await cluster.findGroupCoordinator({ groupId: group });
@@ -38,15 +29,4 @@ export async function removeGroupMembers(
   } finally {
     await cluster.disconnect().catch(() => {});
   }
-}
-
-/** kafkajs offers no request to leave a group for another; its consumers have one. */
-function clusterOf(kafka: Kafka): Cluster {
-  const create = Object.getOwnPropertySymbols(kafka).find(
-    (symbol) => symbol.description === 'private:Kafka:createCluster',
-  );
-  if (create === undefined) throw new TypeError('kafkajs has no way to make a cluster any more');
-  return (kafka as unknown as Record<symbol, (options: object) => Cluster>)[create]?.(
-    {},
-  ) as Cluster;
 }

@@ -30,7 +30,7 @@ import type { CapturedSource } from '../inspect/source.ts';
 import { recordNames } from '../inspect/targets.ts';
 import type { LoadEvents, TableLoad } from '../load/events.ts';
 import { type RegisterResult, registerConnector } from '../load/register.ts';
-import { recordFingerprint, requireResnapshot } from '../load/resnapshot.ts';
+import { requireResnapshot } from '../load/resnapshot.ts';
 import { beginHistory, endHistory } from '../load/tableHistory.ts';
 import { withApplyLock } from '../state/applyLock.ts';
 import { type Author, withHistory } from '../state/applyLog.ts';
@@ -41,6 +41,7 @@ import {
   slotBaseline,
 } from '../state/baseline.ts';
 import { recordRules } from '../state/columnRules.ts';
+import { recordGap } from '../state/gaps.ts';
 import { failedLoad } from '../state/loadFailures.ts';
 import { recordMembership } from '../state/membership.ts';
 import type { Stack } from '../state/stack.ts';
@@ -48,6 +49,7 @@ import { makeViews, type WaitingView } from './aggregates.ts';
 import { changeQueues } from './changeQueues.ts';
 import { loadTables } from './loadTables.ts';
 import { makePlan, type Plan, type PlanOptions } from './plan.ts';
+import { rememberCopies } from './remember.ts';
 import { Made, takeBack } from './takeBack.ts';
 import { withdraw } from './withdraw.ts';
 
@@ -93,7 +95,7 @@ export async function applyPlan(
       await renewRecords(clickhouse);
       if (plan.steps.length === 0) {
         await claimPipeline(stack, clickhouse);
-        await recordShapes(clickhouse, plan);
+        await rememberCopies(clickhouse, plan);
         await recordNames(stack, clickhouse, unnamed(plan));
         await recordRules(clickhouse, source.tables, source.remembered);
         await recordMembership(clickhouse, source.tables, source.observed.membership);
@@ -124,7 +126,7 @@ export async function applyPlan(
           signal,
           events,
         });
-        await recordShapes(clickhouse, plan);
+        await rememberCopies(clickhouse, plan);
         events.step('making views');
         refused.push(...(await makeViews(clickhouse, plan.views)));
         // A command says so; the agent goes on following the schema.
@@ -188,9 +190,10 @@ async function changeServers(
   await claimPipeline(stack, clickhouse);
   events.step('preparing the source');
   const later = new Set(plan.source.leftOut.map(({ table }) => table));
-  for (const { plan: table, reload, isRefiltered, isAltered } of plan.tables) {
+  for (const { plan: table, reload, isRefiltered, gap } of plan.tables) {
+    if (gap !== undefined) await recordGap(clickhouse, table.source, gap);
     const isLoaded = reload !== undefined || later.has(tableLabel(table));
-    if (isLoaded && (isRefiltered || isAltered)) await requireResnapshot(clickhouse, table.source);
+    if (isLoaded && isRefiltered) await requireResnapshot(clickhouse, table.source);
   }
   await recordRules(clickhouse, plan.source.tables, plan.source.remembered);
   await keepBack(stack, plan);
@@ -271,11 +274,6 @@ async function changeHistories(clickhouse: ClickHouse, { tables }: Plan): Promis
     if (history.begins)
       await beginHistory(clickhouse, plan.source, { reload: reload !== undefined });
   }
-}
-
-async function recordShapes(clickhouse: ClickHouse, { tables }: Plan): Promise<void> {
-  for (const { plan, isShapeUnknown } of tables)
-    if (isShapeUnknown) await recordFingerprint(clickhouse, plan.source);
 }
 
 /** Publication, slot and heartbeat; returns the slot's baseline, and whether this run made it. */

@@ -18,6 +18,7 @@ import {
 } from '../load/resnapshot.ts';
 import { completeHistory } from '../load/tableHistory.ts';
 import { recordTableBaseline, tableBaseline } from '../state/baseline.ts';
+import { gapOf } from '../state/gaps.ts';
 import { failureOf, forgetFailure, recordFailure } from '../state/loadFailures.ts';
 import type { Stack } from '../state/stack.ts';
 import type { Plan } from './plan.ts';
@@ -56,8 +57,9 @@ export async function loadTables(
       if (flowed) await forgetOldSchema(stack, clickhouse, table, version, signal);
       if (reload === undefined) {
         await recordFingerprint(clickhouse, table.source);
+        const gap = gapOf(records, table.source);
         // A copy that was there already has got another form: these rows are of it.
-        if (work.isMigrated) await recordDone(clickhouse, table.source);
+        if (work.isMigrated || gap !== undefined) await recordDone(clickhouse, table.source, gap);
       }
     }
     if (reload !== undefined) {

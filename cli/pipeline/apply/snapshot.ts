@@ -65,7 +65,7 @@ export async function snapshotTables(
         async ({ plan, baseline }, own) => {
           const options = { method, signal: own, events, isOfApply: false };
           const again = await resnapshot(stack, clickhouse, plan, baseline, options);
-          await recordDone(clickhouse, plan.source);
+          await recordDone(clickhouse, plan.source, again.gap);
           if (failureOf(records, plan.source) !== undefined)
             await forgetFailure(clickhouse, plan.source);
           return { ...again.loaded, resumed: again.resumed };

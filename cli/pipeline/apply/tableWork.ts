@@ -10,8 +10,9 @@ import { unrecorded } from '../inspect/targets.ts';
 import { resnapshotState } from '../load/resnapshot.ts';
 import { historyState } from '../load/tableHistory.ts';
 import { slotBaseline, tableBaseline } from '../state/baseline.ts';
-import { isAltered } from '../state/membership.ts';
+import { isAltered, PUBLICATION_ALTERED } from '../state/membership.ts';
 import type { Stack } from '../state/stack.ts';
+import { isOtherStorage, STORAGE_CHANGED, STORAGE_GONE } from '../state/storages.ts';
 
 /** What is to be done for one table that is copied, beside what the steps of a plan say. */
 export interface TableWork {
@@ -26,8 +27,8 @@ export interface TableWork {
   readonly isUnnamed: boolean;
   /** It is in the publication with another filter or other columns. */
   readonly isRefiltered: boolean;
-  /** Somebody else has altered how the publication has it. */
-  readonly isAltered: boolean;
+  /** Why changes of it can have passed by, as is found now; what is recorded already is not said again. */
+  readonly gap: string | undefined;
   /** It is not known which form it had when it was loaded. */
   readonly isShapeUnknown: boolean;
   /** Its history has to begin, is to be answered for once rows are loaded, or has to end. */
@@ -75,20 +76,22 @@ export function tablesWork(stack: Stack, seen: Seen): TableWork[] {
 const NOTHING = {
   firstLoad: undefined,
   reload: undefined,
-  isAltered: false,
+  gap: undefined,
   isShapeUnknown: false,
   history: { begins: false, completes: false, ends: false },
 } as const;
 
-type RowsWork = Pick<
-  TableWork,
-  'firstLoad' | 'reload' | 'isAltered' | 'isShapeUnknown' | 'history'
->;
+type RowsWork = Pick<TableWork, 'firstLoad' | 'reload' | 'gap' | 'isShapeUnknown' | 'history'>;
 
 function rowsWork(stack: Stack, { source, observed, records }: Seen, joining: ReadonlySet<string>) {
   const baseline = isUsable(source.observed.slot)
     ? slotBaseline(records, stack.names.slot)
     : undefined;
+  const gapNow = (plan: TablePlan) => {
+    if (isAltered(records, plan.source, source.observed.membership)) return PUBLICATION_ALTERED;
+    const { uuid } = observed.get(objectKey(storageOf(plan))) ?? {};
+    return isOtherStorage(records, plan.source, uuid) ? STORAGE_CHANGED : undefined;
+  };
   return (
     plan: TablePlan,
     { isMigrated, isRefiltered }: Pick<TableWork, 'isMigrated' | 'isRefiltered'>,
@@ -102,23 +105,23 @@ function rowsWork(stack: Stack, { source, observed, records }: Seen, joining: Re
     const state = own === undefined ? undefined : resnapshotState(records, plan.source);
     // Somebody dropped it, or the database: what was loaded is not there.
     const isGone = load !== undefined && !observed.has(objectKey(storageOf(plan)));
-    const altered =
-      own !== undefined && isAltered(records, plan.source, source.observed.membership);
+    const gap = own === undefined ? undefined : gapNow(plan);
     const again = [
-      isGone && 'its copy is not there any more',
+      isGone && STORAGE_GONE,
       isMigrated && 'its columns, their types or its key are others',
       isRefiltered && 'other rows or columns of it are published',
-      altered && 'somebody altered the publication: changes of it can have passed by',
+      gap,
+      state?.why,
       state?.needed === true && 'rows of it are of another form, or were not sent',
-    ].find((why) => why !== false);
+    ].find((why) => typeof why === 'string');
     // What an earlier command has loaded without it would be missing in the history.
     const lacksRows =
       isDue && load !== undefined && !(isBegun && (again !== undefined || !isLoaded));
-    const reload = again ?? (lacksRows ? 'its history begins with them' : undefined);
+    const reload = again || (lacksRows ? 'its history begins with them' : undefined);
     return {
       firstLoad: isLoaded ? undefined : 'its rows are not in the copy, or not all of them',
       reload: own === undefined ? undefined : reload,
-      isAltered: altered,
+      gap,
       isShapeUnknown: own !== undefined && reload === undefined && !state?.shapeKnown,
       history: {
         begins: isDue && (!isBegun || lacksRows),

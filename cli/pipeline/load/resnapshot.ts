@@ -11,6 +11,7 @@ import { loadVersion } from '../../components/postgres/prepare.ts';
 import type { TablePlan } from '../../core/ddl.ts';
 import { knowsTypes, mayDiffer, type SourceTable, schemaFingerprint } from '../../core/source.ts';
 import { waitUntilCaughtUp } from '../inspect/caughtUp.ts';
+import { closeGap, type Gap, gapOf } from '../state/gaps.ts';
 import type { Stack } from '../state/stack.ts';
 import type { LoadEvents, Method, TableLoad } from './events.ts';
 import { loadRows } from './loadRows.ts';
@@ -28,17 +29,18 @@ export interface ResnapshotOptions {
   readonly events: LoadEvents;
 }
 
-/** What the copy lacks of a table that was loaded before; the shape is absent in older copies. */
+/** What the copy lacks of a table that was loaded before, and the gap if it has one; the shape is absent in older copies. */
 export function resnapshotState(
   records: Records,
   table: SourceTable,
-): { needed: boolean; shapeKnown: boolean } {
+): { why: string | undefined; needed: boolean; shapeKnown: boolean } {
   const snapshot = records.get(table, 'snapshot');
   const isDue = snapshot?.state === 'needed' || snapshot?.isOfApply === true;
   const loaded = records.get(table, 'shape');
   // Another table's of the same name, which was dropped: this one is loaded for the first time.
   const shape = loaded?.oid === table.oid ? loaded.shape : undefined;
   return {
+    why: gapOf(records, table)?.why,
     needed:
       (isDue && snapshot?.oid === table.oid) || (shape !== undefined && mayDiffer(table, shape)),
     shapeKnown: shape !== undefined && knowsTypes(shape),
@@ -66,13 +68,13 @@ export async function resnapshotTable(
   baseline: bigint,
   options: ResnapshotOptions,
 ): Promise<{ loaded: TableLoad; version: bigint }> {
-  const { loaded, version } = await resnapshot(stack, clickhouse, plan, baseline, {
+  const { loaded, version, gap } = await resnapshot(stack, clickhouse, plan, baseline, {
     ...options,
     isOfApply: true,
   });
   await forgetOldSchema(stack, clickhouse, plan, version, options.signal);
   await recordFingerprint(clickhouse, plan.source);
-  await recordDone(clickhouse, plan.source);
+  await recordDone(clickhouse, plan.source, gap);
   return { loaded, version };
 }
 
@@ -87,15 +89,22 @@ export async function resnapshot(
   plan: TablePlan,
   baseline: bigint,
   options: ResnapshotOptions & { isOfApply: boolean },
-): Promise<{ loaded: TableLoad; version: bigint; resumed: boolean }> {
+): Promise<{ loaded: TableLoad; version: bigint; resumed: boolean; gap: Gap | undefined }> {
+  const gap = gapOf(await readRecords(clickhouse, plan), plan.source);
   const begun = await unfinished(clickhouse, plan, baseline);
   const version = begun ?? (await begin(stack, clickhouse, plan, options));
   const loaded = await loadRows(stack, plan, version, { ...options, flowed: true });
-  return { loaded, version, resumed: begun !== undefined };
+  return { loaded, version, resumed: begun !== undefined, gap };
 }
 
-export async function recordDone(clickhouse: ClickHouse, table: SourceTable): Promise<void> {
+/** @param gap what was known before the load began: that is closed. */
+export async function recordDone(
+  clickhouse: ClickHouse,
+  table: SourceTable,
+  gap: Gap | undefined,
+): Promise<void> {
   await forgetRecord(clickhouse, table, 'snapshot');
+  if (gap !== undefined) await closeGap(clickhouse, table, gap);
 }
 
 /** Version of a loading of this very table that was begun and not finished. */

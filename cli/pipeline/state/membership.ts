@@ -1,12 +1,16 @@
 import type { ClickHouse } from '../../components/clickhouse/client.ts';
 import { type Records, readRecords, writeRecord } from '../../components/clickhouse/records.ts';
 import { type Membership, markOf } from '../../core/membership.ts';
+import type { TableId } from '../../core/names.ts';
 import type { SourceTable } from '../../core/source.ts';
+
+export const PUBLICATION_ALTERED =
+  'somebody altered the publication: changes of it can have passed by';
 
 /** Whether somebody else has altered how the publication has a table, so that changes of it can have passed by. */
 export function isAltered(
   records: Records,
-  table: SourceTable,
+  table: TableId & { readonly oid: number },
   membership: Membership | undefined,
 ): boolean {
   const known = records.get(table, 'membership');

@@ -20,6 +20,7 @@ import { chooseRuntime } from '../../runtimes/resolve.ts';
 import { type Endpoints, SERVER_NAMES, type ServerName } from '../../stack/endpoints.ts';
 import { makePlan } from '../apply/plan.ts';
 import { type StandingTable, standingTables } from '../apply/stalls.ts';
+import { gapFinding } from '../inspect/gaps.ts';
 import { refuseOtherPipelines } from '../inspect/others.ts';
 import { checkServers } from '../inspect/servers.ts';
 import { type CapturedSource, inspectSource, withoutUnfit } from '../inspect/source.ts';
@@ -67,6 +68,7 @@ export async function diagnose(context: Context, load: () => LoadedConfig): Prom
   found.push(...ofServers, ...source.findings, ...target);
   if (watched.agent?.phase === 'ready') {
     found.push(...flowFindings(watched, observed));
+    found.push(...(observed.status.gaps ?? []).map(gapFinding));
     const blocked = observed.troubles.size > 0 || source.isBlocking;
     if (!blocked) found.push(...(await planFindings(context, loaded)));
   }

@@ -23,6 +23,7 @@ import { namesOf } from '../../stack/names.ts';
 import { type AgentState, liveState, type ObserverName, readState } from '../../stack/state.ts';
 import { type StandingTable, standingTables } from '../apply/stalls.ts';
 import { endpointSummary } from '../inspect/describe.ts';
+import { type KnownGap, knownGaps } from '../inspect/gaps.ts';
 import { leftOutNow } from '../inspect/leftOut.ts';
 import { type LastVerified, lastVerified } from '../state/verifications.ts';
 import { type ComponentStatus, connectorParts, viewPart } from './statusParts.ts';
@@ -45,6 +46,8 @@ export interface StackStatus {
   readonly left_out: readonly LeftOut[] | undefined;
   /** Copied tables whose changes cannot be stored; absent when ClickHouse gave no answer. */
   readonly standing: readonly StandingTable[] | undefined;
+  /** Tables that changes can have passed by, and that are not loaded again yet; absent when that was not read. */
+  readonly gaps: readonly KnownGap[] | undefined;
   /** What somebody made on the copy and that refused its rows; absent when ClickHouse gave no answer. */
   readonly set_aside: readonly SetAside[] | undefined;
   readonly components: readonly ComponentStatus[];
@@ -156,6 +159,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     leftOut,
     standing,
     aside,
+    gaps,
   ] = await Promise.all([
     allOf({
       postgres: look(postgres && (() => withPostgres(postgres, postgresVersion))),
@@ -181,6 +185,11 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     ),
     look(clickhouse && (() => withClickHouse(clickhouse, standingTables))),
     look(clickhouse && (() => withClickHouse(clickhouse, readSetAside))),
+    look(
+      postgres &&
+        clickhouse &&
+        (() => knownGaps({ ...watched, endpoints: { postgres, clickhouse } })),
+    ),
   ]);
   const summary = endpointSummary(endpoints);
   const troubles = new Map<ServerName, Trouble>();
@@ -217,10 +226,12 @@ export async function observeStack(watched: Watched): Promise<Observation> {
   const age = answerOf(heartbeat);
   const missing = answerOf(leftOut);
   const stands = answerOf(standing);
+  const passed = answerOf(gaps);
   const good =
     pipeline.every((part) => GOOD_STATES.has(part.state)) &&
     !missing?.some(({ named }) => named) &&
-    !stands?.length;
+    !stands?.length &&
+    !passed?.length;
   return {
     status: {
       healthy: good && age !== undefined && age < HEARTBEAT_LIMIT_MS,
@@ -230,6 +241,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
       last_verified: answerOf(verified),
       left_out: missing,
       standing: stands,
+      gaps: passed,
       set_aside: answerOf(aside),
       dead_letters: answerOf(letters),
       kept_values: answerOf(kept),
