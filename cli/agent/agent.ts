@@ -51,6 +51,7 @@ import { ControlLoops } from './loops.ts';
 import { serveMetrics } from './observe.ts';
 import { Observers } from './observers.ts';
 import { SchemaWatch } from './schema.ts';
+import { SourceWatch } from './sourceWatch.ts';
 import { StallWatch } from './stalls.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -156,13 +157,15 @@ class Agent {
         else this.loops[name] = trouble;
         this.publish();
       };
+      const stack = () => stackOf(this.load(), { env: this.env });
+      const source = new SourceWatch(stack, this.log, (trouble) => report('source', trouble));
       const loops = new ControlLoops(
         { config: this.loaded.config, names },
         endpoints,
+        source,
         this.log,
         report,
       );
-      const stack = () => stackOf(this.load(), { env: this.env });
       const gaps = new GapWatch(stack, this.log);
       const schema = new SchemaWatch(
         stack,
@@ -173,6 +176,7 @@ class Agent {
       await Promise.all([
         ...(this.place === 'container' ? [this.applyFirst(stack, signal, report)] : []),
         loops.run(signal),
+        source.run(signal),
         schema.run(signal),
         gaps.run(signal),
         new StallWatch(stack, this.log, (trouble) => report('tables', trouble)).run(signal),

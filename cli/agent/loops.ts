@@ -13,6 +13,7 @@ import { formatBytes } from '../lib/format.ts';
 import { pgIdent } from '../lib/sql.ts';
 import { pause } from '../lib/wait.ts';
 import type { Endpoints } from '../stack/endpoints.ts';
+import type { SourceWatch } from './sourceWatch.ts';
 
 /** Reports the trouble of a loop; undefined when it goes well. */
 type Report = (loop: string, trouble: string | undefined) => void;
@@ -26,6 +27,7 @@ export class ControlLoops {
   private readonly config: Config;
   private readonly names: PipelineNames;
   private readonly endpoints: Endpoints;
+  private readonly source: SourceWatch;
   private readonly log: Logger;
   private readonly report: Report;
   /** Times that a failed connector or task was started again. */
@@ -34,12 +36,14 @@ export class ControlLoops {
   constructor(
     { config, names }: { readonly config: Config; readonly names: PipelineNames },
     endpoints: Endpoints,
+    source: SourceWatch,
     log: Logger,
     report: Report,
   ) {
     this.config = config;
     this.names = names;
     this.endpoints = endpoints;
+    this.source = source;
     this.log = log;
     this.report = report;
   }
@@ -56,11 +60,15 @@ export class ControlLoops {
     let slotAtMs = 0;
     while (!signal.aborted) {
       try {
-        client ??= await connectPostgres(this.endpoints.postgres);
+        if (client === undefined) {
+          client = await connectPostgres(this.endpoints.postgres);
+          // It can have been put back to an older state, whose heartbeats would catch up with those of before.
+          await this.source.look();
+        }
         const ready = await client.query('SELECT 1 WHERE to_regclass($1) IS NOT NULL', [
           pgIdent(heartbeat.schema, heartbeat.table),
         ]);
-        if (ready.rowCount !== 0) {
+        if (ready.rowCount !== 0 && !this.source.isBroken) {
           await writeHeartbeat(client, this.names);
           if (performance.now() - slotAtMs > SLOT_CHECK_MS) {
             slotAtMs = performance.now();

@@ -139,7 +139,7 @@ const notification = z.object({
   ),
 });
 
-const LOOPS = ['heartbeat', 'connector', 'slot', 'schema'] as const;
+const LOOPS = ['heartbeat', 'connector', 'slot', 'source', 'schema'] as const;
 
 function ownFigures({ layout, state, taskRestarts }: Observed): Sample[] {
   const agent = state();

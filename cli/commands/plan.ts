@@ -92,12 +92,20 @@ export const apply: CommandSpec = {
   usage: 'apply',
   summary: 'make what plan shows; existing rows of new tables are loaded',
   examples: ['cdc apply', 'cdc apply --strict'],
-  options: [STRICT],
+  options: [
+    STRICT,
+    {
+      flags: '--new-source',
+      description:
+        'the source is another server or database than before: load every table again, deletes included',
+    },
+  ],
   async run(session, _args, options) {
     const { context, printer } = session;
     const stack = attach(context, { file: session.configFile });
     const applied = await applyWithProgress(session, stack, {
       strict: options.strict === true,
+      newSource: options.newSource === true,
     });
     const result = {
       result: applied.steps.length === 0 ? 'unchanged' : 'applied',

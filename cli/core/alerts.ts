@@ -105,6 +105,16 @@ export const ALERTS = {
     window: '5m',
     expr: () => `${m('cdc_slot_wal_status')}{status=~"lost|missing"} == 1`,
   },
+  CdcSourceBroken: {
+    severity: 'critical',
+    summary:
+      'The source is not in the state that the copy was made from: it went back, is another one, or its slot was made again. Nothing flows.',
+    fix: 'cdc doctor   # why; then: cdc apply   # loads every table again',
+    for: '15s',
+    threshold: undefined,
+    window: '5m',
+    expr: () => `${m('cdc_loop_trouble')}{loop="source"} == 1`,
+  },
   CdcConnectorFailed: {
     severity: 'critical',
     summary: 'The connector or a task of it is {{ $labels.state }}.',

@@ -9,6 +9,7 @@ import {
   type TablePlan,
   type TargetObject,
 } from './ddl.ts';
+import { positionSql } from './lineage.ts';
 import { CH_CDC, historyNames } from './names.ts';
 import { HISTORY_SQL } from './records.ts';
 import { LEGACY_HISTORY_SQL } from './recordsLegacy.ts';
@@ -90,7 +91,7 @@ function changesView(plan: TablePlan): TargetObject {
   const { database } = plan.names;
   const { changes, log } = historyNames(plan.names);
   const half = (shift: number) =>
-    `trim(LEADING '0' FROM hex(bitAnd(bitShiftRight(version, ${shift}), 0xFFFFFFFF)))`;
+    `trim(LEADING '0' FROM hex(bitAnd(bitShiftRight(${positionSql('version')}, ${shift}), 0xFFFFFFFF)))`;
   return {
     own: plan.own,
     database,
@@ -99,7 +100,7 @@ function changesView(plan: TablePlan): TargetObject {
     create: `CREATE OR REPLACE VIEW ${chIdent(database, changes)} AS
 SELECT op, key, before, after, unchanged,
     version,
-    concat(if(version < 4294967296, '0', ${half(32)}), '/', ${half(0)}) AS lsn,
+    concat(if(${positionSql('version')} < 4294967296, '0', ${half(32)}), '/', ${half(0)}) AS lsn,
     transaction_id, committed_at, captured_at, written_at
 FROM ${chIdent(database, log)} FINAL`,
   };

@@ -67,3 +67,25 @@ export function stageLag(beats: readonly HeartbeatTimes[], targetAheadMs: number
     ),
   };
 }
+
+/** A heartbeat, and what the source says now. */
+export interface BeatAge {
+  readonly committedUs: number;
+  readonly beat: bigint;
+  /** By the same clock; it can have been put back since. */
+  readonly nowUs: number;
+  /** The number of the heartbeat that was written last. */
+  readonly writtenBeat: bigint;
+  /** How often they are written. */
+  readonly everyMs: number;
+}
+
+/**
+ * How old the newest heartbeat that arrived is: by the source's clock, and by the heartbeats that were written after it,
+ * of which the first is at least so old as those after it took. A clock that goes back makes nothing young.
+ */
+export function beatAgeMs({ committedUs, beat, nowUs, writtenBeat, everyMs }: BeatAge): number {
+  const byClock = Math.round((nowUs - committedUs) / 1000);
+  const byCount = Number(writtenBeat - beat - 1n) * everyMs;
+  return Math.max(0, byClock, byCount);
+}

@@ -91,6 +91,12 @@ export const PROBLEMS = {
     'cdc doctor   # prints each finding with its fix; fix them and run the same command again',
   ),
   // --- source
+  SOURCE_BROKEN: entry(
+    EXIT.refused,
+    'The source is not in the state that the copy was made from.',
+    '{detail} What the copy has of it cannot be told from what is there now; nothing was changed.',
+    'cdc apply   # makes another slot and loads every table again, deletes included',
+  ),
   SOURCE_UNREACHABLE: entry(
     EXIT.unreachable,
     'PostgreSQL at {endpoint} cannot be reached.',

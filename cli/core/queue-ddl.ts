@@ -1,6 +1,7 @@
 import { chIdent, chLiteral } from '../lib/sql.ts';
 import { routeOf, type TargetObject } from './ddl.ts';
 import { LETTER_REASONS } from './deadLetterReasons.ts';
+import { versionAt } from './lineage.ts';
 import { CH_CDC, heartbeatOf } from './names.ts';
 import { flushMs, type Profile } from './profiles.ts';
 import { securityProtocol } from './sasl.ts';
@@ -125,8 +126,14 @@ export function viewTrial(view: TargetObject, sharedQueue: SharedQueue): string 
 /**
  * The one view on a Kafka engine table. It must not throw: an exception here makes ClickHouse read
  * the same block for ever. Every message passes it, whatever it is: nothing else reads the topics.
+ *
+ * @param epoch of the source (core/lineage.ts).
  */
-export function sharedQueueView(sharedQueue: SharedQueue, toastPlaceholder: string): TargetObject {
+export function sharedQueueView(
+  sharedQueue: SharedQueue,
+  toastPlaceholder: string,
+  epoch = 0,
+): TargetObject {
   const { own, database, queue, fanout, mv } = sharedQueue.names;
   const micros = (value: string) => `fromUnixTimestamp64Micro(${value}, 'UTC')`;
   return {
@@ -159,7 +166,7 @@ SELECT
     _key AS message_key,
     source.txId AS transaction_id,
     -- Rows of a snapshot are older than any change since the slot was made.
-    if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
+    ${epoch === 0 ? '' : `${versionAt(epoch, 0n)} + `}if(op = 'r' AND source.snapshot != 'incremental', 1, wal_position) AS version,
     -- Of rows that one statement wrote at one position; it is left out where it is 0.
     toUInt64OrZero(trim(BOTH ',]' FROM sequence_parts[-1])) AS ordinal,
     ${micros('source.ts_us')} AS committed_at,

@@ -26,8 +26,16 @@ const UINT64 = z.codec(z.string().regex(/^\d{1,20}$/), z.bigint(), {
 const OID = z.int();
 
 const SCHEMAS = {
-  /** Whose all of these are: the pipeline's name, and its source as components/postgres/identity.ts says it. By pipeline/state/owner.ts. */
-  pipeline: z.object({ name: z.string(), source: z.string() }),
+  /**
+   * Whose all of these are: the pipeline's name, its source as components/postgres/identity.ts says it, with its timeline
+   * and epoch (core/lineage.ts). By pipeline/state/owner.ts.
+   */
+  pipeline: z.object({
+    name: z.string(),
+    source: z.string(),
+    timeline: z.int().exactOptional(),
+    epoch: z.int().exactOptional(),
+  }),
   /** The floor of a slot, or of a table's present load; only the latter has an OID. By pipeline/state/baseline.ts. */
   floor: z.object({ position: UINT64, oid: OID.exactOptional() }),
   /**

@@ -7,7 +7,6 @@ import {
   countStorage,
   eventBytes,
   heartbeatsAfter,
-  newestBeatUs,
   shopFigures,
 } from '../components/clickhouse/metricsQueries.ts';
 import { type Queue, queuesOf } from '../components/clickhouse/queues.ts';
@@ -28,9 +27,11 @@ import {
   WAL_STATUSES,
 } from '../core/metrics.ts';
 import { type PipelineNames, tableLabel, targetDatabase, topicName } from '../core/names.ts';
+import { PROFILES } from '../core/profiles.ts';
 import { readJson, writeFileAtomic } from '../lib/files.ts';
 import { standingTables } from '../pipeline/apply/stalls.ts';
 import { knownGaps } from '../pipeline/inspect/gaps.ts';
+import { heartbeatAgeMs } from '../pipeline/inspect/heartbeat.ts';
 import { clocks } from '../pipeline/inspect/lag.ts';
 import { lastVerified } from '../pipeline/state/verifications.ts';
 import type { Endpoints } from '../stack/endpoints.ts';
@@ -190,11 +191,10 @@ export class Readings {
   /** Latencies of heartbeats that were not counted yet, and the age of the newest. */
   private async heartbeats(): Promise<Sample[]> {
     const { clickhouse } = this;
-    const { sourceNowUs, targetAheadMs } = await clocks(
-      this.pipeline.endpoints.postgres,
-      clickhouse,
-    );
-    const newest = await newestBeatUs(clickhouse);
+    const { targetAheadMs } = await clocks(this.pipeline.endpoints.postgres, clickhouse);
+    const { config, names, endpoints } = this.pipeline;
+    const everyMs = PROFILES[config.profile].heartbeatMs;
+    const age = await heartbeatAgeMs({ names, everyMs }, endpoints.postgres, clickhouse);
     const since = this.countedUs ?? (await clockUs(clickhouse));
     const beats = await heartbeatsAfter(clickhouse, since);
     this.countedUs = beats.at(-1)?.written ?? since;
@@ -203,9 +203,8 @@ export class Readings {
       `${JSON.stringify({ counted_us: this.countedUs })}\n`,
       0o600,
     );
-    const age = newest === undefined ? undefined : Math.max(0, sourceNowUs - newest) / 1e6;
     return [
-      ...sample('cdc_heartbeat_age_seconds', age),
+      ...sample('cdc_heartbeat_age_seconds', seconds(age)),
       ...beats.flatMap((beat) => latencies(beat, targetAheadMs)),
     ];
   }

@@ -19,6 +19,10 @@ import type { Certificate } from './tls.ts';
 export interface ForeignPostgres extends AsyncDisposable {
   readonly port: number;
   readonly password: string;
+  /** Does something to its files while it does not run. */
+  whileStopped(work: (data: string) => void): Promise<void>;
+  /** Another cluster takes its place, with the same password. */
+  makeAnew(): Promise<void>;
   /** Starts it once more, as a standby without a primary. */
   becomeStandby(): Promise<void>;
   url(options?: { user?: string; database?: string }): string;
@@ -78,6 +82,18 @@ export async function foreignPostgres(
   return {
     port,
     password: secrets.postgres,
+    whileStopped: async (work) => {
+      await end(server);
+      work(layout.data('postgres'));
+      server = await start();
+    },
+    makeAnew: async () => {
+      await end(server);
+      rmSync(layout.data('postgres'), { recursive: true });
+      mkdirSync(layout.data('postgres'), { recursive: true, mode: 0o700 });
+      await postgresServer.prepare(setting, new AbortController().signal);
+      server = await start();
+    },
     becomeStandby: async () => {
       await using client = await connect();
       const found = await client.query<{ data_directory: string }>('SHOW data_directory');

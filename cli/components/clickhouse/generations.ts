@@ -105,10 +105,10 @@ export async function currentGeneration(clickhouse: ClickHouse, plan: TablePlan)
 export async function takeOutFuture(
   clickhouse: ClickHouse,
   plan: TablePlan,
-  walPosition: bigint,
+  now: bigint,
 ): Promise<void> {
   await clickhouse.command(
-    `DELETE FROM ${storage(plan)} WHERE _generation = 0 AND _version > ${walPosition}`,
+    `DELETE FROM ${storage(plan)} WHERE _generation = 0 AND _version > ${now}`,
   );
 }
 

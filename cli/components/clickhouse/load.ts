@@ -184,13 +184,13 @@ SELECT ${key}, toUInt64(${version}), 1, now64(6, 'UTC') FROM ${rows}`;
 export function takeOutFutureStatements(
   plan: TablePlan,
   keys: readonly string[],
-  walPosition: bigint,
+  now: bigint,
 ): string[] {
   const { database, final } = plan.names;
   const tables = plan.history ? [final, historyNames(plan.names).versions] : [final];
   return tables.map(
     (table) => `DELETE FROM ${chIdent(database, table)}
-WHERE _version > ${walPosition} AND ${targetKeyCondition(plan, keys)}`,
+WHERE _version > ${now} AND ${targetKeyCondition(plan, keys)}`,
   );
 }
 

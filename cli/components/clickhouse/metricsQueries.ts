@@ -43,12 +43,36 @@ export async function heartbeatsAfter(
   }));
 }
 
-/** When the newest heartbeat was committed, in microseconds; absent when none has arrived. */
-export async function newestBeatUs(clickhouse: ClickHouse): Promise<number | undefined> {
-  const rows = await clickhouse.rows<{ at: string }>(
-    `SELECT toUnixTimestamp64Micro(max(committed_at)) AS at FROM ${own(clickhouse, CH_CDC.heartbeats)} HAVING count() > 0`,
+export interface Beat {
+  readonly version: bigint;
+  readonly beat: bigint;
+  /** When it was committed, in microseconds since 1970. */
+  readonly committedUs: number;
+}
+
+/** The newest heartbeat, by its version: clocks go back; absent when none has arrived. */
+export async function newestBeat(clickhouse: ClickHouse, since = 0n): Promise<Beat | undefined> {
+  if (!(await hasHeartbeats(clickhouse))) return undefined;
+  const [row] = await clickhouse.rows<Record<'newest' | 'beat' | 'committed', string>>(
+    `SELECT max(version) AS newest, argMax(beat, version) AS beat,
+            toUnixTimestamp64Micro(argMax(committed_at, version)) AS committed
+       FROM ${own(clickhouse, CH_CDC.heartbeats)} WHERE version >= ${since} HAVING count() > 0`,
   );
-  return rows[0] ? Number(rows[0].at) : undefined;
+  return (
+    row && {
+      version: BigInt(row.newest),
+      beat: BigInt(row.beat),
+      committedUs: Number(row.committed),
+    }
+  );
+}
+
+async function hasHeartbeats(clickhouse: ClickHouse): Promise<boolean> {
+  const found = await clickhouse.rows(
+    'SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {name:String}',
+    { database: clickhouse.own, name: CH_CDC.heartbeats },
+  );
+  return found.length > 0;
 }
 
 export interface DeadLetterCount {

@@ -192,14 +192,25 @@ interface Row {
   readonly rows: number | string;
 }
 
+/** Later than what it replaces, also where the server's clock was put back. */
 async function insert(
   clickhouse: ClickHouse,
-  id: TableId,
+  { schema, table }: TableId,
   floor: bigint,
-  row: Pick<Row, 'chunk' | 'state' | 'rows'>,
+  { chunk, state, rows }: Pick<Row, 'chunk' | 'state' | 'rows'>,
 ): Promise<void> {
-  const own = { schema_name: id.schema, table_name: id.table, floor: floor.toString() };
-  await clickhouse.insert(tableOf(clickhouse), [{ ...own, ...row }]);
+  const key = {
+    schema_name: chLiteral(schema),
+    table_name: chLiteral(table),
+    floor,
+    chunk: chLiteral(chunk),
+  };
+  const same = Object.entries(key).map(([column, value]) => `loads.${column} = ${value}`);
+  const before = `(SELECT max(loads.at) FROM ${tableOf(clickhouse)} AS loads WHERE ${same.join(' AND ')})`;
+  await clickhouse.command(
+    `INSERT INTO ${tableOf(clickhouse)} (${Object.keys(key).join(', ')}, state, rows, at)
+SELECT ${Object.values(key).join(', ')}, ${chLiteral(state)}, ${Number(rows)}, greatest(now64(3, 'UTC'), ${before} + toIntervalMillisecond(1))`,
+  );
 }
 
 async function isThere(clickhouse: ClickHouse): Promise<boolean> {

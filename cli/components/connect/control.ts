@@ -1,3 +1,4 @@
+import { highest } from '../../core/lineage.ts';
 import { Problem } from '../../core/problems.ts';
 import { StopWaiting, WaitTimeout, waitFor } from '../../lib/wait.ts';
 import { firstLines } from './check.ts';
@@ -89,6 +90,21 @@ export async function stopConnector(connect: Connect, name: string): Promise<voi
 }
 
 const OF_READING = 'incremental_snapshot_';
+
+/** The WAL position up to which it has read, as of the last offsets that it stored; undefined where it has none. */
+export async function acknowledgedPosition(
+  connect: Connect,
+  name: string,
+): Promise<bigint | undefined> {
+  if (!(await connect.config(name))) return undefined;
+  const positions = (await connect.offsets(name)).flatMap(({ offset }) =>
+    ['lsn', 'lsn_proc', 'lsn_commit'].flatMap((key) => {
+      const position = offset?.[key];
+      return typeof position === 'number' ? [BigInt(position)] : [];
+    }),
+  );
+  return highest(positions);
+}
 
 /** Whether Debezium reads tables beside the stream, as of the last offsets that it stored. */
 export async function isSnapshotRunning(connect: Connect, name: string): Promise<boolean> {

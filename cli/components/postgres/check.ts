@@ -41,7 +41,9 @@ export function lostSlot(slot: ObservedSource['slot'], name: string): Finding[] 
         error(
           'slot-lost',
           name,
-          'the replication slot lost WAL that it needed; changes since then cannot be streamed',
+          slot.passedBy === undefined
+            ? 'the replication slot lost WAL that it needed; changes since then cannot be streamed'
+            : `changes passed the replication slot by: ${slot.passedBy}`,
           fix,
         ),
       ]

@@ -1,8 +1,9 @@
 import type pg from 'pg';
 import { parseLsn } from '../../core/lsn.ts';
 import type { Membership } from '../../core/membership.ts';
-import { ownTablesOf, type PipelineNames } from '../../core/names.ts';
+import { heartbeatOf, ownTablesOf, type PipelineNames } from '../../core/names.ts';
 import type { PublishedTable } from '../../core/source.ts';
+import { pgIdent } from '../../lib/sql.ts';
 import { publishedTables } from './filter.ts';
 import { observeMembership } from './membership.ts';
 import { type Holder, openTransactions } from './transactions.ts';
@@ -66,11 +67,15 @@ export interface ObservedSlot {
   readonly confirmedFlushLsn: bigint | undefined;
   /** Bytes of WAL that the server keeps because of this slot. */
   readonly retainedBytes: number | undefined;
+  /** Why changes have passed it by, though it is there. */
+  readonly passedBy?: string | undefined;
 }
 
-/** Whether the slot can still be read from; one that lost its WAL never can again. */
-export function isUsable(slot: ObservedSlot | undefined): slot is ObservedSlot {
-  return slot !== undefined && slot.walStatus !== 'lost';
+/** Whether the slot can be gone on with; one that lost its WAL never can again. */
+export function isUsable(
+  slot: ObservedSlot | undefined,
+): slot is ObservedSlot & { readonly passedBy?: undefined } {
+  return slot !== undefined && slot.walStatus !== 'lost' && slot.passedBy === undefined;
 }
 
 export async function observeSource(
@@ -199,6 +204,18 @@ export async function clockUs(client: pg.ClientBase): Promise<number> {
     'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now',
   );
   return Number(found.rows[0]?.now);
+}
+
+/** PostgreSQL's clock, and the number of the heartbeat that was written last. */
+export async function heartbeatNow(
+  client: pg.ClientBase,
+  own: string,
+): Promise<{ nowUs: number; writtenBeat: bigint }> {
+  const { schema, table } = heartbeatOf(own);
+  const found = await client.query<{ beat: string | null }>(
+    `SELECT max(beat) AS beat FROM ${pgIdent(schema, table)}`,
+  );
+  return { nowUs: await clockUs(client), writtenBeat: BigInt(found.rows[0]?.beat ?? '0') };
 }
 
 /** Undefined when there is no such publication. */

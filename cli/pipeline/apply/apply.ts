@@ -3,11 +3,12 @@ import { ClickHouse } from '../../components/clickhouse/client.ts';
 import { ensureKafkaCollection } from '../../components/clickhouse/kafkaCollection.ts';
 import { type CopiedTable, type KeptValues, keptValues } from '../../components/clickhouse/kept.ts';
 import { runStatements } from '../../components/clickhouse/objects.ts';
+import { queuesOf } from '../../components/clickhouse/queues.ts';
 import { readRecords, renewRecords } from '../../components/clickhouse/records.ts';
 import { Connect } from '../../components/connect/client.ts';
 import { stopConnector } from '../../components/connect/control.ts';
 import { withKafkaAdmin } from '../../components/kafka/client.ts';
-import { createTopics, groupLag, replicationOf } from '../../components/kafka/topics.ts';
+import { createTopics, replicationOf } from '../../components/kafka/topics.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
 import { observeMembership } from '../../components/postgres/membership.ts';
 import { isUsable, observeSlot, walPosition } from '../../components/postgres/observe.ts';
@@ -18,12 +19,12 @@ import {
 } from '../../components/postgres/prepare.ts';
 import type { TablePlan } from '../../core/ddl.ts';
 import type { LeftOut } from '../../core/leftOut.ts';
+import { versionAt } from '../../core/lineage.ts';
 import { ownTablesOf, tableLabel, tableLabelKey } from '../../core/names.ts';
 import { connectorDiff, publicationDiff } from '../../core/plan.ts';
 import { Problem } from '../../core/problems.ts';
 import { type Step, stepsOf } from '../../core/steps.ts';
 import { withUndo } from '../../lib/undo.ts';
-import { WaitTimeout, waitFor } from '../../lib/wait.ts';
 import { claimPipeline } from '../inspect/others.ts';
 import { checkServers, refuseServers } from '../inspect/servers.ts';
 import type { CapturedSource } from '../inspect/source.ts';
@@ -49,6 +50,7 @@ import { makeViews, type WaitingView } from './aggregates.ts';
 import { changeQueues } from './changeQueues.ts';
 import { loadTables } from './loadTables.ts';
 import { makePlan, type Plan, type PlanOptions } from './plan.ts';
+import { queuesDesired, readToEnd } from './readToEnd.ts';
 import { rememberCopies } from './remember.ts';
 import { Made, takeBack } from './takeBack.ts';
 import { withdraw } from './withdraw.ts';
@@ -94,7 +96,7 @@ export async function applyPlan(
     try {
       await renewRecords(clickhouse);
       if (plan.steps.length === 0) {
-        await claimPipeline(stack, clickhouse);
+        await claimPipeline(stack, clickhouse, source.lineage);
         await rememberCopies(clickhouse, plan);
         await recordNames(stack, clickhouse, unnamed(plan));
         await recordRules(clickhouse, source.tables, source.remembered);
@@ -111,6 +113,10 @@ export async function applyPlan(
       }
       // A pipeline that has its slot was begun on servers that were looked at.
       if (!isUsable(source.observed.slot)) {
+        const why = source.lineage.broken ?? source.observed.slot?.passedBy;
+        // What to do with a copy of another history is for somebody to decide.
+        if (why !== undefined && options.by === 'agent')
+          throw new Problem('SOURCE_BROKEN', { detail: `${why}.` });
         refuseServers(await checkServers(stack.endpoints));
         await makeTopics(stack, plan, true);
       }
@@ -187,7 +193,8 @@ async function changeServers(
   // The target's tables first: baselines and progress are recorded in them.
   events.step('creating ClickHouse tables');
   for (const step of plan.steps.filter(isStored)) await runStatements(clickhouse, step.sql);
-  await claimPipeline(stack, clickhouse);
+  const { lineage } = plan.source;
+  if (lineage.broken === undefined) await claimPipeline(stack, clickhouse, lineage);
   events.step('preparing the source');
   const later = new Set(plan.source.leftOut.map(({ table }) => table));
   for (const { plan: table, reload, isRefiltered, gap } of plan.tables) {
@@ -198,6 +205,11 @@ async function changeServers(
   await recordRules(clickhouse, plan.source.tables, plan.source.remembered);
   await keepBack(stack, plan);
   const { baseline, renewed } = await prepareSource(stack, clickhouse, plan, made, signal, events);
+  if (lineage.broken !== undefined) {
+    // With the epoch that they are of: in the next one they would outrank what is loaded.
+    await readToEnd(stack, await queuesOf(clickhouse), signal, events);
+    await claimPipeline(stack, clickhouse, lineage);
+  }
   events.step('making topics in Kafka');
   await makeTopics(stack, plan);
   events.step('creating ClickHouse queues and views');
@@ -207,7 +219,7 @@ async function changeServers(
   await changeHistories(clickhouse, plan);
   await changeQueues(stack, clickhouse, plan, events);
   await recordNames(stack, clickhouse, unnamed(plan));
-  if (renewed) await readToEnd(stack, plan, signal, events);
+  if (renewed) await readToEnd(stack, queuesDesired(plan), signal, events);
   signal.throwIfAborted();
   events.step('registering the connector');
   const options = {
@@ -287,10 +299,12 @@ async function prepareSource(
 ): Promise<{ baseline: bigint; renewed: boolean }> {
   const { slot } = stack.names;
   const { postgres } = stack.endpoints;
+  const { epoch } = plan.source.lineage;
   return withPostgres(postgres, async (client) => {
     const publication = stepsOf(plan.steps, 'publication');
     const joined = publication.some((step) => step.joins);
-    if (joined && plan.source.observed.slot) await recordJoiningTables(client, clickhouse, plan);
+    if (joined && isUsable(plan.source.observed.slot))
+      await recordJoiningTables(client, clickhouse, plan);
     const ownTables = stepsOf(plan.steps, 'source-tables');
     await withPostgres(postgres, (watcher) =>
       made.inSource([...ownTables, ...publication], { client, watcher, signal }, events.step),
@@ -314,7 +328,8 @@ async function prepareSource(
       if (present) await client.query(dropSlotStatement(slot));
       const making = () =>
         withPostgres(postgres, (watcher) => createSlot(client, watcher, slot, signal, events.step));
-      const baseline = present ? await making() : await made.theSlot(making);
+      const position = present ? await making() : await made.theSlot(making);
+      const baseline = versionAt(epoch, position);
       await recordSlotBaseline(clickhouse, slot, baseline);
       return { baseline, renewed: true };
     }
@@ -328,38 +343,10 @@ async function prepareSource(
     const seen = await observeSlot(client, slot);
     if (seen?.restartLsn === undefined)
       throw new Problem('SLOT_LOST', { slot, detail: 'it has no WAL position' });
-    await recordSlotBaseline(clickhouse, slot, seen.restartLsn);
-    return { baseline: seen.restartLsn, renewed: false };
+    const baseline = versionAt(epoch, seen.restartLsn);
+    await recordSlotBaseline(clickhouse, slot, baseline);
+    return { baseline, renewed: false };
   });
-}
-
-/**
- * Waits until ClickHouse has read what an earlier slot brought to Kafka. Such a change is older than
- * the new baseline; of a row that is deleted by now it must be there when the load ends older rows.
- */
-async function readToEnd(
-  stack: Stack,
-  plan: Plan,
-  signal: AbortSignal,
-  events: ApplyEvents,
-): Promise<void> {
-  try {
-    await withKafkaAdmin(stack.endpoints.kafka, (admin) =>
-      waitFor('ClickHouse to read', { timeoutMs: 600_000, everyMs: 100, signal }, async () => {
-        let messages = 0;
-        for (const { names, topics } of plan.desired.sharedQueues) {
-          for (const lag of await groupLag(admin, names.group, topics)) messages += lag.messages;
-        }
-        if (messages === 0) return { ready: true };
-        const seen = `${messages} messages not read`;
-        events.step(`waiting for ClickHouse to read what an earlier slot brought: ${seen}`);
-        return { seen };
-      }),
-    );
-  } catch (error) {
-    if (!(error instanceof WaitTimeout)) throw error;
-    throw new Problem('LOAD_FAILED', { table: 'all tables', detail: error.message });
-  }
 }
 
 /** Before a table joins the publication: every change of it that is streamed is later than this. */
@@ -368,7 +355,7 @@ async function recordJoiningTables(
   clickhouse: ClickHouse,
   plan: Plan,
 ): Promise<void> {
-  const position = await walPosition(client);
+  const position = versionAt(plan.source.lineage.epoch, await walPosition(client));
   const { add } = publicationDiff(
     plan.source.observed.publication ?? [],
     plan.source.tables,

@@ -1,7 +1,6 @@
 import type { ClickHouse } from '../../components/clickhouse/client.ts';
 import { readRecords } from '../../components/clickhouse/records.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
-import { loadVersion } from '../../components/postgres/prepare.ts';
 import type { TablePlan } from '../../core/ddl.ts';
 import { topicName } from '../../core/names.ts';
 import type { SourceTable } from '../../core/source.ts';
@@ -21,6 +20,7 @@ import { recordTableBaseline, tableBaseline } from '../state/baseline.ts';
 import { gapOf } from '../state/gaps.ts';
 import { failureOf, forgetFailure, recordFailure } from '../state/loadFailures.ts';
 import type { Stack } from '../state/stack.ts';
+import { nextLoadVersion } from '../state/versions.ts';
 import type { Plan } from './plan.ts';
 import { pastDependents } from './stalls.ts';
 
@@ -95,7 +95,7 @@ async function firstBaseline(
   const baseline =
     ofSlot ??
     (await withPostgres(stack.endpoints.postgres, (client) =>
-      loadVersion(client, signal, events.step),
+      nextLoadVersion(clickhouse, client, signal, events.step),
     ));
   await recordTableBaseline(clickhouse, table, baseline);
   return baseline;

@@ -16,7 +16,7 @@ import { withForeignColumns } from '../../core/storageMigration.ts';
 import { type Desired, desiredOf } from '../inspect/desired.ts';
 import { refuseOtherConnectors, refuseOtherObjects } from '../inspect/others.ts';
 import {
-  type CapturedSource,
+  type ComparedSource,
   captureSource,
   withoutCollisions,
   withoutRefused,
@@ -29,7 +29,7 @@ import { sourceSteps } from './sourceSteps.ts';
 import { type TableWork, tablesWork } from './tableWork.ts';
 
 export interface Plan {
-  readonly source: CapturedSource;
+  readonly source: ComparedSource;
   readonly desired: Desired;
   /** In the order in which they are shown. */
   readonly steps: readonly Step[];
@@ -45,13 +45,15 @@ export interface Plan {
 export interface PlanOptions {
   /** A table that would be left out is an error. */
   readonly strict?: boolean;
+  /** Another server or database is the source of this pipeline from now on. */
+  readonly newSource?: boolean;
   /** Files that declare no view that can be kept are told with the plan, and do not end it. */
   readonly tolerant?: boolean;
 }
 
 /** What `apply` would do. Servers that are empty yet are fine; none is changed. */
 export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise<Plan> {
-  const captured = await captureSource(stack, options);
+  const captured = await captureSource(stack, { ...options, mends: true });
   await refuseOtherConnectors(stack);
   const topics = new Set(
     await withKafkaAdmin(stack.endpoints.kafka, (admin) => admin.listTopics()),
@@ -70,14 +72,15 @@ export async function makePlan(stack: Stack, options: PlanOptions = {}): Promise
       );
       return { moves, observed: withForeignColumns(there, desired.tables) };
     };
-    const first = desiredOf(stack, fitting.tables, fitting.chosen, taken);
+    const { epoch } = captured.lineage;
+    const first = desiredOf(stack, fitting.tables, fitting.chosen, taken, epoch);
     refuseTakenTargets(first);
     await tryStorages(clickhouse, first.target);
     const before = await stands(first);
     const refused = await tryViews(clickhouse, first, before.observed);
     const source = withoutRefused(stack, fitting, refused, options.strict === true);
     const desired =
-      refused.size === 0 ? first : desiredOf(stack, source.tables, source.chosen, taken);
+      refused.size === 0 ? first : desiredOf(stack, source.tables, source.chosen, taken, epoch);
     const { moves, observed } = refused.size === 0 ? before : await stands(desired);
     refuseOtherObjects(stack, desired.target, observed);
     const databases = await databasesOf(clickhouse);

@@ -110,7 +110,8 @@ function slotSteps(stack: Stack, { observed }: CapturedSource): Step[] {
       ...(observed.slot
         ? {
             action: 'replace',
-            object: `slot ${slot} (it lost WAL)`,
+            object: `slot ${slot}`,
+            reason: observed.slot.passedBy ?? 'it lost WAL',
             sql: [dropSlotStatement(slot), create],
           }
         : { action: 'create', object: `slot ${slot}`, sql: [create] }),

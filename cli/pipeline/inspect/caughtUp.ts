@@ -11,11 +11,13 @@ import {
 } from '../../components/kafka/topics.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
 import { writeHeartbeat } from '../../components/postgres/prepare.ts';
+import { positionIn, versionAt } from '../../core/lineage.ts';
 import { type TableId, topicName } from '../../core/names.ts';
 import { Problem } from '../../core/problems.ts';
 import { type WaitOptions, WaitTimeout, waitFor } from '../../lib/wait.ts';
+import { readEpoch } from '../state/owner.ts';
 import type { Stack } from '../state/stack.ts';
-import { arrivedPosition } from './heartbeat.ts';
+import { arrivedVersion } from './heartbeat.ts';
 
 /** How often Kafka and ClickHouse are asked what else goes on while a position has not arrived. */
 const LOOK_MS = 1000;
@@ -58,17 +60,18 @@ async function passPosition(
   options: WaitOptions,
 ): Promise<void> {
   const { lsn } = await writeHeartbeat(source, { own: clickhouse.own });
+  const wanted = versionAt(await readEpoch(clickhouse), lsn);
   let written = '';
   let lookedAtMs = performance.now();
   await waitFor('the copy to pass a WAL position', { ...options, everyMs: 10 }, async () => {
-    const arrived = await arrivedPosition(clickhouse);
-    if (arrived >= lsn) return { ready: true };
+    const arrived = await arrivedVersion(clickhouse);
+    if (arrived >= wanted) return { ready: true };
     if (performance.now() - lookedAtMs > LOOK_MS) {
       const topics = (await queuesOf(clickhouse)).flatMap((queue) => queue.topics);
       written = `, messages ${total(await endOffsets(admin, topics))}`;
       lookedAtMs = performance.now();
     }
-    return { seen: `position ${arrived} of ${lsn}${written}` };
+    return { seen: `position ${positionIn(arrived)} of ${lsn}${written}` };
   });
 }
 

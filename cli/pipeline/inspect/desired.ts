@@ -49,12 +49,14 @@ export interface Desired {
  * `taken`: names that were given before, and those that are somebody else's.
  * `chosen`: all tables that cdc.yaml chooses. Names can collide, and a table must not get another one
  * because its neighbour cannot be copied any more.
+ * `epoch`: the source's (core/lineage.ts).
  */
 export function desiredOf(
   stack: Stack,
   captured: readonly SourceTable[],
   chosen: readonly NamedTable[] = captured,
   taken?: TakenNames,
+  epoch = 0,
 ): Desired {
   const { topicPrefix: prefix, group, own } = stack.names;
   const names = targetNames(chosen, stack.config.clickhouse.database, taken);
@@ -75,7 +77,7 @@ export function desiredOf(
       topicName(stack.names.topicPrefix, signalOf(own)),
       notificationTopic(stack.names.topicPrefix),
     ],
-    target: desiredTarget(stack, tables, sharedQueues),
+    target: desiredTarget(stack, tables, sharedQueues, epoch),
     connector: connectorConfig({
       own,
       topicPrefix: stack.names.topicPrefix,
@@ -146,6 +148,7 @@ function desiredTarget(
   stack: Stack,
   tables: readonly TablePlan[],
   sharedQueues: readonly SharedQueue[],
+  epoch: number,
 ): DesiredTarget {
   const queueOptions = {
     brokers: stack.endpoints.kafka.internalBrokers.join(','),
@@ -167,7 +170,7 @@ function desiredTarget(
       exceptionsView(sharedQueue),
       ...(sharedQueue.tables.some(isHeartbeat) ? [heartbeatView(sharedQueue)] : []),
     ],
-    reader: sharedQueueView(sharedQueue, stack.secrets.toastPlaceholder),
+    reader: sharedQueueView(sharedQueue, stack.secrets.toastPlaceholder, epoch),
   });
   const { own: database } = stack.names;
   const heartbeat = tableLabelKey(heartbeatOf(database));

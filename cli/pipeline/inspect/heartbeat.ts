@@ -1,20 +1,34 @@
 import { ClickHouse } from '../../components/clickhouse/client.ts';
+import { newestBeat } from '../../components/clickhouse/metricsQueries.ts';
 import { firstLines } from '../../components/connect/check.ts';
 import { Connect } from '../../components/connect/client.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
+import { heartbeatNow } from '../../components/postgres/observe.ts';
 import { writeHeartbeat } from '../../components/postgres/prepare.ts';
-import { CH_CDC } from '../../core/names.ts';
+import { beatAgeMs } from '../../core/lag.ts';
+import { positionIn, versionAt } from '../../core/lineage.ts';
+import type { PipelineNames } from '../../core/names.ts';
 import { Problem } from '../../core/problems.ts';
-import { chIdent } from '../../lib/sql.ts';
 import { WaitTimeout, waitFor } from '../../lib/wait.ts';
+import type { PostgresEndpoint } from '../../stack/endpoints.ts';
+import { readEpoch } from '../state/owner.ts';
 import type { Stack } from '../state/stack.ts';
 
-/** The WAL position of the latest heartbeat in ClickHouse; 0 when there is none. */
-export async function arrivedPosition(clickhouse: ClickHouse): Promise<bigint> {
-  const rows = await clickhouse.rows<{ version: string }>(
-    `SELECT max(version) AS version FROM ${chIdent(clickhouse.own, CH_CDC.heartbeats)}`,
-  );
-  return BigInt(rows[0]?.version ?? '0');
+/** The version of the latest heartbeat in ClickHouse; 0 when there is none. */
+export async function arrivedVersion(clickhouse: ClickHouse): Promise<bigint> {
+  return (await newestBeat(clickhouse))?.version ?? 0n;
+}
+
+/** Age of the newest heartbeat in ClickHouse, in milliseconds; absent when none has arrived. */
+export async function heartbeatAgeMs(
+  { names, everyMs }: { readonly names: Pick<PipelineNames, 'own'>; readonly everyMs: number },
+  postgres: PostgresEndpoint,
+  clickhouse: ClickHouse,
+): Promise<number | undefined> {
+  const newest = await newestBeat(clickhouse);
+  if (newest === undefined) return undefined;
+  const now = await withPostgres(postgres, (client) => heartbeatNow(client, names.own));
+  return beatAgeMs({ ...newest, ...now, everyMs });
 }
 
 /**
@@ -33,11 +47,12 @@ export async function crossPipeline(
       writeHeartbeat(client, stack.names),
     );
     const sentAtMs = performance.now();
+    const wanted = versionAt(await readEpoch(clickhouse), sent.lsn);
     await waitFor('a heartbeat row', { timeoutMs, everyMs: 10, signal }, async () => {
-      const arrived = await arrivedPosition(clickhouse);
-      return arrived >= sent.lsn
+      const arrived = await arrivedVersion(clickhouse);
+      return arrived >= wanted
         ? { ready: true }
-        : { seen: `WAL position ${arrived} of ${sent.lsn}` };
+        : { seen: `WAL position ${positionIn(arrived)} of ${sent.lsn}` };
     });
     return performance.now() - sentAtMs;
   } catch (error) {

@@ -14,6 +14,7 @@ import { CH_CDC } from '../../core/names.ts';
 import { chIdent } from '../../lib/sql.ts';
 import type { PostgresEndpoint } from '../../stack/endpoints.ts';
 import type { Stack } from '../state/stack.ts';
+import { heartbeatAgeMs } from './heartbeat.ts';
 
 /** How late every stage is. What could not be read is absent. */
 export interface LagReport {
@@ -50,7 +51,7 @@ interface BeatRow {
 export async function readLag(stack: Stack, windowSeconds = WINDOW_SECONDS): Promise<LagReport> {
   const clickhouse = new ClickHouse(stack.endpoints.clickhouse);
   try {
-    const [slot, messages, beats, ahead] = await Promise.all([
+    const [slot, messages, beats, ahead, age] = await Promise.all([
       withPostgres(stack.endpoints.postgres, async (client) => {
         const found = await observeSlot(client, stack.names.slot);
         return { found, end: await walPosition(client) };
@@ -58,9 +59,13 @@ export async function readLag(stack: Stack, windowSeconds = WINDOW_SECONDS): Pro
       waitingMessages(stack, clickhouse),
       recentBeats(clickhouse, windowSeconds),
       clocks(stack.endpoints.postgres, clickhouse),
+      heartbeatAgeMs(
+        { names: stack.names, everyMs: stack.profile.heartbeatMs },
+        stack.endpoints.postgres,
+        clickhouse,
+      ),
     ]);
     const stages = stageLag(beats, ahead.targetAheadMs);
-    const newest = beats.at(-1);
     const confirmed = slot.found?.confirmedFlushLsn;
     return {
       slot_bytes: confirmed === undefined ? undefined : Number(slot.end - confirmed),
@@ -74,10 +79,7 @@ export async function readLag(stack: Stack, windowSeconds = WINDOW_SECONDS): Pro
         kafka_to_clickhouse: stages.clickhouse_ms,
       },
       end_to_end_ms: stages.end_to_end_ms,
-      heartbeat_age_ms:
-        newest === undefined
-          ? undefined
-          : Math.max(0, Math.round((ahead.sourceNowUs - newest.committed) / 1000)),
+      heartbeat_age_ms: age,
       samples: beats.length,
     };
   } finally {

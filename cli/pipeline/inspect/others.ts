@@ -17,6 +17,7 @@ import { chIdent } from '../../lib/sql.ts';
 import type { Endpoints, PostgresEndpoint } from '../../stack/endpoints.ts';
 import { namesOf, rememberShared } from '../../stack/names.ts';
 import { type Owner, readOwner, recordOwner } from '../state/owner.ts';
+import type { Lineage } from './lineage.ts';
 
 /** What is looked at where several pipelines may share servers. */
 interface Sharing {
@@ -59,11 +60,15 @@ export async function settleNames(
  * Refuses to go on where the source or ClickHouse has something of another pipeline under a name of this one's: the
  * records of a pipeline of this name and another source, a slot of another database, a publication, topics, groups.
  */
-export async function refuseOtherPipelines(stack: Sharing): Promise<void> {
+export async function refuseOtherPipelines(
+  stack: Sharing,
+  options: { readonly newSource?: boolean | undefined } = {},
+): Promise<void> {
   const { names, endpoints } = stack;
   const source = await sourceOwnership(stack);
+  const isNew = options.newSource === true;
   const found = await withClickHouse(endpoints.clickhouse, async (clickhouse) => [
-    ...(await recordConflicts(clickhouse, stack, source)),
+    ...(await recordConflicts(clickhouse, stack, source, isNew)),
     ...sourceConflicts(names, endpoints.postgres.database, source),
     ...(await queueConflicts(clickhouse, names)),
   ]);
@@ -132,9 +137,18 @@ export function refuseOtherObjects(
 }
 
 /** Whose the records are from now on. */
-export async function claimPipeline(stack: Sharing, clickhouse: ClickHouse): Promise<void> {
+export async function claimPipeline(
+  stack: Sharing,
+  clickhouse: ClickHouse,
+  { epoch, timeline }: Pick<Lineage, 'epoch' | 'timeline'>,
+): Promise<void> {
   const { source } = await sourceOwnership(stack);
-  await recordOwner(clickhouse, { name: stack.names.pipeline, source });
+  await recordOwner(clickhouse, {
+    name: stack.names.pipeline,
+    source,
+    epoch,
+    ...(timeline === undefined ? {} : { timeline }),
+  });
 }
 
 function sourceOwnership({ names, endpoints }: Sharing): Promise<SourceOwnership> {
@@ -147,6 +161,7 @@ async function recordConflicts(
   clickhouse: ClickHouse,
   stack: Sharing,
   { source }: SourceOwnership,
+  isNew: boolean,
 ): Promise<Conflict[]> {
   const { pipeline, own, slot } = stack.names;
   const object = `database ${own} in ClickHouse`;
@@ -159,8 +174,9 @@ async function recordConflicts(
       ? []
       : [{ object, owner: `the pipeline of slot ${names.join(', ')}`, fix: nameYaml(stack) }];
   }
-  if (owner.name === pipeline && owner.source === source) return [];
-  return [{ object, owner: describe(owner), fix: `${nameYaml(stack)}\n${takeOver(own, owner)}` }];
+  if (owner.name === pipeline && (isNew || owner.source === source)) return [];
+  const fix = owner.name === pipeline ? NEW_SOURCE : takeOver(own, owner);
+  return [{ object, owner: describe(owner), fix: `${nameYaml(stack)}\n${fix}` }];
 }
 
 function describe({ name, source }: Owner): string {
@@ -168,9 +184,12 @@ function describe({ name, source }: Owner): string {
   return `pipeline ${name} of database ${database} (PostgreSQL ${server})`;
 }
 
-/** A source that was upgraded or restored has another number. */
+/** A source that was upgraded or made again from a dump has another number. */
+const NEW_SOURCE =
+  'If it is this one, and its source was upgraded, moved or made again: cdc apply --new-source   # loads every table again, deletes included';
+
 function takeOver(own: string, { name }: Owner): string {
-  return `If it is this one, and its source was upgraded, restored or renamed, in ClickHouse: DELETE FROM ${chIdent(own, CH_CDC.loads)} WHERE chunk = 'pipeline'   -- forgets that it is ${name}'s; then: cdc up`;
+  return `If it is this one, and was renamed, in ClickHouse: DELETE FROM ${chIdent(own, CH_CDC.loads)} WHERE chunk = 'pipeline'   -- forgets that it is ${name}'s; then: cdc up`;
 }
 
 function sourceConflicts(

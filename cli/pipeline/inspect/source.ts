@@ -29,6 +29,7 @@ import { ownSchemas, selectTables } from '../../core/tableFilter.ts';
 import { excludeYaml } from '../../core/yaml.ts';
 import { readRules } from '../state/columnRules.ts';
 import type { Stack } from '../state/stack.ts';
+import { type Lineage, lineageOf, passedBy } from './lineage.ts';
 import { refuseOtherPipelines } from './others.ts';
 
 export interface SourceReport {
@@ -47,6 +48,19 @@ export interface CapturedSource extends SourceReport {
   /** All tables that cdc.yaml chooses: names of the copied ones must not depend on who is left out. */
   readonly chosen: readonly SourceTable[];
   readonly leftOut: readonly LeftOut[];
+}
+
+/** The same, of a source that was compared with what is remembered of it. */
+export interface ComparedSource extends CapturedSource {
+  readonly lineage: Lineage;
+}
+
+export interface CaptureOptions {
+  readonly strict?: boolean | undefined;
+  /** For who makes another slot and loads all tables, a source that is not the one of before is no problem. */
+  readonly mends?: boolean;
+  /** Another server or database is the source of this pipeline from now on. */
+  readonly newSource?: boolean | undefined;
 }
 
 /** What reading the source takes; a source can be looked at before any stack runs. */
@@ -117,14 +131,23 @@ export async function inspectSource(
  */
 export async function captureSource(
   stack: Stack,
-  options: { readonly strict?: boolean | undefined } = {},
-): Promise<CapturedSource> {
-  await refuseOtherPipelines(stack);
+  options: CaptureOptions = {},
+): Promise<ComparedSource> {
+  await refuseOtherPipelines(stack, options);
   const remembered = await readRules(stack.endpoints.clickhouse);
-  const source = withoutUnfit(await inspectSource(stack, remembered), stack.config.source.include);
+  const report = await inspectSource(stack, remembered);
+  const lineage = await lineageOf(stack);
+  if (lineage.broken !== undefined && !options.mends)
+    throw new Problem('SOURCE_BROKEN', { detail: `${lineage.broken}.` });
+  const { slot } = report.observed;
+  const passed = lineage.broken ?? passedBy(slot, lineage.acknowledged);
+  const observed = slot
+    ? { ...report.observed, slot: { ...slot, passedBy: passed } }
+    : report.observed;
+  const source = withoutUnfit({ ...report, observed }, stack.config.source.include);
   const isStrict = options.strict === true || source.tables.length === 0;
   refuseOnErrors([...source.findings, ...(isStrict ? asErrors(source.leftOut) : [])]);
-  return source;
+  return { ...source, lineage };
 }
 
 /** For who wants all or nothing. */
@@ -202,10 +225,10 @@ export function notApplied(
 /** Without tables whose topics Kafka would not make beside those that are there. */
 export function withoutCollisions(
   stack: Stack,
-  source: CapturedSource,
+  source: ComparedSource,
   topics: ReadonlySet<string>,
   strict: boolean,
-): CapturedSource {
+): ComparedSource {
   const { topicPrefix } = stack.names;
   const found = source.tables.flatMap((table) => {
     const topic = topicName(topicPrefix, table);
@@ -228,10 +251,10 @@ export function withoutCollisions(
 /** Without tables whose view ClickHouse refuses; what it says, by tableLabel. */
 export function withoutRefused(
   stack: Stack,
-  source: CapturedSource,
+  source: ComparedSource,
   refused: ReadonlyMap<string, string>,
   strict: boolean,
-): CapturedSource {
+): ComparedSource {
   const found = source.tables.flatMap((table) => {
     const label = tableLabel(table);
     const said = refused.get(label);
@@ -252,10 +275,10 @@ export function withoutRefused(
 
 function without(
   stack: Stack,
-  source: CapturedSource,
+  source: ComparedSource,
   found: readonly { readonly table: SourceTable; readonly finding: Finding }[],
   strict: boolean,
-): CapturedSource {
+): ComparedSource {
   if (strict) refuseOnErrors(found.map(({ finding }) => finding));
   const { include } = stack.config.source;
   const out = new Set(found.map(({ table }) => table));

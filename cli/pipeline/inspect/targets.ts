@@ -13,7 +13,7 @@ import { isOwnedSql, objectKey } from '../../core/plan.ts';
 import { current, readIsolations } from '../state/isolate.ts';
 import type { Stack } from '../state/stack.ts';
 import { type Desired, desiredOf } from './desired.ts';
-import type { CapturedSource } from './source.ts';
+import type { ComparedSource } from './source.ts';
 
 export async function readTaken(clickhouse: ClickHouse): Promise<TakenNames> {
   const databases = RESERVED_DATABASES.filter((name) => name !== DEFAULT_PIPELINE);
@@ -38,9 +38,10 @@ export async function readNames(clickhouse: ClickHouse): Promise<Map<string, Kno
 }
 
 /** The tables as they stand: a name that cdc.yaml wants and nobody applied yet is not there. */
-export async function standing(stack: Stack, source: CapturedSource): Promise<Desired> {
+export async function standing(stack: Stack, source: ComparedSource): Promise<Desired> {
   const taken = await withClickHouse(stack.endpoints.clickhouse, readTaken);
-  return desiredOf(stack, source.tables, source.chosen, { ...taken, stay: true });
+  const { epoch } = source.lineage;
+  return desiredOf(stack, source.tables, source.chosen, { ...taken, stay: true }, epoch);
 }
 
 /** Tables whose names are not recorded, or have changed. */

@@ -9,12 +9,12 @@ import {
 import { LOAD_SETTINGS, pulledSource } from '../../components/clickhouse/load.ts';
 import { recordLoaded } from '../../components/clickhouse/records.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
-import { walPosition } from '../../components/postgres/observe.ts';
 import { type Relation, relationsOf } from '../../components/postgres/pages.ts';
 import type { TablePlan } from '../../core/ddl.ts';
 import { tableLabel } from '../../core/names.ts';
 import { Problem } from '../../core/problems.ts';
 import type { Stack } from '../state/stack.ts';
+import { currentVersion } from '../state/versions.ts';
 import type { LoadEvents, Method, TableLoad } from './events.ts';
 import { loadError, SourceUnreachableError } from './load.ts';
 
@@ -101,7 +101,7 @@ async function readGeneration(stack: Stack, plan: TablePlan, version: bigint, si
       if (!snapshot)
         throw new Problem('LOAD_FAILED', { table: label, detail: 'its snapshot was not stored' });
       // What is written from here on is by transactions that had not ended when the rows were read.
-      const after = await withPostgres(postgres, walPosition);
+      const after = await withPostgres(postgres, (client) => currentVersion(clickhouse, client));
       // One row has the snapshot.
       return { rows: written - 1, record: { generation, seen: version, after, ...snapshot } };
     },

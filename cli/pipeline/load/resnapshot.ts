@@ -7,12 +7,12 @@ import {
   writeRecord,
 } from '../../components/clickhouse/records.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
-import { loadVersion } from '../../components/postgres/prepare.ts';
 import type { TablePlan } from '../../core/ddl.ts';
 import { knowsTypes, mayDiffer, type SourceTable, schemaFingerprint } from '../../core/source.ts';
 import { waitUntilCaughtUp } from '../inspect/caughtUp.ts';
 import { closeGap, type Gap, gapOf } from '../state/gaps.ts';
 import type { Stack } from '../state/stack.ts';
+import { nextLoadVersion } from '../state/versions.ts';
 import type { LoadEvents, Method, TableLoad } from './events.ts';
 import { loadRows } from './loadRows.ts';
 
@@ -126,7 +126,7 @@ async function begin(
 ): Promise<bigint> {
   events.step('waiting for transactions that have written to end');
   const version = await withPostgres(stack.endpoints.postgres, (client) =>
-    loadVersion(client, signal, events.step),
+    nextLoadVersion(clickhouse, client, signal, events.step),
   );
   const { oid } = plan.source;
   await writeRecord(clickhouse, plan, 'snapshot', { state: 'begun', oid, version, isOfApply });

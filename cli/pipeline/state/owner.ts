@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ClickHouse } from '../../components/clickhouse/client.ts';
 import { recordsOf, writeRecord } from '../../components/clickhouse/records.ts';
 import type { RecordOf } from '../../core/records.ts';
@@ -15,6 +16,11 @@ export async function readOwner(clickhouse: ClickHouse): Promise<Owner | undefin
 
 export async function recordOwner(clickhouse: ClickHouse, owner: Owner): Promise<void> {
   const known = await readOwner(clickhouse);
-  if (known?.name === owner.name && known.source === owner.source) return;
+  if (isDeepStrictEqual(known, owner)) return;
   await writeRecord(clickhouse, ID, 'pipeline', owner);
+}
+
+/** Of the versions that changes get now. */
+export async function readEpoch(clickhouse: ClickHouse): Promise<number> {
+  return (await readOwner(clickhouse))?.epoch ?? 0;
 }

@@ -4,6 +4,7 @@ import { checkExpiring, checkSetAside } from '../../components/clickhouse/depend
 import { checkRefreshes } from '../../components/clickhouse/refreshes.ts';
 import { checkConnector } from '../../components/connect/check.ts';
 import { lostSlot } from '../../components/postgres/check.ts';
+import type { ObservedSlot } from '../../components/postgres/observe.ts';
 import type { LoadedConfig } from '../../config/load.ts';
 import type { TablePlan } from '../../core/ddl.ts';
 import { type Finding, findingOf } from '../../core/findings.ts';
@@ -21,6 +22,7 @@ import { type Endpoints, SERVER_NAMES, type ServerName } from '../../stack/endpo
 import { makePlan } from '../apply/plan.ts';
 import { type StandingTable, standingTables } from '../apply/stalls.ts';
 import { gapFinding } from '../inspect/gaps.ts';
+import { lineageOf, passedBy } from '../inspect/lineage.ts';
 import { refuseOtherPipelines } from '../inspect/others.ts';
 import { checkServers } from '../inspect/servers.ts';
 import { type CapturedSource, inspectSource, withoutUnfit } from '../inspect/source.ts';
@@ -80,7 +82,7 @@ function agentFindings(watched: Watched): Finding[] {
   if (!agent) return [];
   const loops = Object.entries(agent.loops)
     // These are looked at directly.
-    .filter(([loop]) => !['slot', 'schema', 'tables'].includes(loop))
+    .filter(([loop]) => !['slot', 'source', 'schema', 'tables'].includes(loop))
     .map(
       ([loop, trouble]): Finding => ({
         id: `agent-${loop}`,
@@ -177,7 +179,7 @@ async function sourceFindings(watched: Watched, observed: Observation): Promise<
       include,
     );
     unfit = leftOutEach(report);
-    const { slot } = report.observed;
+    const slot = await comparedSlot(watched, report.observed.slot);
     // Before the first start there is none yet.
     const expected = slot !== undefined || watched.agent?.phase === 'ready';
     return [...report.findings, ...(expected ? lostSlot(slot, watched.names.slot) : [])];
@@ -186,6 +188,18 @@ async function sourceFindings(watched: Watched, observed: Observation): Promise<
     findings: [...ofWhole, ...unfit],
     isBlocking: ofWhole.some((finding) => finding.severity === 'error'),
   };
+}
+
+/** With why changes have passed it by, where the other servers tell. */
+async function comparedSlot(
+  { names, endpoints }: Watched,
+  slot: ObservedSlot | undefined,
+): Promise<ObservedSlot | undefined> {
+  const { postgres, clickhouse, connect } = endpoints;
+  if (!slot || !postgres || !clickhouse || !connect) return slot;
+  const access = { names, endpoints: { postgres, clickhouse, connect } };
+  const lineage = await lineageOf(access).catch(() => undefined);
+  return { ...slot, passedBy: lineage?.broken ?? passedBy(slot, lineage?.acknowledged) };
 }
 
 /**

@@ -6,13 +6,12 @@ import { observeRefreshes } from '../../components/clickhouse/refreshes.ts';
 import { Connect, type ConnectorStatus } from '../../components/connect/client.ts';
 import { withKafkaAdmin } from '../../components/kafka/client.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
-import { clockUs } from '../../components/postgres/observe.ts';
 import type { LoadedConfig } from '../../config/load.ts';
 import { CONNECTOR_CLASS } from '../../core/connector.ts';
 import type { LeftOut } from '../../core/leftOut.ts';
-import { CH_CDC, type PipelineNames } from '../../core/names.ts';
+import type { PipelineNames } from '../../core/names.ts';
 import { Problem } from '../../core/problems.ts';
-import { chIdent } from '../../lib/sql.ts';
+import { PROFILES } from '../../core/profiles.ts';
 import { within } from '../../lib/wait.ts';
 import { runtimeToWatch } from '../../runtimes/registry.ts';
 import { chooseRuntime, knownEndpoints } from '../../runtimes/resolve.ts';
@@ -24,6 +23,7 @@ import { type AgentState, liveState, type ObserverName, readState } from '../../
 import { type StandingTable, standingTables } from '../apply/stalls.ts';
 import { endpointSummary } from '../inspect/describe.ts';
 import { type KnownGap, knownGaps } from '../inspect/gaps.ts';
+import { heartbeatAgeMs } from '../inspect/heartbeat.ts';
 import { leftOutNow } from '../inspect/leftOut.ts';
 import { type LastVerified, lastVerified } from '../state/verifications.ts';
 import { type ComponentStatus, connectorParts, viewPart } from './statusParts.ts';
@@ -34,7 +34,7 @@ export interface StackStatus {
   readonly healthy: boolean;
   readonly runtime: string;
   readonly profile: string;
-  /** Since the newest heartbeat row in ClickHouse was committed, by the source's clock. */
+  /** Since the newest heartbeat row in ClickHouse was committed, by the source's clock and by heartbeats written since. */
   readonly heartbeat_age_ms: number | undefined;
   /** How `cdc verify` ended last; absent when it never did. */
   readonly last_verified: LastVerified | undefined;
@@ -147,6 +147,8 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     Object.entries(endpoints).filter(([name]) => serving(name as ServerName)),
   ) as Partial<Endpoints>;
   const connect = connectAt && new Connect(connectAt);
+  const profile = (watched.agent?.profile ?? watched.config.profile) as keyof typeof PROFILES;
+  const beats = { names, everyMs: PROFILES[profile].heartbeatMs };
   const [
     versions,
     connector,
@@ -173,7 +175,11 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     } satisfies Record<ServerName, unknown>),
     look(connect && (() => connect.status(names.connector).then((status) => ({ status })))),
     look(connect && (() => connect.pluginVersion(CONNECTOR_CLASS))),
-    look(postgres && clickhouse && (() => heartbeatAgeMs({ postgres, clickhouse }))),
+    look(
+      postgres &&
+        clickhouse &&
+        (() => withClickHouse(clickhouse, (client) => heartbeatAgeMs(beats, postgres, client))),
+    ),
     look(clickhouse && (() => withClickHouse(clickhouse, observeRefreshes))),
     look(clickhouse && (() => withClickHouse(clickhouse, lastVerified))),
     look(clickhouse && (() => withClickHouse(clickhouse, unresolvedDeadLetters))),
@@ -230,13 +236,14 @@ export async function observeStack(watched: Watched): Promise<Observation> {
   const good =
     pipeline.every((part) => GOOD_STATES.has(part.state)) &&
     !missing?.some(({ named }) => named) &&
+    watched.agent?.loops.source === undefined &&
     !stands?.length &&
     !passed?.length;
   return {
     status: {
       healthy: good && age !== undefined && age < HEARTBEAT_LIMIT_MS,
       runtime: watched.agent?.runtime ?? chooseRuntime(watched.config).kind,
-      profile: watched.agent?.profile ?? watched.config.profile,
+      profile,
       heartbeat_age_ms: age,
       last_verified: answerOf(verified),
       left_out: missing,
@@ -354,19 +361,4 @@ async function kafkaIs(watched: Watched): Promise<string | undefined> {
 
 async function clickhouseVersion(clickhouse: ClickHouse): Promise<string | undefined> {
   return (await clickhouse.rows<{ version: string }>('SELECT version() AS version'))[0]?.version;
-}
-
-/** Age of the newest heartbeat in ClickHouse by the source's clock; absent when none has arrived. */
-async function heartbeatAgeMs(
-  endpoints: Pick<Endpoints, 'postgres' | 'clickhouse'>,
-): Promise<number | undefined> {
-  const newest = await withClickHouse(endpoints.clickhouse, (clickhouse) =>
-    clickhouse.rows<{ at: string }>(
-      `SELECT toUnixTimestamp64Micro(max(committed_at)) AS at FROM ${chIdent(clickhouse.own, CH_CDC.heartbeats)} HAVING count() > 0`,
-    ),
-  );
-  const at = newest[0]?.at;
-  if (at === undefined) return undefined;
-  const nowUs = await withPostgres(endpoints.postgres, clockUs);
-  return Math.max(0, Math.round((nowUs - Number(at)) / 1000));
 }

@@ -7,17 +7,16 @@ import {
   takeOutFutureStatements,
 } from '../../components/clickhouse/load.ts';
 import { runStatements } from '../../components/clickhouse/objects.ts';
-import { walPosition } from '../../components/postgres/observe.ts';
-import { loadVersion } from '../../components/postgres/prepare.ts';
 import { type HashRow, sourceRowsByKey } from '../../core/checksum.ts';
 import { keyBatches } from '../../core/keys.ts';
 import { loadGeneration } from '../load/generations.ts';
 import { withApplyLock } from '../state/applyLock.ts';
+import { currentVersion, nextLoadVersion } from '../state/versions.ts';
 import type { CheckContext } from './rowDiff.ts';
 
 /**
  * Writes what the source has for these keys into the copy: rows as they are there, the others
- * ended. Both get the version of a load that begins now (loadVersion), so that they outrank every
+ * ended. Both get the version of a load that begins now (nextLoadVersion), so that they outrank every
  * change until now and none that is made later.
  */
 export async function repairRows(context: CheckContext, keys: readonly string[]): Promise<void> {
@@ -26,21 +25,21 @@ export async function repairRows(context: CheckContext, keys: readonly string[])
   if (plan.multiset) {
     // Rows that cannot be told apart are not repaired one by one: all of them are read again.
     await withApplyLock(stack, signal, events.phase, async () => {
-      await takeOutFuture(clickhouse, plan, await walPosition(source));
-      const version = await loadVersion(source, signal, events.phase);
+      await takeOutFuture(clickhouse, plan, await currentVersion(clickhouse, source));
+      const version = await nextLoadVersion(clickhouse, source, signal, events.phase);
       const silent = { step: (text: string) => events.phase(text), loading: () => {} };
       await loadGeneration(stack, plan, version, { method: 'pull', signal, events: silent });
     });
     return;
   }
-  const version = await loadVersion(source, signal, events.phase);
+  const version = await nextLoadVersion(clickhouse, source, signal, events.phase);
   const pulled = pulledSource(stack.endpoints.postgres, stack.endpoints.clickhouse);
   let begun = 0;
   for (const some of keyBatches(keys)) {
     signal.throwIfAborted();
     events.phase(`repairing row ${begun + 1} of ${keys.length}`);
     begun += some.length;
-    const future = takeOutFutureStatements(plan, some, await walPosition(source));
+    const future = takeOutFutureStatements(plan, some, await currentVersion(clickhouse, source));
     await runStatements(clickhouse, future);
     const there = await source.query<HashRow>(sourceRowsByKey(plan, some));
     const present = new Set(there.rows.map((row) => row.__cdc_key));
