@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -140,6 +140,35 @@ test('a source that was put back to an older state, slot and all, is noticed; ro
   const { changes: steps } = (await cdc('plan', '--json')).json();
   expect(steps).toContainEqual(expect.objectContaining({ kind: 'slot', action: 'replace' }));
   expect((await cdc('apply', '--json')).exit).toBe(0);
+  await flowsAgain();
+});
+
+test('a slot that keeps more than slot.max_wal is dropped, and all is loaded again, where cdc.yaml says so', async () => {
+  const plain = readFileSync(join(cwd, 'cdc.yaml'), 'utf8');
+  expect((await cdc('connector', 'pause', '--json')).exit).toBe(0);
+  await sql(
+    ...changes('while it was paused'),
+    'CREATE TABLE IF NOT EXISTS public.others (t text)',
+    "INSERT INTO public.others SELECT repeat('x', 1000) FROM generate_series(1, 4000)",
+  );
+  await using client = await server.connect();
+  const slotBegins = async () => {
+    const { rows } = await client.query<{ lsn: string }>(
+      'SELECT restart_lsn AS lsn FROM pg_replication_slots',
+    );
+    return rows[0]?.lsn;
+  };
+  const before = await slotBegins();
+  writeFileSync(
+    join(cwd, 'cdc.yaml'),
+    `${plain}slot: { max_wal: 2MB, on_exceed: drop_and_reload }\n`,
+  );
+  await eventually('another slot', true, async () => {
+    const now = await slotBegins();
+    return now !== undefined && now !== before;
+  });
+  await eventually('a connector that runs', 'running', async () => (await state()).connector);
+  writeFileSync(join(cwd, 'cdc.yaml'), plain);
   await flowsAgain();
 });
 

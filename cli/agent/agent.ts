@@ -51,6 +51,7 @@ import { ControlLoops } from './loops.ts';
 import { serveMetrics } from './observe.ts';
 import { Observers } from './observers.ts';
 import { SchemaWatch } from './schema.ts';
+import { SlotWatch } from './slotWatch.ts';
 import { SourceWatch } from './sourceWatch.ts';
 import { StallWatch } from './stalls.ts';
 
@@ -177,6 +178,7 @@ class Agent {
         ...(this.place === 'container' ? [this.applyFirst(stack, signal, report)] : []),
         loops.run(signal),
         source.run(signal),
+        new SlotWatch(stack, this.log, (trouble) => report('slot', trouble)).run(signal),
         schema.run(signal),
         gaps.run(signal),
         new StallWatch(stack, this.log, (trouble) => report('tables', trouble)).run(signal),

@@ -2,14 +2,11 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import { Connect } from '../components/connect/client.ts';
 import { forgetReading, isSnapshotRunning } from '../components/connect/control.ts';
-import { SLOT_WARNING_BYTES } from '../components/postgres/checkServer.ts';
 import { connectPostgres } from '../components/postgres/client.ts';
-import { observeSlot } from '../components/postgres/observe.ts';
 import { writeHeartbeat } from '../components/postgres/prepare.ts';
 import type { Config } from '../config/schema.ts';
 import { heartbeatOf, type PipelineNames } from '../core/names.ts';
 import { PROFILES } from '../core/profiles.ts';
-import { formatBytes } from '../lib/format.ts';
 import { pgIdent } from '../lib/sql.ts';
 import { pause } from '../lib/wait.ts';
 import type { Endpoints } from '../stack/endpoints.ts';
@@ -19,10 +16,9 @@ import type { SourceWatch } from './sourceWatch.ts';
 type Report = (loop: string, trouble: string | undefined) => void;
 
 const TASK_CHECK_MS = 2000;
-const SLOT_CHECK_MS = 5000;
 const RESTART_BACKOFF_MS = [0, 5000, 15_000, 60_000];
 
-/** The agent's control loops: heartbeat, connector, slot. Each survives what it watches. */
+/** The agent's control loops: heartbeat, connector. Each survives what it watches. */
 export class ControlLoops {
   private readonly config: Config;
   private readonly names: PipelineNames;
@@ -52,12 +48,11 @@ export class ControlLoops {
     await Promise.all([this.heartbeats(signal), this.connector(signal)]);
   }
 
-  /** Writes the heartbeat row and looks at the slot, on one connection that is recreated when it breaks. */
+  /** Writes the heartbeat row, on one connection that is recreated when it breaks. */
   private async heartbeats(signal: AbortSignal): Promise<void> {
     const heartbeat = heartbeatOf(this.names.own);
     const everyMs = PROFILES[this.config.profile].heartbeatMs;
     let client: pg.Client | undefined;
-    let slotAtMs = 0;
     while (!signal.aborted) {
       try {
         if (client === undefined) {
@@ -70,10 +65,6 @@ export class ControlLoops {
         ]);
         if (ready.rowCount !== 0 && !this.source.isBroken) {
           await writeHeartbeat(client, this.names);
-          if (performance.now() - slotAtMs > SLOT_CHECK_MS) {
-            slotAtMs = performance.now();
-            await this.watchSlot(client);
-          }
         }
         this.report('heartbeat', undefined);
       } catch (error) {
@@ -84,20 +75,6 @@ export class ControlLoops {
       await pause(everyMs, signal).catch(() => {});
     }
     await client?.end().catch(() => {});
-  }
-
-  private async watchSlot(client: pg.Client): Promise<void> {
-    const { slot: name } = this.names;
-    const slot = await observeSlot(client, name);
-    const retained = slot?.retainedBytes ?? 0;
-    const trouble = !slot
-      ? `slot ${name} is not there: cdc apply makes it and loads the tables again`
-      : slot.walStatus === 'lost'
-        ? `slot ${name} has lost WAL that it needed: cdc apply makes it anew and loads the tables again`
-        : retained > SLOT_WARNING_BYTES
-          ? `slot ${name} keeps ${formatBytes(retained)} of WAL`
-          : undefined;
-    this.report('slot', trouble);
   }
 
   /** Restarts failed tasks, waiting longer each time they fail again. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { pipelineNames, RESERVED_DATABASES } from '../core/names.ts';
 import { SASL_MECHANISMS } from '../core/sasl.ts';
+import { parseBytes } from '../lib/format.ts';
 
 /**
  * The one description of `cdc.yaml`. Environment variables (`CDC_` + the path in capitals), docs,
@@ -234,6 +235,22 @@ const agent = z.strictObject({
     ),
 });
 
+const slot = z.strictObject({
+  max_wal: z
+    .string()
+    .refine((text) => parseBytes(text) !== undefined, 'must be a size, such as 50GB')
+    .optional()
+    .describe(
+      'WAL that the replication slot may make PostgreSQL keep, such as 50GB, before on_exceed says what happens. Default: none but the server’s own max_slot_wal_keep_size.',
+    ),
+  on_exceed: z
+    .enum(['alert', 'drop_and_reload'])
+    .default('alert')
+    .describe(
+      'alert: cdc status, the metrics and an alert say so. drop_and_reload: the agent drops the slot, so that the source’s disk does not fill, and loads every table again as soon as it can; also a slot that PostgreSQL has invalidated, or that somebody dropped.',
+    ),
+});
+
 const alerts = z.strictObject({
   webhook_file: z
     .string()
@@ -306,6 +323,7 @@ export const configSchema = z
       .describe(
         'Whether Prometheus, Alertmanager and exporters run beside the servers that cdc runs (docs/observability.md). on: yes, and cdc status says what is not installed. auto: those that are installed, where Prometheus is. off: no. The agent serves its metrics in any case.',
       ),
+    slot: slot.prefault({}).describe('What the replication slot may cost the source.'),
     alerts: alerts.prefault({}).describe('Where alerts go, beside the log (cdc logs alerts).'),
     ports: z
       .union([z.literal('auto'), portNames])

@@ -52,3 +52,11 @@ export function parsePercent(text: string): number | undefined {
 export function formatPercent(fraction: number): string {
   return `${Number((fraction * 100).toPrecision(3))} %`;
 }
+
+/** `512MB`, `50 GB`: bytes, in multiples of 1,024 as PostgreSQL counts them. Returns undefined for anything else. */
+export function parseBytes(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?) ?(kB|MB|GB|TB)$/.exec(text.trim());
+  if (!match) return undefined;
+  const power = ['kB', 'MB', 'GB', 'TB'].indexOf(match[2] ?? '') + 1;
+  return Math.round(Number(match[1]) * 1024 ** power);
+}

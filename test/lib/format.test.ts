@@ -5,6 +5,7 @@ import {
   formatCount,
   formatMs,
   formatSeconds,
+  parseBytes,
   parseDurationMs,
 } from '../../cli/lib/format.ts';
 
@@ -76,5 +77,20 @@ describe('parseDurationMs', () => {
 
   it.each(['', 's', '-1s', '1d', '1 s', '1e3', 'NaN', 'Infinity'])('refuses %j', (text) => {
     expect(parseDurationMs(text)).toBeUndefined();
+  });
+});
+
+describe('parseBytes', () => {
+  it.each([
+    ['512MB', 512 * 1024 ** 2],
+    ['50 GB', 50 * 1024 ** 3],
+    ['1.5TB', 1.5 * 1024 ** 4],
+    ['1kB', 1024],
+  ])('reads %s as PostgreSQL does', (text, bytes) => {
+    expect(parseBytes(text)).toBe(bytes);
+  });
+
+  it.each(['', '50', '50GiB', '-1GB', 'GB', '1gb'])('does not read %s', (text) => {
+    expect(parseBytes(text)).toBeUndefined();
   });
 });

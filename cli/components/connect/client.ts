@@ -217,7 +217,9 @@ export class Connect {
         });
       const message =
         (answer.data as { message?: string } | undefined)?.message ?? `HTTP ${answer.status}`;
-      const notYet = answer.status === 409 || (answer.status === 500 && /timed out/i.test(message));
+      // Of offsets it says so with 500.
+      const isLate = /timed out|rebalance is expected/i.test(message);
+      const notYet = answer.status === 409 || (answer.status === 500 && isLate);
       if (!notYet || attempt >= 60) throw new Problem('CONNECT_REFUSED', { detail: message });
       await pause(250);
     }

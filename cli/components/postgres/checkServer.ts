@@ -3,7 +3,7 @@ import type { Finding } from '../../core/findings.ts';
 import { formatBytes } from '../../lib/format.ts';
 import { pgIdentShown as pgIdent, pgLiteral } from '../../lib/sql.ts';
 import type { CheckInput } from './checkPublication.ts';
-import type { ObservedSource } from './observe.ts';
+import type { ObservedSlot, ObservedSource } from './observe.ts';
 import { type Holder, TELL_AFTER_MS } from './transactions.ts';
 
 const OLDEST_VERSION = 140_000;
@@ -148,16 +148,26 @@ function checkSlot(
       },
     ];
   }
-  if ((slot.retainedBytes ?? 0) > SLOT_WARNING_BYTES) {
+  const risk = slotAtRisk(slot);
+  if (risk !== undefined) {
     return [
       {
         id: 'slot-retained',
         severity: 'warning',
         subject: names.slot,
-        message: `the slot keeps ${formatBytes(slot.retainedBytes ?? 0)} of WAL that the connector has not confirmed${slot.active ? '' : '; nobody reads it'}`,
+        message: `the slot ${risk}${slot.active ? '' : '; nobody reads it'}`,
         fix: 'cdc connector status && cdc lag   # does the connector run, and does it catch up?',
       },
     ];
   }
   return [];
+}
+
+/** What a slot keeps that is too much, or too near to what PostgreSQL lets it keep; undefined where it is neither. */
+export function slotAtRisk({ retainedBytes = 0, safeBytes }: ObservedSlot): string | undefined {
+  const keeps = `keeps ${formatBytes(retainedBytes)} of WAL that the connector has not confirmed`;
+  // More than half of the way.
+  if (safeBytes !== undefined && retainedBytes > safeBytes)
+    return `${keeps}; after ${formatBytes(Math.max(0, safeBytes))} more PostgreSQL invalidates it (max_slot_wal_keep_size)`;
+  return retainedBytes > SLOT_WARNING_BYTES ? keeps : undefined;
 }

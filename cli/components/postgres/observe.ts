@@ -67,6 +67,8 @@ export interface ObservedSlot {
   readonly confirmedFlushLsn: bigint | undefined;
   /** Bytes of WAL that the server keeps because of this slot. */
   readonly retainedBytes: number | undefined;
+  /** WAL that can still be written before PostgreSQL invalidates it; undefined where there is no limit. */
+  readonly safeBytes: number | undefined;
   /** Why changes have passed it by, though it is there. */
   readonly passedBy?: string | undefined;
 }
@@ -174,7 +176,7 @@ export async function observeSlot(
 ): Promise<ObservedSlot | undefined> {
   const found = await client.query<Record<string, string | null>>(
     `SELECT plugin, database, active, wal_status, restart_lsn, confirmed_flush_lsn,
-            ${RETAINED} AS retained
+            safe_wal_size AS safe, ${RETAINED} AS retained
        FROM pg_replication_slots WHERE slot_name = $1`,
     [name],
   );
@@ -189,6 +191,7 @@ export async function observeSlot(
     restartLsn: lsn(row.restart_lsn),
     confirmedFlushLsn: lsn(row.confirmed_flush_lsn),
     retainedBytes: row.retained ? Number(row.retained) : undefined,
+    safeBytes: row.safe ? Number(row.safe) : undefined,
   };
 }
 

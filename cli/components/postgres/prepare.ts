@@ -93,6 +93,25 @@ export function dropSlotStatement(slot: string): string {
   return `SELECT pg_drop_replication_slot(${pgLiteral(slot)})`;
 }
 
+/** Whoever reads it is ended: it is dropped for the server's sake. */
+export async function dropSlot(client: pg.ClientBase, slot: string): Promise<void> {
+  await waitFor('the slot to be dropped', { timeoutMs: 30_000, everyMs: 100 }, async () => {
+    await client.query(
+      'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active',
+      [slot],
+    );
+    const dropped = await client.query(
+      'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND NOT active',
+      [slot],
+    );
+    if (dropped.rowCount === 1) return { ready: true };
+    const left = await client.query('SELECT 1 FROM pg_replication_slots WHERE slot_name = $1', [
+      slot,
+    ]);
+    return left.rowCount === 0 ? { ready: true } : { seen: 'somebody reads it' };
+  });
+}
+
 export function createSlotStatement(slot: string): string {
   return `SELECT pg_create_logical_replication_slot(${pgLiteral(slot)}, 'pgoutput')`;
 }
