@@ -43,6 +43,15 @@ export function processStart(pid: number): string | undefined {
   }
 }
 
+/** One that is gone already needs none. */
+export function signalQuietly(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Gone already.
+  }
+}
+
 /** Whether the process that wrote down its pid and start still runs. */
 export function isSameProcess(pid: number, start: string | undefined): boolean {
   return isAlive(pid) && (start === undefined || start === processStart(pid));

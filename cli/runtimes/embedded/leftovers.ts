@@ -5,6 +5,7 @@ import {
   isAlive,
   isSameProcess,
   processStart,
+  signalQuietly,
 } from '../../lib/processes.ts';
 import { waitFor } from '../../lib/wait.ts';
 import type { Layout } from '../../stack/layout.ts';
@@ -39,12 +40,4 @@ export async function endLeftovers(layout: Layout, log?: Logger): Promise<number
 /** PostgreSQL's processes outlive a postmaster that was killed, and carry no mark. */
 function findPostgres(folder: string): number[] {
   return findInFolder('postgres', folder);
-}
-
-function signalQuietly(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // Gone already.
-  }
 }
