@@ -27,7 +27,9 @@ const WARM_UP_MS = 3000;
 
 export interface ChaosOptions {
   readonly seed: number;
+  /** No fault is begun after this, nor after so many. */
   readonly durationMs: number;
+  readonly most: number | undefined;
   /** Row changes a second. */
   readonly rate: number;
   readonly faults: readonly Fault[];
@@ -85,7 +87,8 @@ export async function runChaos(
       });
     const names = options.faults.map(({ name }) => name);
     for (const turn of turns(options.seed, names)) {
-      if (performance.now() - startedAtMs > options.durationMs) break;
+      const isOver = performance.now() - startedAtMs > options.durationMs;
+      if (isOver || turn.number > (options.most ?? turn.number)) break;
       events.begun(turn);
       await pause(turn.restMs, signal);
       const at_s = Math.round((performance.now() - startedAtMs) / 100) / 10;

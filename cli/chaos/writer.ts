@@ -127,7 +127,7 @@ const BODY =
 
 const STATEMENTS: readonly (readonly [string, number])[] = [
   [
-    `INSERT INTO ${SCHEMA}.items SELECT id, 1, CASE WHEN random() < 0.9 THEN 'row ' || id END, round((random() * 1000)::numeric, 2), clock_timestamp() FROM (${SOME}) some
+    `INSERT INTO ${SCHEMA}.items SELECT id, 1, CASE WHEN random() < 0.9 THEN 'row ' || id END, round((random() * 1000)::numeric, 2), clock_timestamp() FROM (${SOME}) picked
       ON CONFLICT (id) DO UPDATE SET n = items.n + 1, note = excluded.note, changed = excluded.changed`,
     0.4,
   ],

@@ -39,6 +39,11 @@ export const chaos: CommandSpec = {
       parse: durationOption(parseDurationMs),
     },
     {
+      flags: '--turns <n>',
+      description: 'ends after so many faults instead, however long they take',
+      parse: wholeNumber,
+    },
+    {
       flags: '--rate <n>',
       description: `row changes per second (default ${DEFAULT_RATE})`,
       parse: positiveNumber,
@@ -77,15 +82,18 @@ export const chaos: CommandSpec = {
         });
     }
     const seed = (options.seed as number | undefined) ?? Math.floor(Math.random() * SEEDS);
-    const durationMs = (options.duration as number | undefined) ?? DEFAULT_DURATION_MS;
+    const most = options.turns as number | undefined;
+    const durationMs =
+      (options.duration as number | undefined) ??
+      (most === undefined ? DEFAULT_DURATION_MS : Number.POSITIVE_INFINITY);
     const rate = (options.rate as number | undefined) ?? DEFAULT_RATE;
     printer.note(
-      `! this breaks the stack in ${loaded.directory} on purpose for ${formatSeconds(durationMs / 1000)}: servers are killed, slots, topics and copies dropped`,
+      `! this breaks the stack in ${loaded.directory} on purpose: servers are killed, slots, topics and copies dropped`,
     );
     printer.note(`seed ${seed}: ${faults.map(({ name }) => name).join(', ')}`);
     const report = await runChaos(
       ground,
-      { seed, durationMs, rate, faults },
+      { seed, durationMs, most, rate, faults },
       {
         phase: (text) => printer.note(`… ${text}`),
         begun: (turn) => printer.note(`… ${turn.number} ${turn.fault}`),
