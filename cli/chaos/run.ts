@@ -92,7 +92,9 @@ export async function runChaos(
       events.begun(turn);
       await pause(turn.restMs, signal);
       const at_s = Math.round((performance.now() - startedAtMs) / 100) / 10;
-      const one = await new TurnOf(ground, writer, turn, find(options.faults, turn)).play(at_s);
+      const one = await new TurnOf(ground, writer, turn, find(options.faults, turn), events).play(
+        at_s,
+      );
       played.push(one);
       events.played(one);
       if (one.flowing_ms !== undefined) continue;
@@ -146,9 +148,11 @@ class TurnOf {
   private readonly writer: ChaosWriter;
   private readonly turn: Turn;
   private readonly fault: Fault;
+  private readonly events: ChaosEvents;
   private readonly commands: string[] = [];
 
-  constructor(ground: Ground, writer: ChaosWriter, turn: Turn, fault: Fault) {
+  constructor(ground: Ground, writer: ChaosWriter, turn: Turn, fault: Fault, events: ChaosEvents) {
+    this.events = events;
     this.ground = ground;
     this.writer = writer;
     this.turn = turn;
@@ -210,6 +214,7 @@ class TurnOf {
   }
 
   private async command(...args: string[]): Promise<void> {
+    this.events.phase(`cdc ${args.join(' ')}`);
     const ran = await this.ground.cdc(...args);
     const failed = ran.code === 0 ? '' : ` (exit ${ran.code})`;
     this.commands.push(`cdc ${args.join(' ')}${failed}`);
