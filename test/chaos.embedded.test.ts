@@ -6,7 +6,7 @@ import type { ChaosReport } from '../cli/chaos/run.ts';
 import { findMarked } from '../cli/lib/processes.ts';
 import { type Ran, runCommand } from './harness/cli.ts';
 
-/** A short run of `cdc chaos`, of faults that strike each server, the agent, the slot, the copy and what is published. */
+/** A short run of `cdc chaos`, of faults that strike servers, the agent, the copy and what is published. */
 
 const directory = realpathSync(mkdtempSync(join(tmpdir(), 'cdc-chaos-')));
 const cdc = (...argv: string[]): Promise<Ran> => runCommand(argv, { cwd: directory });
@@ -15,9 +15,7 @@ const FAULTS = [
   'power-cut',
   'kill-connect',
   'freeze-clickhouse',
-  'end-walsender',
   'republish-table',
-  'drop-slot',
   'drop-copy',
   'poison-message',
 ];
@@ -67,7 +65,6 @@ test('after each of these faults under load no row is wrong, and what needs a co
   }));
   const mends: Record<string, string> = {
     'power-cut': 'cdc up',
-    'drop-slot': 'cdc apply',
     'drop-copy': 'cdc apply',
   };
   const wanted = FAULTS.map((fault) => ({

@@ -90,15 +90,16 @@ export async function runChaos(
       const isOver = performance.now() - startedAtMs > options.durationMs;
       if (isOver || turn.number > (options.most ?? turn.number)) break;
       events.begun(turn);
-      await pause(turn.restMs, signal);
       const at_s = Math.round((performance.now() - startedAtMs) / 100) / 10;
-      const one = await new TurnOf(ground, writer, turn, find(options.faults, turn), events).play(
-        at_s,
-      );
-      played.push(one);
-      events.played(one);
-      if (one.flowing_ms !== undefined) continue;
-      endedBy = `nothing made changes flow again after ${one.fault}`;
+      const of = new TurnOf(ground, writer, turn, find(options.faults, turn), events);
+      // What was played before an interrupt is worth its report.
+      const one = await of.play(at_s).catch(ifAborted(signal));
+      if (one) {
+        played.push(one);
+        events.played(one);
+      }
+      if (one?.flowing_ms !== undefined) continue;
+      endedBy = one ? `nothing made changes flow again after ${one.fault}` : 'it was interrupted';
       break;
     }
     await writer.stop();
@@ -132,8 +133,19 @@ export async function runChaos(
   } finally {
     await writer.stop();
     events.phase('dropping the tables');
-    if (endedBy === undefined) await dropTables(stack, ground.tables);
+    await dropTables(stack, ground.tables).catch((error: unknown) => {
+      // Of a stack that stands there is worse to say.
+      if (endedBy === undefined) throw error;
+    });
   }
+}
+
+/** For what an interrupt ends: nothing came of it. */
+function ifAborted(signal: AbortSignal): (error: unknown) => undefined {
+  return (error) => {
+    if (!signal.aborted) throw error;
+    return undefined;
+  };
 }
 
 function find(faults: readonly Fault[], { fault: name }: Turn): Fault {
@@ -161,6 +173,7 @@ class TurnOf {
 
   async play(at_s: number): Promise<PlayedFault> {
     const { ground, turn, fault } = this;
+    await pause(turn.restMs, ground.signal);
     const lookout = await Lookout.open(ground);
     lookout.start();
     const what = await fault.play(ground, turn.chance).catch((error: unknown) => {

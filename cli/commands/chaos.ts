@@ -101,6 +101,7 @@ export const chaos: CommandSpec = {
       },
     );
     printer.result(report, () => reportText(session, report));
+    if (context.signal.aborted) return EXIT.interrupted;
     return isWhole(report) ? undefined : EXIT.found;
   },
 };

@@ -48,7 +48,7 @@ export const SOURCE_FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'crash-backend',
+    name: 'end-sessions',
     summary: 'all sessions of PostgreSQL ended',
     servers: ['postgres'],
     async play(ground) {
