@@ -39,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['ports', 'registry', 'resolve', 'runtime'].map((name) => `runtimes/${name}.ts`),
     ...['pipeline/state', 'pipeline/inspect', 'pipeline/apply'],
   ],
+  chaos: [...BELOW, 'pipeline', 'runtimes/runtime.ts'],
   metrics: [...BELOW, 'pipeline', 'runtimes'],
   agent: [...BELOW, 'pipeline', 'metrics', 'runtimes'],
 };

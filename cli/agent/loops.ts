@@ -5,8 +5,10 @@ import { forgetReading, isSnapshotRunning } from '../components/connect/control.
 import { connectPostgres } from '../components/postgres/client.ts';
 import { writeHeartbeat } from '../components/postgres/prepare.ts';
 import type { Config } from '../config/schema.ts';
+import { restartAfterMs } from '../core/backoff.ts';
 import { heartbeatOf, type PipelineNames } from '../core/names.ts';
 import { PROFILES } from '../core/profiles.ts';
+import { formatSeconds } from '../lib/format.ts';
 import { pgIdent } from '../lib/sql.ts';
 import { pause } from '../lib/wait.ts';
 import type { Endpoints } from '../stack/endpoints.ts';
@@ -16,7 +18,8 @@ import type { SourceWatch } from './sourceWatch.ts';
 type Report = (loop: string, trouble: string | undefined) => void;
 
 const TASK_CHECK_MS = 2000;
-const RESTART_BACKOFF_MS = [0, 5000, 15_000, 60_000];
+/** Without a failure for so long, the next one is the first. */
+const HEALTHY_AFTER_MS = 120_000;
 
 /** The agent's control loops: heartbeat, connector. Each survives what it watches. */
 export class ControlLoops {
@@ -28,6 +31,8 @@ export class ControlLoops {
   private readonly report: Report;
   /** Times that a failed connector or task was started again. */
   taskRestarts = 0;
+  /** When the source answered again after it had not. */
+  private sourceBackAtMs = 0;
 
   constructor(
     { config, names }: { readonly config: Config; readonly names: PipelineNames },
@@ -53,6 +58,7 @@ export class ControlLoops {
     const heartbeat = heartbeatOf(this.names.own);
     const everyMs = PROFILES[this.config.profile].heartbeatMs;
     let client: pg.Client | undefined;
+    let wasAway = false;
     while (!signal.aborted) {
       try {
         if (client === undefined) {
@@ -67,7 +73,10 @@ export class ControlLoops {
           await writeHeartbeat(client, this.names);
         }
         this.report('heartbeat', undefined);
+        if (wasAway) this.sourceBackAtMs = performance.now();
+        wasAway = false;
       } catch (error) {
+        wasAway = true;
         this.report('heartbeat', (error as Error).message);
         await client?.end().catch(() => {});
         client = undefined;
@@ -77,11 +86,12 @@ export class ControlLoops {
     await client?.end().catch(() => {});
   }
 
-  /** Restarts failed tasks, waiting longer each time they fail again. */
+  /** Restarts failed tasks, waiting longer each time they fail again; who repairs and restarts one need not wait. */
   private async connector(signal: AbortSignal): Promise<void> {
     const connect = new Connect(this.endpoints.connect);
     const { connector: name } = this.names;
     let restarts = 0;
+    let failedAtMs: number | undefined;
     let healthySinceMs = performance.now();
     while (!signal.aborted) {
       try {
@@ -89,34 +99,45 @@ export class ControlLoops {
         const failed =
           status && [status.connector, ...status.tasks].find((part) => part.state === 'FAILED');
         if (failed) {
-          const wait = RESTART_BACKOFF_MS[Math.min(restarts, RESTART_BACKOFF_MS.length - 1)] ?? 0;
+          healthySinceMs = performance.now();
+          failedAtMs ??= healthySinceMs;
+          if (this.sourceBackAtMs > failedAtMs) {
+            // What it failed for is over, perhaps: it is as if it had failed now for the first time.
+            failedAtMs = this.sourceBackAtMs;
+            restarts = 0;
+          }
+          const waitMs = failedAtMs + restartAfterMs(restarts) - healthySinceMs;
           this.report(
             'connector',
-            `a task of ${name} failed; restart ${restarts + 1} in ${wait / 1000} s`,
+            `a task of ${name} failed; restart ${restarts + 1} ${waitMs > 0 ? `in ${formatSeconds(waitMs / 1000)}` : 'now'}`,
           );
-          this.log.warn(
-            { connector: name, trace: failed.trace?.split('\n')[0] },
-            'restarting a failed task',
-          );
-          await pause(wait, signal);
-          // Failed again at its start: what it cannot take up is a reading of tables, if there is one.
-          if (restarts > 0 && (await isSnapshotRunning(connect, name))) {
-            this.log.warn({ connector: name }, 'forgetting the tables that it was reading');
-            await forgetReading(connect, name);
-          } else {
-            await connect.restart(name, true);
-            this.taskRestarts += 1;
+          if (waitMs <= 0) {
+            await this.startAgain(connect, restarts, failed.trace);
+            restarts += 1;
+            failedAtMs = undefined;
           }
-          restarts += 1;
-          healthySinceMs = performance.now();
         } else {
           this.report('connector', undefined);
-          if (performance.now() - healthySinceMs > 120_000) restarts = 0;
+          failedAtMs = undefined;
+          if (performance.now() - healthySinceMs > HEALTHY_AFTER_MS) restarts = 0;
         }
       } catch (error) {
         if (!signal.aborted) this.report('connector', (error as Error).message);
       }
       await pause(TASK_CHECK_MS, signal).catch(() => {});
+    }
+  }
+
+  private async startAgain(connect: Connect, restarts: number, trace?: string): Promise<void> {
+    const { connector: name } = this.names;
+    this.log.warn({ connector: name, trace: trace?.split('\n')[0] }, 'restarting a failed task');
+    // Failed again at its start: what it cannot take up is a reading of tables, if there is one.
+    if (restarts > 0 && (await isSnapshotRunning(connect, name))) {
+      this.log.warn({ connector: name }, 'forgetting the tables that it was reading');
+      await forgetReading(connect, name);
+    } else {
+      await connect.restart(name, true);
+      this.taskRestarts += 1;
     }
   }
 }

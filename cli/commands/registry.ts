@@ -1,6 +1,7 @@
 import type { CommandSpec } from '../kernel/program.ts';
 import { agent } from './agent.ts';
 import { bench } from './bench.ts';
+import { chaos } from './chaos.ts';
 import { connector } from './connector.ts';
 import { containerFilesCommand } from './container-files.ts';
 import { demo } from './demo.ts';
@@ -39,6 +40,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   lag,
   load,
   bench,
+  chaos,
   demo,
   setup,
   agent,

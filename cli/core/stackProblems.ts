@@ -26,4 +26,23 @@ export const STACK_PROBLEMS = {
     'This one would not understand what that has written, and would undo what it does not know.',
     'Run the newer cdc, or end its agent with it: cdc down',
   ),
+  /** cdc chaos breaks what it runs on. */
+  CHAOS_OTHER_TABLES: entry(
+    EXIT.refused,
+    'This stack copies {count} that faults would strike, too.',
+    'cdc chaos kills its servers and drops its slot, its topics and copies: {tables}.',
+    'cdc chaos --yes   # where nobody needs this stack; else one in a folder of its own',
+  ),
+  CHAOS_NOTHING_WRITTEN: entry(
+    EXIT.refused,
+    'cdc chaos could not write a row to its tables.',
+    '{detail}',
+    'cdc status',
+  ),
+  CHAOS_NOT_HERE: entry(
+    EXIT.refused,
+    'The fault {fault} cannot be played on this stack.',
+    'Here {why}.',
+    'cdc chaos --list   # those that can',
+  ),
 } as const;

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** Looks at other processes of this machine: /proc where there is one, `ps` elsewhere. */
 
@@ -43,6 +43,15 @@ export function processStart(pid: number): string | undefined {
   }
 }
 
+/** One that is gone already needs none. */
+export function signalQuietly(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Gone already.
+  }
+}
+
 /** Whether the process that wrote down its pid and start still runs. */
 export function isSameProcess(pid: number, start: string | undefined): boolean {
   return isAlive(pid) && (start === undefined || start === processStart(pid));
@@ -71,6 +80,41 @@ export function findMarked(marker: string): number[] {
   return found;
 }
 
+/**
+ * Every process of this program whose working folder is `folder`: PostgreSQL's children write their title over the
+ * environment that would mark them. None where there is no /proc.
+ */
+export function findInFolder(program: string, folder: string): number[] {
+  if (!HAS_PROC) return [];
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && isAlive(pid) && programName(pid) === program)
+    .filter((pid) => {
+      try {
+        return readlinkSync(`/proc/${pid}/cwd`) === folder;
+      } catch {
+        return false;
+      }
+    });
+}
+
+/** What a process runs, as the kernel names it; absent where it cannot be told. */
+export function programName(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** A process and all below it. */
+export function processTree(rootPid: number): number[] {
+  const table = processTable();
+  const found = [rootPid];
+  for (const pid of found) found.push(...table.filter((p) => p.ppid === pid).map((p) => p.pid));
+  return found;
+}
+
 function findByCommandLine(marker: string, own: ReadonlySet<number>): number[] {
   const lines = execFileSync('ps', ['-axEo', 'pid=,command='], {
     encoding: 'utf8',
@@ -85,20 +129,10 @@ function findByCommandLine(marker: string, own: ReadonlySet<number>): number[] {
 
 /** Resident memory of a process and of all below it, in bytes; absent when it cannot be read. */
 export function residentBytes(rootPid: number): number | undefined {
-  const children = new Map<number, number[]>();
-  const resident = new Map<number, number>();
-  for (const row of processTable()) {
-    resident.set(row.pid, row.rssBytes);
-    children.set(row.ppid, [...(children.get(row.ppid) ?? []), row.pid]);
-  }
+  const resident = new Map(processTable().map((row) => [row.pid, row.rssBytes]));
   if (!resident.has(rootPid)) return undefined;
-  let total = 0;
-  const queue = [rootPid];
-  for (let pid = queue.pop(); pid !== undefined; pid = queue.pop()) {
-    total += privateBytes(pid) ?? resident.get(pid) ?? 0;
-    queue.push(...(children.get(pid) ?? []));
-  }
-  return total;
+  const each = processTree(rootPid).map((pid) => privateBytes(pid) ?? resident.get(pid) ?? 0);
+  return each.reduce((total, bytes) => total + bytes, 0);
 }
 
 /**

@@ -39,6 +39,9 @@ export interface PartStatus {
   readonly memory_bytes: number | undefined;
 }
 
+/** `end` asks for an orderly end; who watches the server starts it again. */
+export type Harm = 'kill' | 'end' | 'freeze' | 'thaw';
+
 /** How the servers of a stack are run. Commands work with this and do not know which one it is. */
 export interface Runtime {
   readonly kind: RuntimeKind;
@@ -64,6 +67,8 @@ export interface Runtime {
   /** Names that `logs` takes. */
   logNames(): readonly string[];
   logs(names: readonly string[], count: number): Promise<OpenLogs>;
+  /** Does on purpose to a server or the agent what else happens by accident; nothing where it does not run. */
+  harm(part: ServerName | 'agent', how: Harm): Promise<void>;
   /** Where logs are, for people. */
   readonly logPlace: string;
 }

@@ -12,8 +12,9 @@ import { SERVER_NAMES } from '../../stack/endpoints.ts';
 import { createLayout, ensureSecrets, type Layout, layoutOf } from '../../stack/layout.ts';
 import { type AgentState, readContainerState, readState, writeStopped } from '../../stack/state.ts';
 import { ownServers, publishedPorts, resolveEndpoints } from '../resolve.ts';
-import type { OpenLogs, PartStatus, Runtime, RuntimeHooks, Started } from '../runtime.ts';
+import type { Harm, OpenLogs, PartStatus, Runtime, RuntimeHooks, Started } from '../runtime.ts';
 import { openEngine, requireCompose } from './engine.ts';
+import { harmContainer } from './harm.ts';
 import { containerTail, openContainerLogs } from './logs.ts';
 import {
   composeProfiles,
@@ -161,6 +162,10 @@ export class ComposeRuntime implements Runtime {
       found.filter((one) => names.includes(one.service)),
       count,
     );
+  }
+
+  async harm(part: string, how: Harm): Promise<void> {
+    await harmContainer(await openEngine(this.env), this.project, part, how);
   }
 
   private rememberedFile(): string {

@@ -1,12 +1,13 @@
 import { rmSync } from 'node:fs';
 import type { LoadedConfig } from '../../config/load.ts';
 import type { Finding } from '../../core/findings.ts';
+import { processTree, signalQuietly } from '../../lib/processes.ts';
 import type { ServerName } from '../../stack/endpoints.ts';
 import { createLayout, type Layout, layoutOf } from '../../stack/layout.ts';
-import { type AgentState, liveState } from '../../stack/state.ts';
+import { type AgentState, liveState, readState } from '../../stack/state.ts';
 import { checkPortsFree } from '../ports.ts';
 import { ownServers } from '../resolve.ts';
-import type { OpenLogs, PartStatus, Runtime, RuntimeHooks, Started } from '../runtime.ts';
+import type { Harm, OpenLogs, PartStatus, Runtime, RuntimeHooks, Started } from '../runtime.ts';
 import { checkMachine, diskFindings, requireOpenFiles, requireRoom } from './check.ts';
 import { ensureJars, kafkaVersion } from './jars.ts';
 import { ensureAgent, stopAgent } from './launch.ts';
@@ -19,6 +20,7 @@ import {
   logFiles,
 } from './logs.ts';
 import { libchdb, postgresHome } from './packages.ts';
+import { EMBEDDED_SERVERS } from './registry.ts';
 import { postgresOutsideFolder, requireName } from './servers/postgres.ts';
 import { processStatus } from './status.ts';
 import { findJava, needsJava } from './toolchain.ts';
@@ -118,7 +120,20 @@ export class EmbeddedRuntime implements Runtime {
     );
     return { lines, follow: (signal, onLine) => followLogs(files, signal, onLine) };
   }
+
+  async harm(part: ServerName | 'agent', how: Harm): Promise<void> {
+    const state = readState(this.layout);
+    const found = part === 'agent' ? state : state?.servers.find(({ name }) => name === part);
+    if (found?.pid === undefined) return;
+    const signal =
+      part !== 'agent' && how === 'end' ? EMBEDDED_SERVERS[part].stopSignal : SIGNALS[how];
+    // All that PostgreSQL consists of stands still; the agent's children are the servers.
+    const isWhole = part !== 'agent' && (how === 'freeze' || how === 'thaw');
+    for (const pid of isWhole ? processTree(found.pid) : [found.pid]) signalQuietly(pid, signal);
+  }
 }
+
+const SIGNALS = { kill: 'SIGKILL', end: 'SIGTERM', freeze: 'SIGSTOP', thaw: 'SIGCONT' } as const;
 
 function serverLine(state: AgentState): string {
   return state.servers

@@ -8,6 +8,7 @@ import {
   lchownSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -17,6 +18,8 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { Problem } from '../../../core/problems.ts';
 import { fileProblem, freeBytes } from '../../../lib/files.ts';
+import { isAlive, programName } from '../../../lib/processes.ts';
+import type { Layout } from '../../../stack/layout.ts';
 import { POSTGRES_DATABASE, POSTGRES_USER } from '../../../stack/users.ts';
 import { postgresHome, postgresPackageVersion } from '../packages.ts';
 import { runToEnd } from './run.ts';
@@ -127,6 +130,28 @@ export function postgresOutsideFolder(root: string): string {
   return join('/var/lib', `cdc-${shortDigest(root)}`);
 }
 
+/** Where the data of a stack's PostgreSQL can be. */
+export function postgresFolders(layout: Layout): string[] {
+  return [layout.data('postgres'), join(postgresOutsideFolder(layout.root), 'data')];
+}
+
+/**
+ * PostgreSQL does not start while the process that its pid file names is there. That one can be dead, and wait for an
+ * init that reaps late; or its pid, after a restart of the machine or the container, is another program's.
+ */
+export function forgetDeadPostmaster(data: string): void {
+  const file = join(data, 'postmaster.pid');
+  let pid: number;
+  try {
+    pid = Number.parseInt(readFileSync(file, 'utf8'), 10);
+  } catch {
+    return;
+  }
+  const program = programName(pid);
+  if (!isAlive(pid) || (program !== undefined && program !== 'postgres'))
+    rmSync(file, { force: true });
+}
+
 const SHARED_MEMORY_BYTES = 32 * 1024 ** 2;
 
 /** What processes share is in /dev/shm, which containers make small; else it is in the folder of the data. */
@@ -218,6 +243,7 @@ export function postgresServerFrom(from: string | undefined): EmbeddedServer {
     async prepare(setting, signal) {
       const who = identity(setting, from);
       await initialize(setting, who, signal);
+      forgetDeadPostmaster(who.data);
       for (const binary of ['postgres', 'initdb', 'pg_ctl']) {
         try {
           chmodSync(join(who.home, 'bin', binary), 0o755);
