@@ -11,7 +11,7 @@ import { type Stack, stackOf } from '../pipeline/state/stack.ts';
 import { requireRoom } from '../runtimes/embedded/check.ts';
 import { placeParts } from '../runtimes/embedded/ext4Placement.ts';
 import { ensureJars } from '../runtimes/embedded/jars.ts';
-import { endLeftovers } from '../runtimes/embedded/leftovers.ts';
+import { adoptable, endLeftovers } from '../runtimes/embedded/leftovers.ts';
 import { observersToRun } from '../runtimes/embedded/observers/programs.ts';
 import { type ClaimedPorts, chooseExtraPorts, choosePorts } from '../runtimes/embedded/ports.ts';
 import { EMBEDDED_SERVERS } from '../runtimes/embedded/registry.ts';
@@ -38,6 +38,7 @@ import { namesOf } from '../stack/names.ts';
 import {
   type AgentPhase,
   type AgentState,
+  type ProcessName,
   RELEASE,
   readState,
   stackMarker,
@@ -138,8 +139,11 @@ class Agent {
         this.ports = publishedPorts(config);
         this.publish();
       } else {
-        await endLeftovers(this.layout, this.log);
-        await this.startServers(secrets, before?.ports, signal);
+        const { profile } = this.loaded.config;
+        const now = { profile, settingsDigest: settingsDigest(this.loaded.config) };
+        const adopted = adoptable(this.layout, before, now);
+        await endLeftovers(this.layout, this.log, [...adopted.values()]);
+        await this.startServers(secrets, before?.ports, adopted, signal);
       }
       await this.settle(secrets, signal);
       if (this.place === 'machine') this.setPhase('ready');
@@ -262,6 +266,7 @@ class Agent {
   private async startServers(
     secrets: Secrets,
     previous: EmbeddedPorts | undefined,
+    adopted: ReadonlyMap<ProcessName, number>,
     signal: AbortSignal,
   ): Promise<void> {
     const { config, directory } = this.loaded;
@@ -269,7 +274,11 @@ class Agent {
     const toRun = observersToRun(config.observability, this.env);
     if (choice.servers.length === 0) return;
     requireRoom(this.layout.root, false);
-    this.claimed = await choosePorts(config, choice.servers, previous);
+    // The ports of servers that run are theirs.
+    this.claimed =
+      previous && adopted.size > 0
+        ? { ports: previous, release: () => {} }
+        : await choosePorts(config, choice.servers, previous);
     this.ports = this.claimed.ports;
     this.publish();
     const java = needsJava(choice.servers) ? findJava(this.env) : '';
@@ -298,7 +307,7 @@ class Agent {
     this.supervisor = new Supervisor(
       choice.servers.map((name) => EMBEDDED_SERVERS[name]),
       setting,
-      { marker: stackMarker(this.layout), onChange: () => this.publish() },
+      { marker: stackMarker(this.layout), onChange: () => this.publish(), adopted },
     );
     const stopEarly = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });

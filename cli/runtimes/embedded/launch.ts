@@ -76,9 +76,14 @@ const STOP_MS = 20_000;
 function spawnAgent(loaded: LoadedConfig, layout: Layout, env: Env, flags: readonly string[]) {
   const log = openLog(layout.log('agent'));
   const config = loaded.file ? ['--config', loaded.file] : [];
+  const dist = join(packageRoot(), 'dist');
   const child = spawn(
     process.execPath,
-    [join(packageRoot(), 'dist', 'main.js'), 'agent', ...config, ...flags],
+    [
+      join(dist, 'runtimes', 'embedded', 'keeper.js'),
+      join(dist, 'main.js'),
+      ...['agent', ...config, ...flags],
+    ],
     {
       cwd: loaded.directory,
       env: { ...(env as NodeJS.ProcessEnv), CDC_STACK: stackMarker(layout) },

@@ -1,15 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { Problem } from '../../core/problems.ts';
 import { fileProblem } from '../../lib/files.ts';
 import { pause, StopWaiting, WaitTimeout, waitFor } from '../../lib/wait.ts';
 import type { ProcessName, ServerState, ServerStatus } from '../../stack/state.ts';
+import { adoptedProcess, childProcess, endProcess, type ServerProcess } from './serverProcess.ts';
 import type { EmbeddedServer, ServerSetting } from './servers/server.ts';
 
 interface Slot {
   readonly server: EmbeddedServer;
   state: ServerState;
-  child: ChildProcess | undefined;
+  process: ServerProcess | undefined;
   restarts: number;
   startSeconds: number | undefined;
   detail: string | undefined;
@@ -17,7 +18,6 @@ interface Slot {
 
 /** Connect takes 18 s of CPU to start: on a machine that does much else, a shorter time would end each of its starts. */
 const START_TIMEOUT_MS = 240_000;
-const STOP_TIMEOUT_MS = 15_000;
 const BACKOFF_MS = [200, 500, 1000, 2000, 5000, 10_000];
 /** A server that ran this long is healthy again: its next crash starts the back-off anew. */
 const HEALTHY_AFTER_MS = 60_000;
@@ -29,24 +29,31 @@ export class Supervisor {
   private readonly setting: ServerSetting;
   private readonly marker: string;
   private readonly onChange: () => void;
+  /** Processes that an earlier agent has started, and that run. */
+  private readonly adopted: Map<ProcessName, number>;
   private readonly stopping = new AbortController();
   private loops: Promise<void>[] = [];
 
   constructor(
     servers: readonly EmbeddedServer[],
     setting: ServerSetting,
-    options: { marker: string; onChange: () => void },
+    options: {
+      marker: string;
+      onChange: () => void;
+      adopted?: ReadonlyMap<ProcessName, number>;
+    },
   ) {
     this.setting = setting;
     this.marker = options.marker;
     this.onChange = options.onChange;
+    this.adopted = new Map(options.adopted);
     this.slots = new Map(
       servers.map((server) => [
         server.name,
         {
           server,
           state: 'waiting',
-          child: undefined,
+          process: undefined,
           restarts: 0,
           startSeconds: undefined,
           detail: undefined,
@@ -59,7 +66,7 @@ export class Supervisor {
     return [...this.slots.values()].map((slot) => ({
       name: slot.server.name,
       state: slot.state,
-      pid: slot.child?.pid,
+      pid: slot.process?.pid,
       restarts: slot.restarts,
       startSeconds: slot.startSeconds,
       detail: slot.detail,
@@ -106,9 +113,8 @@ export class Supervisor {
 
   private async stopOne(name: ProcessName): Promise<void> {
     const slot = this.slots.get(name);
-    const child = slot?.child;
-    if (!slot || !child) return;
-    await endProcess(child, slot.server.stopSignal);
+    if (!slot?.process) return;
+    await endProcess(slot.process, slot.server.stopSignal);
     slot.state = 'stopped';
     this.onChange();
   }
@@ -166,17 +172,53 @@ export class Supervisor {
     );
   }
 
-  /** Starts the process and waits for its first answer; returns how its end can be awaited. */
+  /** Starts the process, or takes over one that runs, and waits for its first answer; returns how its end can be awaited. */
   private async launch(slot: Slot, state: ServerState): Promise<{ exited: Promise<string> }> {
     const { server } = slot;
     slot.state = state;
     this.onChange();
+    const log = this.setting.layout.log(server.name);
+    const from = sizeOf(log);
+    const startedAtMs = performance.now();
+    const pid = this.adopted.get(server.name);
+    this.adopted.delete(server.name);
+    const running = pid === undefined ? await this.spawned(server) : adoptedProcess(pid);
+    slot.process = running;
+    const exited = running.exited.then((how) => {
+      slot.process = undefined;
+      return how;
+    });
+    try {
+      await waitFor(
+        server.name,
+        { timeoutMs: START_TIMEOUT_MS, everyMs: 100, signal: this.stopping.signal },
+        async () => {
+          if (running.ended !== undefined)
+            throw new StopWaiting(
+              this.startProblem(server.name, `It ended at once (${running.ended}).`, from),
+            );
+          const answer = await server.ready(this.setting);
+          return answer === true ? { ready: true } : { seen: answer };
+        },
+      );
+    } catch (error) {
+      await endProcess(running, server.stopSignal);
+      // One that was taken over can have ended, or hang: then it is started as any other.
+      if (pid !== undefined && !this.stopping.signal.aborted) return this.launch(slot, state);
+      if (error instanceof WaitTimeout) throw this.startProblem(server.name, error.message, from);
+      throw error;
+    }
+    slot.startSeconds = (performance.now() - startedAtMs) / 1000;
+    slot.state = 'ready';
+    slot.detail = undefined;
+    this.onChange();
+    return { exited };
+  }
+
+  private async spawned(server: EmbeddedServer): Promise<ServerProcess> {
     const launch = await server.prepare(this.setting, this.stopping.signal);
     this.stopping.signal.throwIfAborted();
-    const spawnedAtMs = performance.now();
-    const path = this.setting.layout.log(server.name);
-    const log = openLog(path);
-    const from = fstatSync(log).size;
+    const log = openLog(this.setting.layout.log(server.name));
     const child = spawn(launch.command, launch.args, {
       cwd: this.setting.layout.root,
       env: { ...(this.setting.env as NodeJS.ProcessEnv), ...launch.env, CDC_STACK: this.marker },
@@ -186,41 +228,7 @@ export class Supervisor {
         : { uid: launch.uid, gid: launch.gid ?? launch.uid, cwd: '/' }),
     });
     closeSync(log);
-    slot.child = child;
-    const exited = new Promise<string>((resolve) => {
-      child.once('error', (error) => resolve(error.message));
-      child.once('exit', (code, signalName) => {
-        slot.child = undefined;
-        resolve(signalName ? `signal ${signalName}` : `exit code ${code}`);
-      });
-    });
-    let ended: string | undefined;
-    void exited.then((how) => {
-      ended = how;
-    });
-    try {
-      await waitFor(
-        server.name,
-        { timeoutMs: START_TIMEOUT_MS, everyMs: 100, signal: this.stopping.signal },
-        async () => {
-          if (ended !== undefined)
-            throw new StopWaiting(
-              this.startProblem(server.name, `It ended at once (${ended}).`, from),
-            );
-          const answer = await server.ready(this.setting);
-          return answer === true ? { ready: true } : { seen: answer };
-        },
-      );
-    } catch (error) {
-      await endProcess(child, server.stopSignal);
-      if (error instanceof WaitTimeout) throw this.startProblem(server.name, error.message, from);
-      throw error;
-    }
-    slot.startSeconds = (performance.now() - spawnedAtMs) / 1000;
-    slot.state = 'ready';
-    slot.detail = undefined;
-    this.onChange();
-    return { exited };
+    return childProcess(child);
   }
 
   private startProblem(server: ProcessName, what: string, from: number): Problem {
@@ -232,14 +240,12 @@ export class Supervisor {
   }
 }
 
-/** Asks, and after a while forces. */
-async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  child.kill(signal);
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-  await gone;
-  clearTimeout(timer);
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch {
+    return 0;
+  }
 }
 
 /** Opens a log for appending; one that has grown large is put aside first, and only one of those is kept. */
