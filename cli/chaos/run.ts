@@ -18,11 +18,11 @@ import { countWrong, dropTables, makeTables, SCHEMA } from './tables.ts';
 import { ChaosWriter } from './writer.ts';
 
 /** Changes of a stack on a busy machine flow again within this by themselves, or somebody has to do something. */
-const BY_ITSELF_MS = 90_000;
+const BY_ITSELF_MS = 300_000;
 /** A fault that needs a command is to be noticed within this. */
 const NOTICED_MS = 10_000;
 /** Differences for so long, while nothing is written, are no lag. */
-const SETTLED_MS = 20_000;
+const SETTLED_MS = 60_000;
 const WARM_UP_MS = 3000;
 
 export interface ChaosOptions {
