@@ -51,6 +51,12 @@ function environmentOf(stack: Stack): Record<string, string> {
     ...clickhouseNative(clickhouse),
     CLICKHOUSE_USER: clickhouse.user,
     CLICKHOUSE_PASSWORD: clickhouse.password,
+    ...(clickhouse.reader
+      ? {
+          CLICKHOUSE_READER_USER: clickhouse.reader.user,
+          CLICKHOUSE_READER_PASSWORD: clickhouse.reader.password,
+        }
+      : {}),
     CLICKHOUSE_DATABASE:
       stack.config.clickhouse.database ?? (postgres.managed ? 'inventory' : 'default'),
     ...observerUrls(stack),

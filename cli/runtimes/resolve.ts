@@ -17,6 +17,7 @@ import type { EmbeddedPorts, Secrets } from '../stack/layout.ts';
 import { namesOf } from '../stack/names.ts';
 import type { RuntimeKind, View } from '../stack/state.ts';
 import {
+  CLICKHOUSE_READER,
   CLICKHOUSE_USER,
   CONNECT_USER,
   KAFKA_USER,
@@ -343,6 +344,7 @@ function clickhouseEndpoint(input: ResolveInput): ClickHouseEndpoint {
       token: undefined,
       tls: {},
       managed: true,
+      reader: { user: CLICKHOUSE_READER, password: secrets.clickhouseReader },
     };
   }
   return {
@@ -356,6 +358,7 @@ function clickhouseEndpoint(input: ResolveInput): ClickHouseEndpoint {
     token: secret(input, 'CDC_CLICKHOUSE_TOKEN', clickhouse.token_file),
     tls: readTls('clickhouse', clickhouse, input.directory),
     managed: false,
+    reader: undefined,
   };
 }
 

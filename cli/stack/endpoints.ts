@@ -77,6 +77,8 @@ export interface ClickHouseEndpoint {
   /** Counts where the URL is https. */
   readonly tls: TlsMaterial;
   readonly managed: boolean;
+  /** Who only reads the copy; known of the server that cdc runs. */
+  readonly reader: { readonly user: string; readonly password: string } | undefined;
 }
 
 export interface Endpoints {

@@ -57,6 +57,8 @@ export interface Secrets {
   readonly kafka: string;
   readonly connect: string;
   readonly clickhouse: string;
+  /** Of ClickHouse's user who only reads the copy. */
+  readonly clickhouseReader: string;
   /** Of user cdc at the agent, Prometheus, Alertmanager, the exporters and the JVMs' metrics. */
   readonly agent: string;
   /** Names Kafka's storage; not secret, but must not change either. */
@@ -77,6 +79,7 @@ export function ensureSecrets(layout: Layout): Secrets {
     kafka: existing.kafka ?? word(),
     connect: existing.connect ?? word(),
     clickhouse: existing.clickhouse ?? word(),
+    clickhouseReader: existing.clickhouseReader ?? word(),
     agent: existing.agent ?? word(),
     kafkaClusterId: existing.kafkaClusterId ?? randomBytes(16).toString('base64url'),
     toastPlaceholder:

@@ -57,6 +57,7 @@ export function desiredFor(
         token: undefined,
         tls: {},
         managed: true,
+        reader: undefined,
       },
     },
     secrets: {
@@ -64,6 +65,7 @@ export function desiredFor(
       kafka: '',
       connect: '',
       clickhouse: '',
+      clickhouseReader: '',
       agent: '',
       kafkaClusterId: '',
       toastPlaceholder: '__cdc_unavailable',

@@ -55,6 +55,7 @@ async function settingFor(prefix: string, kafka?: KafkaEndpoint) {
     ports,
     env,
     kafka,
+    own: 'cdc',
     workerGroup: 'theirs',
     source: { sslmode: undefined, tls: {} },
     java: findJava(env),
@@ -164,9 +165,10 @@ export async function foreignClickHouse(): Promise<ForeignServer> {
   const launch = await clickhouseServer.prepare(setting, new AbortController().signal);
   // Its administrator lets people keep certificates in it.
   const users = setting.layout.etc('clickhouse-users.xml');
-  const rights = '<access_management>1</access_management>';
-  const more = `${rights}<named_collection_control>1</named_collection_control>`;
-  writeFileAtomic(users, readFileSync(users, 'utf8').replace(rights, more), 0o600);
+  const granted = /(<cdc>[\s\S]*?)<grants>[\s\S]*?<\/grants>/;
+  const rights =
+    '<access_management>1</access_management><named_collection_control>1</named_collection_control>';
+  writeFileAtomic(users, readFileSync(users, 'utf8').replace(granted, `$1${rights}`), 0o600);
   const server = await started(directory, setting, launch, clickhouseServer);
   return { ...server, port: setting.ports.clickhouse, secrets: setting.secrets };
 }

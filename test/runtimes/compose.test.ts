@@ -17,6 +17,7 @@ const SECRETS = {
   kafka: 'kafka-pass',
   connect: 'connect-pass',
   clickhouse: 'ch-pass',
+  clickhouseReader: 'reader-pass',
   agent: 'agent-pass',
   kafkaClusterId: '',
   toastPlaceholder: '',
@@ -134,6 +135,7 @@ describe('files of containers', () => {
     exporter: { cert: 'a certificate', key: 'key-pass' },
     kafka: endpoints('network').kafka,
     sourcePassword: 'pg-pass',
+    own: 'cdc',
   });
 
   it('each container gets what it needs, and no other password', () => {
@@ -143,9 +145,9 @@ describe('files of containers', () => {
       connect: ['kafka-pass', 'connect-pass'],
       // Its own is a digest, as are those of who is asked by Prometheus.
       clickhouse: ['kafka-pass'],
-      prometheus: ['agent-pass', 'ch-pass', 'key-pass'],
+      prometheus: ['agent-pass', 'reader-pass', 'key-pass'],
       alertmanager: ['agent-pass'],
-      grafana: ['grafana-pass', 'ch-pass', 'agent-pass'],
+      grafana: ['grafana-pass', 'reader-pass', 'agent-pass'],
       'node-exporter': [],
       'postgres-exporter': ['pg-pass'],
       'kafka-exporter': ['kafka-pass', 'key-pass'],
@@ -176,6 +178,7 @@ describe('files of containers', () => {
       exporter: { cert: '', key: '' },
       kafka,
       sourcePassword: '',
+      own: 'cdc',
     });
     const text = (path: string) => plain.find((file) => file.path === path)?.text;
     expect(text('secrets/connect/kafka.properties')).toContain('protocol=PLAINTEXT\n');

@@ -70,6 +70,8 @@ export interface FilesInput {
   readonly kafka: KafkaEndpoint;
   /** Of the PostgreSQL that is copied. */
   readonly sourcePassword: string;
+  /** The database of the pipeline's own tables in ClickHouse. */
+  readonly own: string;
 }
 
 /** Every file that holds a password or needs one, for each container. */
@@ -112,16 +114,25 @@ export function containerFiles(input: FilesInput): ContainerFile[] {
     file('connect', 'jmx.yml', jmxRules('connect', secrets.agent)),
     file('connect', 'curl.conf', `user = "${CONNECT_USER}:${secrets.connect}"\n`),
     file('clickhouse', 'config.d/cdc.xml', clickhouseConfig(kafka)),
-    file('clickhouse', 'users.d/cdc.xml', clickhouseUsersXml(secrets.clickhouse, '::/0')),
+    file(
+      'clickhouse',
+      'users.d/cdc.xml',
+      clickhouseUsersXml({
+        password: secrets.clickhouse,
+        readerPassword: secrets.clickhouseReader,
+        network: '::/0',
+        own: input.own,
+      }),
+    ),
     file('prometheus', 'agent_password', secrets.agent),
-    file('prometheus', 'clickhouse_password', secrets.clickhouse),
+    file('prometheus', 'clickhouse_password', secrets.clickhouseReader),
     ...certificate('prometheus'),
     file('alertmanager', 'agent_password', secrets.agent),
     ...['prometheus', 'alertmanager', 'node-exporter', 'postgres-exporter'].map((service) =>
       file(service, 'web.yml', webConfig(secrets.agent)),
     ),
     file('grafana', 'grafana_password', tools.grafana),
-    file('grafana', 'clickhouse_password', secrets.clickhouse),
+    file('grafana', 'clickhouse_password', secrets.clickhouseReader),
     file('grafana', 'agent_password', secrets.agent),
     file('postgres-exporter', 'postgres_password', input.sourcePassword),
     file('kafka-exporter', 'arguments', `${exporterArguments(kafka).join('\n')}\n`),

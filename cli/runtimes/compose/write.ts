@@ -70,6 +70,7 @@ export async function writeContainerFiles(
     exporter,
     kafka: endpoints.kafka,
     sourcePassword: endpoints.postgres.password,
+    own: endpoints.clickhouse.own,
   });
   let written = 0;
   for (const [service, uid] of Object.entries(CONTAINER_USERS))
