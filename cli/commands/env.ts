@@ -12,7 +12,7 @@ export const env: CommandSpec = {
   async run(session) {
     const stack = attach(session.context, { file: session.configFile, mayLackAgent: true });
     const values = environmentOf(stack);
-    session.printer.result(values, () =>
+    session.printer.script(values, () =>
       Object.entries(values)
         .map(([key, value]) => `export ${key}=${shellQuote(value)}`)
         .join('\n'),
