@@ -13,7 +13,12 @@ import {
   SERVERS,
   type ServerName,
 } from '../stack/endpoints.ts';
-import type { EmbeddedPorts, Secrets } from '../stack/layout.ts';
+import {
+  CONNECT_SECRETS,
+  CONTAINER_SECRETS,
+  type EmbeddedPorts,
+  type Secrets,
+} from '../stack/layout.ts';
 import { namesOf } from '../stack/names.ts';
 import type { RuntimeKind, View } from '../stack/state.ts';
 import {
@@ -317,6 +322,7 @@ function connectEndpoint(input: ResolveInput): ConnectEndpoint {
       token: undefined,
       tls: {},
       managed: true,
+      secretsFile: isContained(input) ? CONTAINER_SECRETS : CONNECT_SECRETS,
     };
   }
   const password = secret(input, 'CDC_CONNECT_PASSWORD', connect.password_file);
@@ -326,6 +332,7 @@ function connectEndpoint(input: ResolveInput): ConnectEndpoint {
     token: secret(input, 'CDC_CONNECT_TOKEN', connect.token_file),
     tls: readTls('connect', connect, input.directory),
     managed: false,
+    secretsFile: undefined,
   };
 }
 

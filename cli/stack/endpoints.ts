@@ -58,6 +58,8 @@ export interface ConnectEndpoint {
   /** Counts where the URL is https. */
   readonly tls: TlsMaterial;
   readonly managed: boolean;
+  /** A file that its worker reads, as it sees it; absent where cdc does not run it. */
+  readonly secretsFile: string | undefined;
 }
 
 export interface ClickHouseEndpoint {

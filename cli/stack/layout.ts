@@ -35,6 +35,13 @@ export function layoutOf(directory: string): Layout {
   };
 }
 
+/**
+ * What Connect's worker reads for the connector: within the stack's folder, which is the worker's current one, so that no
+ * sign of that folder's name has a meaning to Connect; and in its container.
+ */
+export const CONNECT_SECRETS = 'etc/connector.properties';
+export const CONTAINER_SECRETS = '/run/secrets/connector.properties';
+
 /** The password of an external source, as `cdc init` was given it; `down --delete-data` keeps it. */
 export const SOURCE_PASSWORD_FILE = 'source.password';
 

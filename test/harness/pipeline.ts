@@ -45,6 +45,7 @@ export function desiredFor(
         token: undefined,
         tls: {},
         managed: true,
+        secretsFile: '/run/secrets/connector.properties',
       },
       clickhouse: {
         own: names.own,

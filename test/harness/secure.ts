@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../cli/lib/files.ts';
 import { freePort } from '../../cli/lib/ports.ts';
+import { propertiesText } from '../../cli/lib/properties.ts';
 import { waitFor } from '../../cli/lib/wait.ts';
 import { ensureJars } from '../../cli/runtimes/embedded/jars.ts';
 import { clickhouseServer } from '../../cli/runtimes/embedded/servers/clickhouse.ts';
@@ -17,7 +18,7 @@ import type {
   ServerSetting,
 } from '../../cli/runtimes/embedded/servers/server.ts';
 import { findJava } from '../../cli/runtimes/embedded/toolchain.ts';
-import { plainJaas, propertiesText } from '../../cli/runtimes/settings/jvm.ts';
+import { plainJaas } from '../../cli/runtimes/settings/jvm.ts';
 import type { KafkaEndpoint } from '../../cli/stack/endpoints.ts';
 import { createLayout, ensureSecrets, layoutOf, type Secrets } from '../../cli/stack/layout.ts';
 import { cleanEnvironment } from './cli.ts';

@@ -134,7 +134,7 @@ describe('files of containers', () => {
     tools: { grafana: 'grafana-pass', portainer: 'portainer-pass' },
     exporter: { cert: 'a certificate', key: 'key-pass' },
     kafka: endpoints('network').kafka,
-    sourcePassword: 'pg-pass',
+    source: { password: 'pg-pass', sslmode: undefined, tls: {} },
     own: 'cdc',
   });
 
@@ -142,7 +142,7 @@ describe('files of containers', () => {
     const known: Readonly<Record<string, readonly string[]>> = {
       postgres: ['pg-pass'],
       kafka: ['kafka-pass'],
-      connect: ['kafka-pass', 'connect-pass'],
+      connect: ['kafka-pass', 'connect-pass', 'pg-pass'],
       // Its own is a digest, as are those of who is asked by Prometheus.
       clickhouse: ['kafka-pass'],
       prometheus: ['agent-pass', 'reader-pass', 'key-pass'],
@@ -177,7 +177,7 @@ describe('files of containers', () => {
       tools: { grafana: '', portainer: '' },
       exporter: { cert: '', key: '' },
       kafka,
-      sourcePassword: '',
+      source: { password: '', sslmode: undefined, tls: {} },
       own: 'cdc',
     });
     const text = (path: string) => plain.find((file) => file.path === path)?.text;

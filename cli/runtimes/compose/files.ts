@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import type { KafkaEndpoint } from '../../stack/endpoints.ts';
-import type { Secrets } from '../../stack/layout.ts';
+import { basename } from 'node:path';
+import { connectorSecrets } from '../../core/connector.ts';
+import { propertiesText } from '../../lib/properties.ts';
+import type { KafkaEndpoint, PostgresEndpoint } from '../../stack/endpoints.ts';
+import { CONTAINER_SECRETS, type Secrets } from '../../stack/layout.ts';
 import { CONNECT_USER, KAFKA_USER } from '../../stack/users.ts';
 import {
   clickhouseUsersXml,
@@ -8,7 +11,7 @@ import {
   kafkaClientXml,
   poolsXml,
 } from '../settings/clickhouse.ts';
-import { jmxRules, plainJaas, propertiesText, workerJaas } from '../settings/jvm.ts';
+import { jmxRules, plainJaas, workerJaas } from '../settings/jvm.ts';
 import { webConfig } from '../settings/web.ts';
 
 /** Of the Kafka exporter. */
@@ -68,8 +71,8 @@ export interface FilesInput {
   readonly exporter: ExporterCertificate;
   /** As the containers reach it; need not be the stack's own. */
   readonly kafka: KafkaEndpoint;
-  /** Of the PostgreSQL that is copied. */
-  readonly sourcePassword: string;
+  /** The PostgreSQL that is copied. */
+  readonly source: Pick<PostgresEndpoint, 'password' | 'sslmode' | 'tls'>;
   /** The database of the pipeline's own tables in ClickHouse. */
   readonly own: string;
 }
@@ -88,6 +91,10 @@ export function containerFiles(input: FilesInput): ContainerFile[] {
   ];
   const broker = plainJaas({ username: KAFKA_USER, password: secrets.kafka }, true);
   const client = kafkaClientProperties(kafka);
+  const connector = connectorSecrets(input.source, {
+    file: CONTAINER_SECRETS,
+    key: secrets.postgres,
+  });
   return [
     file('postgres', 'postgres_password', secrets.postgres),
     file(
@@ -109,6 +116,7 @@ export function containerFiles(input: FilesInput): ContainerFile[] {
         jaas: plainJaas(kafka.sasl ?? { username: KAFKA_USER, password: '' }),
       }),
     ),
+    file('connect', basename(CONTAINER_SECRETS), propertiesText(connector.entries)),
     file('connect', 'connect.users', propertiesText({ [CONNECT_USER]: secrets.connect })),
     file('connect', 'connect.jaas', workerJaas('/run/secrets/connect.users')),
     file('connect', 'jmx.yml', jmxRules('connect', secrets.agent)),
@@ -134,7 +142,7 @@ export function containerFiles(input: FilesInput): ContainerFile[] {
     file('grafana', 'grafana_password', tools.grafana),
     file('grafana', 'clickhouse_password', secrets.clickhouseReader),
     file('grafana', 'agent_password', secrets.agent),
-    file('postgres-exporter', 'postgres_password', input.sourcePassword),
+    file('postgres-exporter', 'postgres_password', input.source.password),
     file('kafka-exporter', 'arguments', `${exporterArguments(kafka).join('\n')}\n`),
     ...certificate('kafka-exporter'),
     file('kafdrop', 'kafka.properties', client),

@@ -69,7 +69,7 @@ export async function writeContainerFiles(
     tools,
     exporter,
     kafka: endpoints.kafka,
-    sourcePassword: endpoints.postgres.password,
+    source: endpoints.postgres,
     own: endpoints.clickhouse.own,
   });
   let written = 0;
