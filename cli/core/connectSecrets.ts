@@ -32,3 +32,21 @@ export function connectSecrets(
     ),
   };
 }
+
+/**
+ * The file's entries where it is written before the connector has the configuration of now: under the names of before,
+ * too, there is what is true now, and the connector starts with either.
+ */
+export function withEarlierNames(
+  file: string,
+  entries: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const optionOf = (name: string) => name.replace(/-[0-9a-f]{16}$/, '');
+  const values = new Map(Object.entries(entries).map(([name, value]) => [optionOf(name), value]));
+  const earlier = file.split('\n').flatMap((line) => {
+    const [name = ''] = line.split('=', 1);
+    const value = values.get(optionOf(name));
+    return value === undefined ? [] : [[name, value]];
+  });
+  return { ...Object.fromEntries(earlier), ...entries };
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { connectSecrets } from '../../cli/core/connectSecrets.ts';
+import { connectSecrets, withEarlierNames } from '../../cli/core/connectSecrets.ts';
 
 const made = (password: string, key = 'key') =>
   connectSecrets({ 'database.password': password }, key, 'etc/connector.properties');
@@ -22,5 +22,15 @@ describe('what a worker reads from a file', () => {
 
   it('cannot be guessed from its name without the key', () => {
     expect(made('a', 'one').references).not.toEqual(made('a', 'two').references);
+  });
+
+  it('has what is true now under the names of before, too', () => {
+    const [before, now] = [made('old').entries, made('new').entries];
+    const [earlier = ''] = Object.keys(before);
+    expect(withEarlierNames(`${earlier}=old\nother=x\n`, now)).toEqual({
+      [earlier]: 'new',
+      ...now,
+    });
+    expect(withEarlierNames('', now)).toEqual(now);
   });
 });

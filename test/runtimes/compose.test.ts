@@ -136,6 +136,7 @@ describe('files of containers', () => {
     kafka: endpoints('network').kafka,
     source: { password: 'pg-pass', sslmode: undefined, tls: {} },
     own: 'cdc',
+    connectorFile: '',
   });
 
   it('each container gets what it needs, and no other password', () => {
@@ -179,6 +180,7 @@ describe('files of containers', () => {
       kafka,
       source: { password: '', sslmode: undefined, tls: {} },
       own: 'cdc',
+      connectorFile: '',
     });
     const text = (path: string) => plain.find((file) => file.path === path)?.text;
     expect(text('secrets/connect/kafka.properties')).toContain('protocol=PLAINTEXT\n');

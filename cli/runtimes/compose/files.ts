@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import { connectorSecrets } from '../../core/connector.ts';
+import { withEarlierNames } from '../../core/connectSecrets.ts';
 import { propertiesText } from '../../lib/properties.ts';
 import type { KafkaEndpoint, PostgresEndpoint } from '../../stack/endpoints.ts';
 import { CONTAINER_SECRETS, type Secrets } from '../../stack/layout.ts';
@@ -42,6 +43,9 @@ export const CONTAINER_USERS: Readonly<Record<string, number>> = {
   portainer: 0,
 };
 
+/** What the connector reads. */
+export const CONNECTOR_FILE = `secrets/connect/${basename(CONTAINER_SECRETS)}`;
+
 /** The user of the agent's image. */
 export const AGENT_USER = 1000;
 
@@ -75,6 +79,8 @@ export interface FilesInput {
   readonly source: Pick<PostgresEndpoint, 'password' | 'sslmode' | 'tls'>;
   /** The database of the pipeline's own tables in ClickHouse. */
   readonly own: string;
+  /** What CONNECTOR_FILE holds; empty where there is none. */
+  readonly connectorFile: string;
 }
 
 /** Every file that holds a password or needs one, for each container. */
@@ -116,7 +122,11 @@ export function containerFiles(input: FilesInput): ContainerFile[] {
         jaas: plainJaas(kafka.sasl ?? { username: KAFKA_USER, password: '' }),
       }),
     ),
-    file('connect', basename(CONTAINER_SECRETS), propertiesText(connector.entries)),
+    file(
+      'connect',
+      basename(CONTAINER_SECRETS),
+      propertiesText(withEarlierNames(input.connectorFile, connector.entries)),
+    ),
     file('connect', 'connect.users', propertiesText({ [CONNECT_USER]: secrets.connect })),
     file('connect', 'connect.jaas', workerJaas('/run/secrets/connect.users')),
     file('connect', 'jmx.yml', jmxRules('connect', secrets.agent)),
