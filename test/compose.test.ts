@@ -151,6 +151,7 @@ describe('containers have the settings of the embedded servers', () => {
     layout: { data: () => '/var/lib/kafka/data' },
     ports: {},
     secrets: { kafka: 'x' },
+    own: 'cdc',
     workerGroup: 'cdc-connect',
     kafka: {
       brokers: ['kafka:9092'],

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { createClient } from '@clickhouse/client';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,7 +18,7 @@ import {
   target,
 } from './harness/database.ts';
 import { commandLines } from './harness/processes.ts';
-import { kill, logTexts, pids, reachable } from './harness/servers.ts';
+import { kill, listening, logTexts, pids, reachable } from './harness/servers.ts';
 
 const RECOVERY_MS = 300_000;
 
@@ -184,6 +187,19 @@ describe('what others on this machine and network see', () => {
     expect(beyondLoopback).toEqual([]);
   });
 
+  it('under no other address of this machine a port of the stack answers', async () => {
+    const others = Object.values(networkInterfaces())
+      .flat()
+      .filter((one) => one !== undefined && !one.internal && one.family === 'IPv4')
+      .map((one) => one?.address ?? '');
+    expect(others.length).toBeGreaterThan(0);
+    const ports = [...new Set((await listening()).map(({ port }) => port))];
+    expect(ports.length).toBeGreaterThanOrEqual(5);
+    const asked = others.flatMap((host) => ports.map((port) => ({ host, port })));
+    const answered = await Promise.all(asked.map(async (at) => ((await isOpen(at)) ? at : [])));
+    expect(answered.flat()).toEqual([]);
+  });
+
   it('no secret is in a process’ arguments', () => {
     expect(leaks(commandLines().map((line) => ['arguments', line]))).toEqual([]);
   });
@@ -224,10 +240,22 @@ describe('what others on this machine and network see', () => {
   });
 });
 
+async function isOpen(at: { host: string; port: number }): Promise<boolean> {
+  const socket = connect(at);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
 /** Texts in which a password of the stack stands. */
 function leaks(texts: readonly (readonly [string, string])[]): string[] {
-  const { postgres, kafka, connect, clickhouse, agent } = stack().secrets;
-  return Object.entries({ postgres, kafka, connect, clickhouse, agent }).flatMap(([name, secret]) =>
+  const { kafkaClusterId: _id, toastPlaceholder: _placeholder, ...secrets } = stack().secrets;
+  return Object.entries(secrets).flatMap(([name, secret]) =>
     texts.filter(([, text]) => text.includes(secret)).map(([where]) => `${name} in ${where}`),
   );
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ClickHouse } from '../cli/components/clickhouse/client.ts';
+import { Connect } from '../cli/components/connect/client.ts';
 import { connectPostgres } from '../cli/components/postgres/client.ts';
 import { packageRoot } from '../cli/lib/packageRoot.ts';
 import { attach } from '../cli/pipeline/state/stack.ts';
@@ -85,6 +86,9 @@ test('a stack that the last release made goes on with this one: its agent is rep
   expect(up).not.toContain('✔ loaded ');
   expect(succeeded(MAIN, 'plan')).toContain('unchanged');
   expect(await changes()).toEqual(before);
+  const { connect, postgres } = endpoints();
+  const shown = JSON.stringify([...(await new Connect(connect).configs())]);
+  expect(shown).not.toContain(postgres.password);
   await write("UPDATE inventory.customers SET last_name = 'F' WHERE first_name = 'D'");
   succeeded(MAIN, 'verify');
   expect(await changes()).toHaveLength(5);

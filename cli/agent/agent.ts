@@ -294,6 +294,7 @@ class Agent {
       ports: this.ports,
       secrets,
       kafka: endpoints.kafka,
+      own: endpoints.clickhouse.own,
       workerGroup: workerGroup(namesOf(this.loaded), endpoints.kafka.managed),
       source: endpoints.postgres,
       jars: needsJava(choice.servers)

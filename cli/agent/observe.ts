@@ -57,8 +57,9 @@ export async function serveMetrics(observed: Observed, signal: AbortSignal): Pro
     }),
     ...runbookRoutes(),
     'POST /alerts': (body: string) => {
-      appendAlerts(layout, body);
-      return { status: 200, type: 'text/plain', text: 'ok\n' };
+      const isTaken = appendAlerts(layout, body);
+      const [status, text] = isTaken ? [200, 'ok\n'] : [400, 'That is no notification.\n'];
+      return { status, type: 'text/plain', text };
     },
     'GET /health': () => {
       const health = monitor.health();
@@ -73,7 +74,8 @@ export async function serveMetrics(observed: Observed, signal: AbortSignal): Pro
     const host = config.agent.listen;
     while (!signal.aborted) {
       try {
-        const end = await serve({ host, port, password: secrets.agent }, routes);
+        const onError = (error: Error) => log.warn({ error: error.message }, 'answering a request');
+        const end = await serve({ host, port, password: secrets.agent, onError }, routes);
         observed.report('metrics', undefined);
         observed.listening(`http://${host.includes(':') ? `[${host}]` : host}:${port}`);
         await new Promise<void>((resolve) => {
@@ -104,9 +106,18 @@ function runbookRoutes(): Routes {
   );
 }
 
-/** What Alertmanager posts, a line per alert: `cdc logs alerts`. */
-function appendAlerts(layout: Layout, body: string): void {
-  const { alerts } = notification.parse(JSON.parse(body));
+/**
+ * What Alertmanager posts, a line per alert: `cdc logs alerts`.
+ *
+ * @returns whether it is that.
+ */
+function appendAlerts(layout: Layout, body: string): boolean {
+  let alerts: z.infer<typeof notification>['alerts'];
+  try {
+    ({ alerts } = notification.parse(JSON.parse(body)));
+  } catch {
+    return false;
+  }
   const lines = alerts.map((alert) =>
     JSON.stringify({
       time: alert.status === 'resolved' ? alert.endsAt : alert.startsAt,
@@ -122,6 +133,7 @@ function appendAlerts(layout: Layout, body: string): void {
   } finally {
     closeSync(log);
   }
+  return true;
 }
 
 /** As pino numbers them. */

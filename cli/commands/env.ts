@@ -12,7 +12,7 @@ export const env: CommandSpec = {
   async run(session) {
     const stack = attach(session.context, { file: session.configFile, mayLackAgent: true });
     const values = environmentOf(stack);
-    session.printer.result(values, () =>
+    session.printer.script(values, () =>
       Object.entries(values)
         .map(([key, value]) => `export ${key}=${shellQuote(value)}`)
         .join('\n'),
@@ -51,6 +51,12 @@ function environmentOf(stack: Stack): Record<string, string> {
     ...clickhouseNative(clickhouse),
     CLICKHOUSE_USER: clickhouse.user,
     CLICKHOUSE_PASSWORD: clickhouse.password,
+    ...(clickhouse.reader
+      ? {
+          CLICKHOUSE_READER_USER: clickhouse.reader.user,
+          CLICKHOUSE_READER_PASSWORD: clickhouse.reader.password,
+        }
+      : {}),
     CLICKHOUSE_DATABASE:
       stack.config.clickhouse.database ?? (postgres.managed ? 'inventory' : 'default'),
     ...observerUrls(stack),

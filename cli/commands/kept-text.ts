@@ -1,5 +1,5 @@
 import type { KeptValues } from '../components/clickhouse/kept.ts';
-import { visible } from '../kernel/printer.ts';
+import { visible } from '../kernel/visible.ts';
 import { formatCount } from '../lib/format.ts';
 
 /** `shop.prices.valid_until: 25,000 values, such as infinity, do not fit; …`, a line a column. */

@@ -1,6 +1,7 @@
 import { type LeftOut, leftOutFindings } from '../core/leftOut.ts';
 import { EXIT, Problem, plural } from '../core/problems.ts';
-import { type Printer, visible } from '../kernel/printer.ts';
+import type { Printer } from '../kernel/printer.ts';
+import { visible } from '../kernel/visible.ts';
 
 /** How tables that are left out are told, by every command in the same words. */
 

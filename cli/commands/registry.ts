@@ -15,6 +15,7 @@ import { load } from './load.ts';
 import { logs } from './logs.ts';
 import { apply, plan } from './plan.ts';
 import { registerConnectorCommand } from './register-connector.ts';
+import { secrets } from './secrets.ts';
 import { setup } from './setup.ts';
 import { snapshot } from './snapshot.ts';
 import { status } from './status.ts';
@@ -34,6 +35,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   apply,
   registerConnectorCommand,
   connector,
+  secrets,
   snapshot,
   verify,
   dlq,

@@ -1,7 +1,7 @@
 import { loadConfig } from '../config/load.ts';
 import { plural } from '../core/problems.ts';
-import { visible } from '../kernel/printer.ts';
 import type { Session } from '../kernel/program.ts';
+import { visible } from '../kernel/visible.ts';
 import { ownerSql } from '../pipeline/inspect/ownerSql.ts';
 
 /** Prints the script for the owner of the source, and on standard output nothing else: it is piped into psql. */
@@ -20,6 +20,6 @@ export async function printScript(
   printer.note(
     `for role ${visible(result.role)}, ${plural(result.tables, 'table')}; run it as the owner`,
   );
-  printer.result(result, () => result.sql.trimEnd());
+  printer.script(result, () => result.sql.trimEnd());
   return undefined;
 }

@@ -1,7 +1,8 @@
 import type { LeftOut } from '../core/leftOut.ts';
 import { plural } from '../core/problems.ts';
 import { type ShownValue, showDifference } from '../core/shown.ts';
-import { clip, type Printer, visible } from '../kernel/printer.ts';
+import { clip, type Printer } from '../kernel/printer.ts';
+import { visible } from '../kernel/visible.ts';
 import { formatCount, formatPercent, formatSeconds } from '../lib/format.ts';
 import { isEqual, type TableVerdict } from '../pipeline/verify/tableVerifier.ts';
 import type { DifferingRow } from '../pipeline/verify/valueDiff.ts';

@@ -73,7 +73,14 @@ function parseYaml(text: string, issues: string[]): Record<string, unknown> {
     issues.push(...document.errors.map((e) => e.message.split('\n')[0] ?? 'not YAML'));
     return {};
   }
-  const value: unknown = document.toJS();
+  let value: unknown;
+  try {
+    value = document.toJS();
+  } catch (error) {
+    // Aliases are followed only now: of nothing, or of so much that it would fill the memory.
+    issues.push((error as Error).message);
+    return {};
+  }
   if (value === null || value === undefined) return {};
   if (typeof value !== 'object' || Array.isArray(value)) {
     issues.push('the file must hold keys and values');

@@ -1,4 +1,5 @@
 import { isVerified, type TlsMaterial } from '../lib/tlsMaterial.ts';
+import { type ConnectSecrets, connectSecrets } from './connectSecrets.ts';
 import { heartbeatOf, notificationTopic, signalOf, type TableId, tableLabel } from './names.ts';
 import type { Profile } from './profiles.ts';
 import { NO_TIMEOUTS } from './sessions.ts';
@@ -8,6 +9,13 @@ import { topicCreation } from './topics.ts';
 export interface CapturedTable extends TableId {
   /** The columns that key its messages; absent when they are its primary key's. */
   readonly messageKey?: readonly string[];
+}
+
+export interface SecretsPlace {
+  /** As the worker sees it. */
+  readonly file: string;
+  /** connectSecrets() says what for. */
+  readonly key: string;
 }
 
 export interface ConnectorInput {
@@ -22,6 +30,8 @@ export interface ConnectorInput {
   readonly profile: Profile;
   readonly toastPlaceholder: string;
   readonly maxMessageBytes: number;
+  /** Where a worker that cdc runs reads what nobody else shall know; absent elsewhere. */
+  readonly secrets?: SecretsPlace | undefined;
   /** Replicas of a topic; -1 is the brokers' default. */
   readonly replication: number;
   readonly database: {
@@ -43,6 +53,9 @@ export interface ConnectorInput {
     readonly private: readonly string[];
   };
 }
+
+type Database = ConnectorInput['database'];
+type Login = Pick<Database, 'password' | 'sslmode' | 'tls'>;
 
 /** What a message has beside its value, at most: its key (an index row of PostgreSQL's) and its headers. */
 const ROOM_BYTES = 64 * 1024;
@@ -105,17 +118,34 @@ function messageKeys(tables: readonly CapturedTable[]): Record<string, string> {
  * The driver reads certificates from files of its own machine, and knows the system's CAs only by a class. Ours has
  * them in its argument, wherever the worker runs: CAs, certificate and key, each in base64.
  */
-function socketFactory({
-  sslmode,
-  tls,
-}: Pick<ConnectorInput['database'], 'sslmode' | 'tls'>): Record<string, string> {
-  const parts = [tls.ca, tls.cert, tls.key];
-  if (!isVerified(sslmode) && parts.every((part) => part === undefined)) return {};
+function factoryArgument({ tls }: Login): string {
+  return [tls.ca, tls.cert, tls.key]
+    .map((part = '') => Buffer.from(part).toString('base64'))
+    .join('.');
+}
+
+function isFactoryUsed({ sslmode, tls }: Login): boolean {
+  return isVerified(sslmode) || [tls.ca, tls.cert, tls.key].some((part) => part !== undefined);
+}
+
+/** Connect puts the contents of files in the place of `${file:…}`, and a column can be called that. */
+function literalJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll('$', '\\u0024');
+}
+
+/** What only the worker shall know. */
+export function connectorSecrets(database: Login, { file, key }: SecretsPlace): ConnectSecrets {
+  const argument = isFactoryUsed(database)
+    ? { 'driver.sslfactoryarg': factoryArgument(database) }
+    : {};
+  return connectSecrets({ 'database.password': database.password, ...argument }, key, file);
+}
+
+function secretOptions(database: Login, place: SecretsPlace | undefined): Record<string, string> {
+  if (place) return connectorSecrets(database, place).references;
   return {
-    'driver.sslfactory': 'cdc.PemSocketFactory',
-    'driver.sslfactoryarg': parts
-      .map((part = '') => Buffer.from(part).toString('base64'))
-      .join('.'),
+    'database.password': database.password,
+    ...(isFactoryUsed(database) ? { 'driver.sslfactoryarg': factoryArgument(database) } : {}),
   };
 }
 
@@ -131,10 +161,10 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     'database.hostname': database.host,
     'database.port': String(database.port),
     'database.user': database.user,
-    'database.password': database.password,
     'database.dbname': database.database,
     ...(database.sslmode ? { 'database.sslmode': database.sslmode } : {}),
-    ...socketFactory(database),
+    ...(isFactoryUsed(database) ? { 'driver.sslfactory': 'cdc.PemSocketFactory' } : {}),
+    ...secretOptions(database, input.secrets),
     'topic.prefix': input.topicPrefix,
     'plugin.name': 'pgoutput',
     'slot.name': input.slot,
@@ -165,13 +195,13 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     converters: 'text',
     'text.type': 'cdc.PostgresText',
     'text.placeholder': input.toastPlaceholder,
-    'text.columns': JSON.stringify(input.columns.asText),
-    'text.masked': JSON.stringify(input.columns.masked),
+    'text.columns': literalJson(input.columns.asText),
+    'text.masked': literalJson(input.columns.masked),
     ...(input.columns.private.length > 0
       ? {
-          'text.ruled': JSON.stringify(input.columns.ruled),
+          'text.ruled': literalJson(input.columns.ruled),
           // Never our own tables, which no entry of cdc.yaml means.
-          'text.private': JSON.stringify(
+          'text.private': literalJson(
             input.columns.private.map(
               (pattern) => `(?!${literalPattern(`${input.own}.`)})${wildcardPattern(pattern)}`,
             ),

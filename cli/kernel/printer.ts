@@ -3,6 +3,7 @@ import stringWidth from 'string-width';
 import type { Finding } from '../core/findings.ts';
 import type { Problem } from '../core/problems.ts';
 import type { Context } from './context.ts';
+import { colour, visible, written, writtenJson } from './visible.ts';
 
 /** Colours as functions; identity where colour is off. */
 export interface Paint {
@@ -16,7 +17,7 @@ export interface Paint {
 
 function paint(on: boolean): Paint {
   const wrap = (open: number, close: number) => (text: string) =>
-    on ? `\u001b[${open}m${text}\u001b[${close}m` : text;
+    on ? `${colour(open)}${text}${colour(close)}` : text;
   return {
     bold: wrap(1, 22),
     dim: wrap(2, 22),
@@ -73,19 +74,34 @@ export class Printer {
 
   /** The command's result: the same value as text or as one JSON document. */
   result(value: unknown, text: () => string): void {
-    const body = this.json ? JSON.stringify(value, jsonSafe, 2) : text().replace(/\n$/, '');
-    if (body !== '') this.context.stdout.write(`${body}\n`);
+    if (this.json) this.document(value);
+    else this.toStdout(text());
+  }
+
+  /** A result that programs read as it is, when it is not shown on a terminal. */
+  script(value: unknown, text: () => string): void {
+    if (this.json || this.isTerminal) this.result(value, text);
+    else this.context.stdout.write(`${text().replace(/\n$/, '')}\n`);
+  }
+
+  private document(value: unknown): void {
+    this.context.stdout.write(`${writtenJson(JSON.stringify(value, jsonSafe, 2))}\n`);
+  }
+
+  private toStdout(text: string): void {
+    const body = text.replace(/\n$/, '');
+    if (body !== '') this.context.stdout.write(`${written(body)}\n`);
   }
 
   /** A line of text to standard output while a command goes on (log lines, `--watch`). */
   line(text: string): void {
-    this.context.stdout.write(`${text}\n`);
+    this.context.stdout.write(`${written(text)}\n`);
   }
 
   /** A remark for people, on standard error. */
   note(text: string): void {
     this.spinner?.clear();
-    this.context.stderr.write(`${text}\n`);
+    this.context.stderr.write(`${written(text)}\n`);
     if (this.spinner?.isSpinning) this.spinner.render();
   }
 
@@ -104,7 +120,7 @@ export class Printer {
     if (this.context.stderr.isTTY === true && this.context.env.TERM !== 'dumb') {
       this.spinner?.stop();
       const spinner = ora({
-        text: clip(text, (this.context.stderr.columns ?? 80) - 4),
+        text: written(clip(visible(text), (this.context.stderr.columns ?? 80) - 4)),
         stream: this.context.stderr as never,
         discardStdin: false,
       }).start();
@@ -112,13 +128,13 @@ export class Printer {
       const width = () => Math.max(10, (this.context.stderr.columns ?? 80) - 4);
       return {
         update: (next) => {
-          spinner.text = clip(next, width());
+          spinner.text = written(clip(visible(next), width()));
         },
         done: (last) => {
-          spinner.stopAndPersist({ symbol: marks.green('✔'), text: last });
+          spinner.stopAndPersist({ symbol: written(marks.green('✔')), text: written(last) });
         },
         fail: (last) => {
-          spinner.stopAndPersist({ symbol: marks.red('✖'), text: last });
+          spinner.stopAndPersist({ symbol: written(marks.red('✖')), text: written(last) });
         },
       };
     }
@@ -178,9 +194,7 @@ export class Printer {
 
   problem(problem: Problem): void {
     this.stopSpinner();
-    if (this.json) {
-      this.context.stdout.write(`${JSON.stringify({ error: problem.render() }, null, 2)}\n`);
-    }
+    if (this.json) this.document({ error: problem.render() });
     this.explain(problem);
   }
 
@@ -189,13 +203,13 @@ export class Printer {
     this.stopSpinner();
     const marks = paint(this.context.stderr.isTTY === true && !this.context.env.NO_COLOR);
     const lines = [
-      `${marks.red('✖')} ${marks.bold(problem.message)} ${marks.dim(`[${problem.code}]`)}`,
+      `${marks.red('✖')} ${marks.bold(problem.message.replaceAll('\n', '\n  '))} ${marks.dim(`[${problem.code}]`)}`,
       ...indent('cause', problem.causeText),
       ...indent('fix', problem.fix),
     ];
-    this.context.stderr.write(`${lines.join('\n')}\n`);
+    this.context.stderr.write(`${written(lines.join('\n'))}\n`);
     if (this.context.env.CDC_DEBUG && problem.stack) {
-      this.context.stderr.write(`${marks.dim(problem.stack)}\n`);
+      this.context.stderr.write(`${written(marks.dim(problem.stack))}\n`);
     }
   }
 
@@ -258,14 +272,6 @@ function stacked(head: readonly string[], rows: readonly (readonly string[])[], 
 function indent(label: string, text: string): string[] {
   const lines = text.split('\n').filter((line) => line !== '');
   return lines.map((line, i) => `  ${i === 0 ? `${label}:`.padEnd(6) : '      '} ${line}`);
-}
-
-/** Names in a database may hold line breaks and escape sequences; shown, they must do nothing. */
-export function visible(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what it is about
-  return text.replace(/[\u0000-\u001a\u001c-\u001f\u007f]|\u001b(?!\[[0-9;]*m)/g, (char) =>
-    JSON.stringify(char).slice(1, -1),
-  );
 }
 
 /** As many characters as have room, with a mark where some have none. */

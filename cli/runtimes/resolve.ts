@@ -13,10 +13,16 @@ import {
   SERVERS,
   type ServerName,
 } from '../stack/endpoints.ts';
-import type { EmbeddedPorts, Secrets } from '../stack/layout.ts';
+import {
+  CONNECT_SECRETS,
+  CONTAINER_SECRETS,
+  type EmbeddedPorts,
+  type Secrets,
+} from '../stack/layout.ts';
 import { namesOf } from '../stack/names.ts';
 import type { RuntimeKind, View } from '../stack/state.ts';
 import {
+  CLICKHOUSE_READER,
   CLICKHOUSE_USER,
   CONNECT_USER,
   KAFKA_USER,
@@ -316,6 +322,7 @@ function connectEndpoint(input: ResolveInput): ConnectEndpoint {
       token: undefined,
       tls: {},
       managed: true,
+      secretsFile: isContained(input) ? CONTAINER_SECRETS : CONNECT_SECRETS,
     };
   }
   const password = secret(input, 'CDC_CONNECT_PASSWORD', connect.password_file);
@@ -325,6 +332,7 @@ function connectEndpoint(input: ResolveInput): ConnectEndpoint {
     token: secret(input, 'CDC_CONNECT_TOKEN', connect.token_file),
     tls: readTls('connect', connect, input.directory),
     managed: false,
+    secretsFile: undefined,
   };
 }
 
@@ -343,6 +351,7 @@ function clickhouseEndpoint(input: ResolveInput): ClickHouseEndpoint {
       token: undefined,
       tls: {},
       managed: true,
+      reader: { user: CLICKHOUSE_READER, password: secrets.clickhouseReader },
     };
   }
   return {
@@ -356,6 +365,7 @@ function clickhouseEndpoint(input: ResolveInput): ClickHouseEndpoint {
     token: secret(input, 'CDC_CLICKHOUSE_TOKEN', clickhouse.token_file),
     tls: readTls('clickhouse', clickhouse, input.directory),
     managed: false,
+    reader: undefined,
   };
 }
 

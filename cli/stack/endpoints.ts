@@ -58,6 +58,8 @@ export interface ConnectEndpoint {
   /** Counts where the URL is https. */
   readonly tls: TlsMaterial;
   readonly managed: boolean;
+  /** A file that its worker reads, as it sees it; absent where cdc does not run it. */
+  readonly secretsFile: string | undefined;
 }
 
 export interface ClickHouseEndpoint {
@@ -77,6 +79,8 @@ export interface ClickHouseEndpoint {
   /** Counts where the URL is https. */
   readonly tls: TlsMaterial;
   readonly managed: boolean;
+  /** Who only reads the copy; known of the server that cdc runs. */
+  readonly reader: { readonly user: string; readonly password: string } | undefined;
 }
 
 export interface Endpoints {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PortName } from '../config/schema.ts';
 import { fileProblem, readJson, writeFileAtomic } from '../lib/files.ts';
@@ -35,6 +35,13 @@ export function layoutOf(directory: string): Layout {
   };
 }
 
+/**
+ * What Connect's worker reads for the connector: within the stack's folder, which is the worker's current one, so that no
+ * sign of that folder's name has a meaning to Connect; and in its container.
+ */
+export const CONNECT_SECRETS = 'etc/connector.properties';
+export const CONTAINER_SECRETS = '/run/secrets/connector.properties';
+
 /** The password of an external source, as `cdc init` was given it; `down --delete-data` keeps it. */
 export const SOURCE_PASSWORD_FILE = 'source.password';
 
@@ -57,6 +64,8 @@ export interface Secrets {
   readonly kafka: string;
   readonly connect: string;
   readonly clickhouse: string;
+  /** Of ClickHouse's user who only reads the copy. */
+  readonly clickhouseReader: string;
   /** Of user cdc at the agent, Prometheus, Alertmanager, the exporters and the JVMs' metrics. */
   readonly agent: string;
   /** Names Kafka's storage; not secret, but must not change either. */
@@ -68,15 +77,17 @@ export interface Secrets {
   readonly toastPlaceholder: string;
 }
 
+const word = () => randomBytes(18).toString('base64url');
+
 /** Reads the secrets, generating (0600) what is not there yet. */
 export function ensureSecrets(layout: Layout): Secrets {
   const existing = readJson<Partial<Secrets>>(layout.secretsFile) ?? {};
-  const word = () => randomBytes(18).toString('base64url');
   const secrets: Secrets = {
     postgres: existing.postgres ?? word(),
     kafka: existing.kafka ?? word(),
     connect: existing.connect ?? word(),
     clickhouse: existing.clickhouse ?? word(),
+    clickhouseReader: existing.clickhouseReader ?? word(),
     agent: existing.agent ?? word(),
     kafkaClusterId: existing.kafkaClusterId ?? randomBytes(16).toString('base64url'),
     toastPlaceholder:
@@ -86,6 +97,33 @@ export function ensureSecrets(layout: Layout): Secrets {
     writeFileAtomic(layout.secretsFile, `${JSON.stringify(secrets, null, 2)}\n`, 0o600);
   }
   return secrets;
+}
+
+/** What `cdc secrets rotate` makes anew. */
+export const PASSWORD_NAMES = [
+  'postgres',
+  'kafka',
+  'connect',
+  'clickhouse',
+  'clickhouseReader',
+  'agent',
+] as const satisfies readonly (keyof Secrets)[];
+export type PasswordName = (typeof PASSWORD_NAMES)[number];
+
+const nextFile = (layout: Layout) => join(layout.root, 'secrets.next.json');
+
+/** The secrets with new ones in place of these; those of an earlier call that were not taken yet, where there are some. */
+export function nextSecrets(layout: Layout, names: readonly PasswordName[]): Secrets {
+  const begun = readJson<Secrets>(nextFile(layout));
+  if (begun) return begun;
+  const fresh = Object.fromEntries(names.map((name) => [name, word()]));
+  const next = { ...ensureSecrets(layout), ...fresh };
+  writeFileAtomic(nextFile(layout), `${JSON.stringify(next, null, 2)}\n`, 0o600);
+  return next;
+}
+
+export function takeNextSecrets(layout: Layout): void {
+  renameSync(nextFile(layout), layout.secretsFile);
 }
 
 export function readSecrets(layout: Layout): Secrets | undefined {

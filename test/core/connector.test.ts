@@ -52,6 +52,21 @@ describe('connectorConfig', () => {
     expect(Number(configFor([orders])['max.queue.size.in.bytes'])).toBeGreaterThan(0);
   });
 
+  it('lets no name of a column have Connect read a file', () => {
+    const name = ['a.b.$', '{file:/etc/passwd:root}'].join('');
+    const config = configFor([orders], {
+      columns: {
+        excluded: [name],
+        asText: [name],
+        masked: [name],
+        ruled: { 1: name },
+        private: [name],
+      },
+    });
+    expect(JSON.stringify(config)).not.toContain(['$', '{'].join(''));
+    expect(JSON.parse(config['text.columns'] ?? '')).toEqual([name]);
+  });
+
   it('has only texts: Connect’s REST interface takes nothing else', () => {
     for (const value of Object.values(configFor([orders]))) expect(value).toBeTypeOf('string');
   });

@@ -45,6 +45,7 @@ export function desiredFor(
         token: undefined,
         tls: {},
         managed: true,
+        secretsFile: '/run/secrets/connector.properties',
       },
       clickhouse: {
         own: names.own,
@@ -57,6 +58,7 @@ export function desiredFor(
         token: undefined,
         tls: {},
         managed: true,
+        reader: undefined,
       },
     },
     secrets: {
@@ -64,6 +66,7 @@ export function desiredFor(
       kafka: '',
       connect: '',
       clickhouse: '',
+      clickhouseReader: '',
       agent: '',
       kafkaClusterId: '',
       toastPlaceholder: '__cdc_unavailable',

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../cli/lib/files.ts';
 import { freePort } from '../../cli/lib/ports.ts';
+import { propertiesText } from '../../cli/lib/properties.ts';
 import { waitFor } from '../../cli/lib/wait.ts';
 import { ensureJars } from '../../cli/runtimes/embedded/jars.ts';
 import { clickhouseServer } from '../../cli/runtimes/embedded/servers/clickhouse.ts';
@@ -17,7 +18,7 @@ import type {
   ServerSetting,
 } from '../../cli/runtimes/embedded/servers/server.ts';
 import { findJava } from '../../cli/runtimes/embedded/toolchain.ts';
-import { plainJaas, propertiesText } from '../../cli/runtimes/settings/jvm.ts';
+import { plainJaas } from '../../cli/runtimes/settings/jvm.ts';
 import type { KafkaEndpoint } from '../../cli/stack/endpoints.ts';
 import { createLayout, ensureSecrets, layoutOf, type Secrets } from '../../cli/stack/layout.ts';
 import { cleanEnvironment } from './cli.ts';
@@ -55,6 +56,7 @@ async function settingFor(prefix: string, kafka?: KafkaEndpoint) {
     ports,
     env,
     kafka,
+    own: 'cdc',
     workerGroup: 'theirs',
     source: { sslmode: undefined, tls: {} },
     java: findJava(env),
@@ -164,9 +166,10 @@ export async function foreignClickHouse(): Promise<ForeignServer> {
   const launch = await clickhouseServer.prepare(setting, new AbortController().signal);
   // Its administrator lets people keep certificates in it.
   const users = setting.layout.etc('clickhouse-users.xml');
-  const rights = '<access_management>1</access_management>';
-  const more = `${rights}<named_collection_control>1</named_collection_control>`;
-  writeFileAtomic(users, readFileSync(users, 'utf8').replace(rights, more), 0o600);
+  const granted = /(<cdc>[\s\S]*?)<grants>[\s\S]*?<\/grants>/;
+  const rights =
+    '<access_management>1</access_management><named_collection_control>1</named_collection_control>';
+  writeFileAtomic(users, readFileSync(users, 'utf8').replace(granted, `$1${rights}`), 0o600);
   const server = await started(directory, setting, launch, clickhouseServer);
   return { ...server, port: setting.ports.clickhouse, secrets: setting.secrets };
 }

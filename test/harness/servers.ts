@@ -89,6 +89,16 @@ export async function reachable(): Promise<{ all: number; beyondLoopback: unknow
   };
 }
 
+/** Ports of this machine that lead to the stack. */
+export async function listening(): Promise<{ port: number }[]> {
+  const containers = project();
+  if (containers === undefined) return listeners(stackPids());
+  const all = await containersOfProject(containers);
+  return all.flatMap(({ Ports }) =>
+    Ports.flatMap(({ PublicPort }) => (PublicPort ? [{ port: PublicPort }] : [])),
+  );
+}
+
 /** What each part of the stack has logged, by name. */
 export async function logTexts(): Promise<(readonly [string, string])[]> {
   const containers = project();

@@ -17,6 +17,7 @@ const SECRETS = {
   kafka: 'kafka-pass',
   connect: 'connect-pass',
   clickhouse: 'ch-pass',
+  clickhouseReader: 'reader-pass',
   agent: 'agent-pass',
   kafkaClusterId: '',
   toastPlaceholder: '',
@@ -133,19 +134,21 @@ describe('files of containers', () => {
     tools: { grafana: 'grafana-pass', portainer: 'portainer-pass' },
     exporter: { cert: 'a certificate', key: 'key-pass' },
     kafka: endpoints('network').kafka,
-    sourcePassword: 'pg-pass',
+    source: { password: 'pg-pass', sslmode: undefined, tls: {} },
+    own: 'cdc',
+    connectorFile: '',
   });
 
   it('each container gets what it needs, and no other password', () => {
     const known: Readonly<Record<string, readonly string[]>> = {
       postgres: ['pg-pass'],
       kafka: ['kafka-pass'],
-      connect: ['kafka-pass', 'connect-pass'],
+      connect: ['kafka-pass', 'connect-pass', 'pg-pass'],
       // Its own is a digest, as are those of who is asked by Prometheus.
       clickhouse: ['kafka-pass'],
-      prometheus: ['agent-pass', 'ch-pass', 'key-pass'],
+      prometheus: ['agent-pass', 'reader-pass', 'key-pass'],
       alertmanager: ['agent-pass'],
-      grafana: ['grafana-pass', 'ch-pass', 'agent-pass'],
+      grafana: ['grafana-pass', 'reader-pass', 'agent-pass'],
       'node-exporter': [],
       'postgres-exporter': ['pg-pass'],
       'kafka-exporter': ['kafka-pass', 'key-pass'],
@@ -175,7 +178,9 @@ describe('files of containers', () => {
       tools: { grafana: '', portainer: '' },
       exporter: { cert: '', key: '' },
       kafka,
-      sourcePassword: '',
+      source: { password: '', sslmode: undefined, tls: {} },
+      own: 'cdc',
+      connectorFile: '',
     });
     const text = (path: string) => plain.find((file) => file.path === path)?.text;
     expect(text('secrets/connect/kafka.properties')).toContain('protocol=PLAINTEXT\n');

@@ -1,5 +1,5 @@
 import { MAX_MESSAGE_BYTES, replicationOf } from '../../components/kafka/topics.ts';
-import { connectorConfig } from '../../core/connector.ts';
+import { connectorConfig, type SecretsPlace } from '../../core/connector.ts';
 import { planTable, storageObject, type TablePlan, tableView, viewObject } from '../../core/ddl.ts';
 import { privatePatterns, ruledTables } from '../../core/followRules.ts';
 import { historyObjects, historyViews } from '../../core/history-ddl.ts';
@@ -96,6 +96,7 @@ export function desiredOf(
       maxMessageBytes: MAX_MESSAGE_BYTES,
       replication: replicationOf(stack.endpoints.kafka),
       database: databaseOf(stack.endpoints.postgres),
+      secrets: secretsPlace(stack),
       columns: {
         excluded: captured.flatMap((t) => t.excluded.map((name) => `${tableLabel(t)}.${name}`)),
         asText: carried(captured, 'text'),
@@ -105,6 +106,13 @@ export function desiredOf(
       },
     }),
   };
+}
+
+/** Where the connector's worker reads the source's password; absent where cdc does not run it. */
+export function secretsPlace({ endpoints, secrets }: Stack): SecretsPlace | undefined {
+  const file = endpoints.connect.secretsFile;
+  // Known to nobody who sees what Connect shows.
+  return file === undefined ? undefined : { file, key: secrets.postgres };
 }
 
 /** The source's key, without what order_by adds to it. */

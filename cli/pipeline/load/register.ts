@@ -1,10 +1,17 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { firstLines, fixOfTrace } from '../../components/connect/check.ts';
 import { Connect } from '../../components/connect/client.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
 import { slotReader } from '../../components/postgres/observe.ts';
+import { connectorSecrets } from '../../core/connector.ts';
 import { connectorDiff } from '../../core/plan.ts';
 import { Problem } from '../../core/problems.ts';
+import { writeFileAtomic, writeFileIfOther } from '../../lib/files.ts';
+import { propertiesText } from '../../lib/properties.ts';
 import { StopWaiting, WaitTimeout, waitFor } from '../../lib/wait.ts';
+import { CONNECT_SECRETS } from '../../stack/layout.ts';
+import { secretsPlace } from '../inspect/desired.ts';
 import type { Stack } from '../state/stack.ts';
 
 export type RegisterResult = 'created' | 'updated' | 'unchanged';
@@ -38,6 +45,7 @@ export async function registerConnector(
   const connect = new Connect(stack.endpoints.connect);
   const { connector } = stack.names;
   const present = await connect.config(connector);
+  const settle = keepSecrets(stack);
   const different = connectorDiff(present, config);
   const result: RegisterResult = !present
     ? 'created'
@@ -52,6 +60,7 @@ export async function registerConnector(
   if (options.dryRun) return { result, different };
   if (result === 'unchanged') {
     await waitUntilRunning(connect, connector, options);
+    settle();
     return { result, different };
   }
   const send = () => {
@@ -59,7 +68,26 @@ export async function registerConnector(
     return connect.put(connector, config);
   };
   await withNewReader(stack, connect, send, options);
+  settle();
   return { result, different };
+}
+
+/**
+ * Adds what the connector shall read to the file of a worker of this machine. That of a container is written before it
+ * starts.
+ *
+ * @returns leaves nothing else in it; for when no task reads by the old configuration any more.
+ */
+function keepSecrets(stack: Stack): () => void {
+  const place = secretsPlace(stack);
+  if (place?.file !== CONNECT_SECRETS) return () => {};
+  const path = join(stack.layout.root, CONNECT_SECRETS);
+  const text = propertiesText(connectorSecrets(stack.endpoints.postgres, place).entries);
+  const before = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  if (!before.includes(text)) writeFileAtomic(path, before + text, 0o600);
+  return () => {
+    writeFileIfOther(path, text, 0o600);
+  };
 }
 
 /** Has Debezium read the catalog again, where it knows a table's columns only from its changes. */

@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { KafkaEndpoint } from '../../stack/endpoints.ts';
-import type { Secrets } from '../../stack/layout.ts';
+import { basename } from 'node:path';
+import { connectorSecrets } from '../../core/connector.ts';
+import { withEarlierNames } from '../../core/connectSecrets.ts';
+import { propertiesText } from '../../lib/properties.ts';
+import type { KafkaEndpoint, PostgresEndpoint } from '../../stack/endpoints.ts';
+import { CONTAINER_SECRETS, type Secrets } from '../../stack/layout.ts';
 import { CONNECT_USER, KAFKA_USER } from '../../stack/users.ts';
 import {
   clickhouseUsersXml,
@@ -8,7 +12,7 @@ import {
   kafkaClientXml,
   poolsXml,
 } from '../settings/clickhouse.ts';
-import { jmxRules, plainJaas, propertiesText, workerJaas } from '../settings/jvm.ts';
+import { jmxRules, plainJaas, workerJaas } from '../settings/jvm.ts';
 import { webConfig } from '../settings/web.ts';
 
 /** Of the Kafka exporter. */
@@ -39,6 +43,9 @@ export const CONTAINER_USERS: Readonly<Record<string, number>> = {
   portainer: 0,
 };
 
+/** What the connector reads. */
+export const CONNECTOR_FILE = `secrets/connect/${basename(CONTAINER_SECRETS)}`;
+
 /** The user of the agent's image. */
 export const AGENT_USER = 1000;
 
@@ -68,8 +75,12 @@ export interface FilesInput {
   readonly exporter: ExporterCertificate;
   /** As the containers reach it; need not be the stack's own. */
   readonly kafka: KafkaEndpoint;
-  /** Of the PostgreSQL that is copied. */
-  readonly sourcePassword: string;
+  /** The PostgreSQL that is copied. */
+  readonly source: Pick<PostgresEndpoint, 'password' | 'sslmode' | 'tls'>;
+  /** The database of the pipeline's own tables in ClickHouse. */
+  readonly own: string;
+  /** What CONNECTOR_FILE holds; empty where there is none. */
+  readonly connectorFile: string;
 }
 
 /** Every file that holds a password or needs one, for each container. */
@@ -86,6 +97,10 @@ export function containerFiles(input: FilesInput): ContainerFile[] {
   ];
   const broker = plainJaas({ username: KAFKA_USER, password: secrets.kafka }, true);
   const client = kafkaClientProperties(kafka);
+  const connector = connectorSecrets(input.source, {
+    file: CONTAINER_SECRETS,
+    key: secrets.postgres,
+  });
   return [
     file('postgres', 'postgres_password', secrets.postgres),
     file(
@@ -107,23 +122,37 @@ export function containerFiles(input: FilesInput): ContainerFile[] {
         jaas: plainJaas(kafka.sasl ?? { username: KAFKA_USER, password: '' }),
       }),
     ),
+    file(
+      'connect',
+      basename(CONTAINER_SECRETS),
+      propertiesText(withEarlierNames(input.connectorFile, connector.entries)),
+    ),
     file('connect', 'connect.users', propertiesText({ [CONNECT_USER]: secrets.connect })),
     file('connect', 'connect.jaas', workerJaas('/run/secrets/connect.users')),
     file('connect', 'jmx.yml', jmxRules('connect', secrets.agent)),
     file('connect', 'curl.conf', `user = "${CONNECT_USER}:${secrets.connect}"\n`),
     file('clickhouse', 'config.d/cdc.xml', clickhouseConfig(kafka)),
-    file('clickhouse', 'users.d/cdc.xml', clickhouseUsersXml(secrets.clickhouse, '::/0')),
+    file(
+      'clickhouse',
+      'users.d/cdc.xml',
+      clickhouseUsersXml({
+        password: secrets.clickhouse,
+        readerPassword: secrets.clickhouseReader,
+        network: '::/0',
+        own: input.own,
+      }),
+    ),
     file('prometheus', 'agent_password', secrets.agent),
-    file('prometheus', 'clickhouse_password', secrets.clickhouse),
+    file('prometheus', 'clickhouse_password', secrets.clickhouseReader),
     ...certificate('prometheus'),
     file('alertmanager', 'agent_password', secrets.agent),
     ...['prometheus', 'alertmanager', 'node-exporter', 'postgres-exporter'].map((service) =>
       file(service, 'web.yml', webConfig(secrets.agent)),
     ),
     file('grafana', 'grafana_password', tools.grafana),
-    file('grafana', 'clickhouse_password', secrets.clickhouse),
+    file('grafana', 'clickhouse_password', secrets.clickhouseReader),
     file('grafana', 'agent_password', secrets.agent),
-    file('postgres-exporter', 'postgres_password', input.sourcePassword),
+    file('postgres-exporter', 'postgres_password', input.source.password),
     file('kafka-exporter', 'arguments', `${exporterArguments(kafka).join('\n')}\n`),
     ...certificate('kafka-exporter'),
     file('kafdrop', 'kafka.properties', client),

@@ -18,6 +18,7 @@ import { publishedPorts, resolveEndpoints } from '../resolve.ts';
 import { ensureCertificate } from './certificate.ts';
 import {
   AGENT_USER,
+  CONNECTOR_FILE,
   CONTAINER_USERS,
   containerFiles,
   newToolPasswords,
@@ -69,7 +70,9 @@ export async function writeContainerFiles(
     tools,
     exporter,
     kafka: endpoints.kafka,
-    sourcePassword: endpoints.postgres.password,
+    source: endpoints.postgres,
+    own: endpoints.clickhouse.own,
+    connectorFile: readIfThere(join(layout.root, CONNECTOR_FILE)),
   });
   let written = 0;
   for (const [service, uid] of Object.entries(CONTAINER_USERS))
@@ -90,6 +93,10 @@ export async function writeContainerFiles(
   writePublished(layout, { profile: config.profile, ports, project: env.CDC_COMPOSE_PROJECT }, now);
   giveBack(directory, layout.root);
   return written;
+}
+
+function readIfThere(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
 
 /** Throws STACK_UNREADABLE when the agent's user may not read cdc.yaml. */

@@ -141,7 +141,7 @@ function prometheus(context: MonitoringContext): EmbeddedServer {
     const text = prometheusConfig(
       targetsOf(context),
       passwordFiles(context),
-      endpoints.clickhouse.user,
+      looksAs(endpoints).user,
       join(rules, '*.yml'),
     );
     writeFileAtomic(file, text, 0o600);
@@ -178,10 +178,15 @@ function targetsOf({ config, endpoints, jmx, ports, programs }: MonitoringContex
   };
 }
 
+/** Figures need no more than the reader may. */
+function looksAs({ clickhouse }: Endpoints): { user: string; password: string } {
+  return clickhouse.reader ?? clickhouse;
+}
+
 function passwordFiles({ layout, secrets, endpoints }: MonitoringContext) {
   return {
     agent: passwordFile(layout, 'agent', secrets.agent),
-    clickhouse: passwordFile(layout, 'clickhouse', endpoints.clickhouse.password),
+    clickhouse: passwordFile(layout, 'clickhouse', looksAs(endpoints).password),
   };
 }
 

@@ -19,6 +19,7 @@ import type { EmbeddedServer, ServerSetting } from './server.ts';
 
 function configXml(setting: ServerSetting, users: string): string {
   return `<clickhouse>
+  <path>${xml(setting.layout.data('clickhouse'))}/</path>
   <logger><log>${xml(setting.layout.log('clickhouse-server'))}</log><errorlog>${xml(setting.layout.log('clickhouse-errors'))}</errorlog><size>20M</size><count>2</count></logger>
   <users_config>${xml(users)}</users_config>
   <user_directories><users_xml><path>${xml(users)}</path></users_xml></user_directories>
@@ -58,19 +59,19 @@ export const clickhouseServer: EmbeddedServer = {
     const config = layout.etc('clickhouse.xml');
     const users = layout.etc('clickhouse-users.xml');
     writeFileAtomic(config, configXml(setting, users), 0o600);
-    writeFileAtomic(users, clickhouseUsersXml(setting.secrets.clickhouse, '127.0.0.1'), 0o600);
+    const { clickhouse: password, clickhouseReader: readerPassword } = setting.secrets;
+    const who = { password, readerPassword, network: '127.0.0.1', own: setting.own };
+    writeFileAtomic(users, clickhouseUsersXml(who), 0o600);
     mkdirSync(layout.data('clickhouse'), { recursive: true, mode: 0o700 });
     return {
       command: process.execPath,
       args: [
         join(packageRoot(), 'dist', 'runtimes', 'embedded', 'clickhouse-host.js'),
         libchdb(),
-        // As seen from the stack's folder: ClickHouse takes a dash of any kind in an argument for an option.
-        '--path',
-        relative(layout.root, layout.data('clickhouse')),
         `--http_port=${ports.clickhouse}`,
         `--tcp_port=${ports.clickhouse_native}`,
         '--listen_host=127.0.0.1',
+        // As seen from the stack's folder: ClickHouse takes a dash of any kind in an argument for an option.
         `--config-file=${relative(layout.root, config)}`,
         // The level in the configuration file is not heeded; every block read would be traced.
         '--log-level=information',

@@ -1,9 +1,16 @@
 import axios from 'axios';
 import { writeFileAtomic } from '../../../lib/files.ts';
+import { propertiesText } from '../../../lib/properties.ts';
 import { CONNECT_USER } from '../../../stack/users.ts';
-import { kafkaClientProperties, propertiesText, workerJaas } from '../../settings/jvm.ts';
+import { kafkaClientProperties, workerJaas } from '../../settings/jvm.ts';
 import { jvmLaunch } from './jvm.ts';
 import type { EmbeddedServer, ServerSetting } from './server.ts';
+
+/** Connectors take what nobody else shall know from a file (core/connectSecrets.ts). */
+const FILE_PROVIDER = {
+  'config.providers': 'file',
+  'config.providers.file.class': 'org.apache.kafka.common.config.provider.FileConfigProvider',
+};
 
 export function workerProperties(setting: ServerSetting): Record<string, string | number> {
   const client = Object.entries(kafkaClientProperties(setting.kafka));
@@ -24,6 +31,7 @@ export function workerProperties(setting: ServerSetting): Record<string, string 
     'plugin.path': setting.jars.plugins,
     // Nothing scans class files then: two seconds less of start-up.
     'plugin.discovery': 'service_load',
+    ...FILE_PROVIDER,
     'config.storage.topic': `${setting.workerGroup}-configs`,
     'offset.storage.topic': `${setting.workerGroup}-offsets`,
     'offset.storage.partitions': 1,

@@ -10,6 +10,8 @@ export interface ServerSetting {
   readonly secrets: Secrets;
   /** Connect and ClickHouse read it; it need not be the embedded one. */
   readonly kafka: KafkaEndpoint;
+  /** The database of the pipeline's own tables in ClickHouse. */
+  readonly own: string;
   /** Of Connect's workers. */
   readonly workerGroup: string;
   /** ClickHouse loads from it. */
