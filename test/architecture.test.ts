@@ -39,8 +39,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['ports', 'registry', 'resolve', 'runtime'].map((name) => `runtimes/${name}.ts`),
     ...['pipeline/state', 'pipeline/inspect', 'pipeline/apply'],
   ],
-  metrics: [...BELOW, 'pipeline', 'runtimes'],
-  agent: [...BELOW, 'pipeline', 'metrics', 'runtimes'],
+  backup: [...BELOW, 'pipeline', 'runtimes'],
+  metrics: [...BELOW, 'pipeline', 'runtimes', 'backup'],
+  agent: [...BELOW, 'pipeline', 'metrics', 'runtimes', 'backup'],
 };
 
 /** `cli/components/kafka` of a path in it; undefined elsewhere. */

@@ -45,6 +45,7 @@ import {
   writeState,
 } from '../stack/state.ts';
 import { applyAtStart } from './applyAtStart.ts';
+import { Backups } from './backups.ts';
 import { readLargeRows } from './largeRows.ts';
 import { ControlLoops } from './loops.ts';
 import { serveMetrics } from './observe.ts';
@@ -169,6 +170,7 @@ class Agent {
         schema.run(signal),
         new StallWatch(stack, this.log, (trouble) => report('tables', trouble)).run(signal),
         readLargeRows(stack, this.log, signal),
+        new Backups(stack, this.log, report).run(signal),
         this.observers?.start(this.loaded, endpoints, this.extra.ports, stackMarker(this.layout)),
         serveMetrics(
           {

@@ -1,5 +1,6 @@
 import type { CommandSpec } from '../kernel/program.ts';
 import { agent } from './agent.ts';
+import { backup } from './backup.ts';
 import { bench } from './bench.ts';
 import { connector } from './connector.ts';
 import { containerFilesCommand } from './container-files.ts';
@@ -14,6 +15,7 @@ import { load } from './load.ts';
 import { logs } from './logs.ts';
 import { apply, plan } from './plan.ts';
 import { registerConnectorCommand } from './register-connector.ts';
+import { restore } from './restore.ts';
 import { setup } from './setup.ts';
 import { snapshot } from './snapshot.ts';
 import { status } from './status.ts';
@@ -36,6 +38,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   snapshot,
   verify,
   dlq,
+  backup,
+  restore,
   lag,
   load,
   bench,
