@@ -35,7 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'pipeline/apply': [...BELOW, 'pipeline/state', 'pipeline/inspect', 'pipeline/load'],
   'pipeline/verify': [...BELOW, 'pipeline/state', 'pipeline/inspect', 'pipeline/load'],
   'pipeline/status': [
-    ...[...BELOW, 'kernel'],
+    ...[...BELOW, 'kernel', 'backup/store.ts'],
     ...['ports', 'registry', 'resolve', 'runtime'].map((name) => `runtimes/${name}.ts`),
     ...['pipeline/state', 'pipeline/inspect', 'pipeline/apply'],
   ],

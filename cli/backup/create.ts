@@ -6,7 +6,6 @@ import { Connect } from '../components/connect/client.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { endOffsets } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
-import { observeOwnership } from '../components/postgres/identity.ts';
 import { observeSlot, walPosition } from '../components/postgres/observe.ts';
 import {
   type BackupFile,
@@ -17,40 +16,38 @@ import {
   whyFull,
 } from '../core/backups.ts';
 import { formatLsn, parseLsn } from '../core/lsn.ts';
-import { heartbeatOf } from '../core/names.ts';
 import { errorText, Problem } from '../core/problems.ts';
 import { fileProblem } from '../lib/files.ts';
-import { formatBytes, parseDurationMs } from '../lib/format.ts';
+import { parseDurationMs } from '../lib/format.ts';
 import { packageRoot } from '../lib/packageRoot.ts';
 import { waitForQueues } from '../pipeline/inspect/caughtUp.ts';
 import { withApplyLock } from '../pipeline/state/applyLock.ts';
 import type { Stack } from '../pipeline/state/stack.ts';
 import { withArchive } from './archive.ts';
+import { type Here, sourceOf, whyArchiveEnds } from './basis.ts';
 import { backUpClickHouse, CLICKHOUSE, copiedDatabases, linkBackups } from './clickhouse.ts';
-import { hashFile, hashTrees, syncTree } from './files.ts';
+import { hashFile, hashTrees, syncTree, withBytes } from './files.ts';
 import {
   archiveAndRelease,
   archiveSlot,
   type BaseBackup,
   baseBackup,
   endSegment,
+  POSTGRES,
 } from './postgres.ts';
 import { passphraseOf, SETTINGS, saveSettings } from './settings.ts';
+import { forgetOlder, keepChanges } from './slot.ts';
 import {
   claimFolder,
   listBackups,
   publish,
   removeUnfinished,
-  requireChain,
   requireTarget,
   unfinishedFolder,
   WAL,
   withBackupLock,
 } from './store.ts';
 import { archived, archiveWal, walSource } from './wal.ts';
-
-/** PostgreSQL's part, in the folder of a full backup. */
-export const POSTGRES = 'postgres';
 
 export interface BackupEvents {
   step(text: string): void;
@@ -123,55 +120,6 @@ function idAfter(last: string | undefined, now: Date): string {
   return last === undefined || id > last ? id : idAfter(last, new Date(now.getTime() + 1000));
 }
 
-interface Here {
-  readonly pipeline: string;
-  readonly source: string;
-  readonly timeline: number | undefined;
-  readonly version: string;
-}
-
-async function sourceOf({ endpoints, names, config }: Stack): Promise<Here> {
-  const { postgres } = endpoints;
-  return withPostgres(postgres, async (client) => {
-    const { source } = await observeOwnership(client, names, heartbeatOf(names.own).table);
-    const { rows } = await client.query<{ server_version: string }>('SHOW server_version');
-    return {
-      pipeline: config.name,
-      source,
-      timeline: postgres.managed ? (await walSource(client)).timeline : undefined,
-      version: rows[0]?.server_version ?? '',
-    };
-  });
-}
-
-/** Brings the archive of the last chain up to date; says why that cannot be. */
-async function whyArchiveEnds(
-  stack: Stack,
-  target: string,
-  all: readonly Manifest[],
-): Promise<string | undefined> {
-  const last = newestBefore(all);
-  const full = last && requireChain(all, last)[0];
-  if (!full?.postgres) return undefined;
-  const { start } = full.postgres;
-  try {
-    await withArchive(target, () =>
-      withPostgres(stack.endpoints.postgres, (client) =>
-        archiveAndRelease(
-          client,
-          archiveSlot(stack.names),
-          join(target, full.id, WAL),
-          parseLsn(start),
-        ),
-      ),
-    );
-    return undefined;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    return 'PostgreSQL has WAL no more that the archive lacks';
-  }
-}
-
 class Backup {
   private readonly stack: Stack;
   private readonly target: string;
@@ -208,6 +156,7 @@ class Backup {
     const { stack, events, folder } = this;
     const { signal } = this.options;
     const startedAt = this.options.now();
+    await this.keepChanges();
     const copied = await this.copiedPosition();
     const postgres =
       stack.endpoints.postgres.managed && !this.base
@@ -265,6 +214,21 @@ class Backup {
     } finally {
       await postgres?.release();
     }
+  }
+
+  private get keepsChanges(): boolean {
+    const { endpoints, config } = this.stack;
+    return config.backup.source_slot && !endpoints.postgres.managed;
+  }
+
+  /** Before the position that the copy is waited for. */
+  private async keepChanges(): Promise<void> {
+    const { endpoints, names } = this.stack;
+    if (!this.keepsChanges) return;
+    await withPostgres(endpoints.postgres, async (client) => {
+      await forgetOlder(client, names, newestBefore(this.all)?.id);
+      await keepChanges(client, names, this.id);
+    });
   }
 
   /** Everything before it is in the copy: absent where the pipeline does not flow, which is no reason for no backup. */
@@ -399,26 +363,17 @@ class Backup {
         ),
       );
     });
+    const { postgres: source } = stack.endpoints;
+    if (!source.managed)
+      await withPostgres(source, (client) =>
+        forgetOlder(client, stack.names, this.keepsChanges ? this.id : undefined),
+      );
     linkBackups(stack.layout, new Map());
   }
 
   private during<T>(text: string, work: (onBytes: (bytes: number) => void) => Promise<T>) {
     return withBytes(text, this.events.step, work);
   }
-}
-
-/** Says how much is done while bytes are copied or read. */
-export async function withBytes<T>(
-  text: string,
-  step: (text: string) => void,
-  work: (onBytes: (bytes: number) => void) => Promise<T>,
-): Promise<T> {
-  let done = 0;
-  step(text);
-  return work((bytes) => {
-    done += bytes;
-    step(`${text}: ${formatBytes(done)}`);
-  });
 }
 
 function ownVersion(): string {

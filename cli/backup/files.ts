@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import pLimit from 'p-limit';
 import type { BackupFile } from '../core/backups.ts';
 import { fileProblem } from '../lib/files.ts';
+import { formatBytes } from '../lib/format.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 /** Files at once: most of them are small, and each waits for the disk. */
@@ -146,5 +147,19 @@ export async function namesIn(folder: string): Promise<string[]> {
   return readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw fileProblem(folder, error);
+  });
+}
+
+/** Says how much is done while bytes are copied or read. */
+export async function withBytes<T>(
+  text: string,
+  step: (text: string) => void,
+  work: (onBytes: (bytes: number) => void) => Promise<T>,
+): Promise<T> {
+  let done = 0;
+  step(text);
+  return work((bytes) => {
+    done += bytes;
+    step(`${text}: ${formatBytes(done)}`);
   });
 }

@@ -13,6 +13,9 @@ import type { PostgresEndpoint } from '../stack/endpoints.ts';
 import { copyFile, eachFile, hashFile, type OnBytes, treeOf } from './files.ts';
 import { archiveWal, walSource } from './wal.ts';
 
+/** PostgreSQL's part, in the folder of a full backup. */
+export const POSTGRES = 'postgres';
+
 /** Of one server's life, and what is its own: a copy of them would be wrong, or of no use (PostgreSQL's manual, 25.3.4). */
 const LEFT_OUT =
   /^(postmaster\.(pid|opts)|(pg_wal|pg_replslot|pg_dynshmem|pg_notify|pg_serial|pg_snapshots|pg_stat_tmp|pg_subtrans)\/.*|(.*\/)?pgsql_tmp.*|(.*\/)?pg_internal\.init.*)$/;

@@ -15,7 +15,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { withClickHouse } from '../components/clickhouse/client.ts';
 import { withPostgres } from '../components/postgres/client.ts';
-import { isUsable, observeSlot } from '../components/postgres/observe.ts';
+import { observeSlot } from '../components/postgres/observe.ts';
 import { dropSlotStatement } from '../components/postgres/prepare.ts';
 import { loadConfig } from '../config/load.ts';
 import { type Manifest, newestBefore, segmentName, segmentOf } from '../core/backups.ts';
@@ -23,20 +23,18 @@ import { parseLsn } from '../core/lsn.ts';
 import { Problem } from '../core/problems.ts';
 import { fileProblem, readJson, writeFileAtomic } from '../lib/files.ts';
 import type { Stack } from '../pipeline/state/stack.ts';
-import {
-  postgresOutsideFolder,
-  type Recovered,
-  RecoveryError,
-  recoverPostgres,
-} from '../runtimes/embedded/servers/postgres.ts';
 import { currentRuntime } from '../runtimes/registry.ts';
+import { knownEndpoints } from '../runtimes/resolve.ts';
+import { type Recovered, RecoveryError } from '../runtimes/runtime.ts';
 import { SERVER_NAMES } from '../stack/endpoints.ts';
 import { createLayout, ensureSecrets, type Layout, layoutOf } from '../stack/layout.ts';
+import { namesOf } from '../stack/names.ts';
 import { liveState, readState } from '../stack/state.ts';
 import { linkBackups, restoreClickHouse } from './clickhouse.ts';
-import { POSTGRES, withBytes } from './create.ts';
-import { copyFile, eachFile } from './files.ts';
+import { copyFile, eachFile, withBytes } from './files.ts';
+import { POSTGRES } from './postgres.ts';
 import { openSecrets, restoreSettings } from './settings.ts';
+import { settleSlot } from './slot.ts';
 import { listBackups, requireChain, verifyFiles, WAL } from './store.ts';
 import { archived } from './wal.ts';
 
@@ -51,7 +49,20 @@ export interface Wanted {
   readonly until: Date | 'end' | 'newest';
 }
 
+/** How the runtime that a stack is restored for keeps and recovers PostgreSQL's data. */
+export interface RestoreHost {
+  /** Data that is not below `.cdc/`, where there is some. */
+  readonly outside: string;
+  /** @param target a setting `recovery_target_…`. Throws a RecoveryError. */
+  recover(
+    password: string,
+    target: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<Recovered>;
+}
+
 export interface RestoreOptions {
+  readonly host: RestoreHost;
   readonly directory: string;
   readonly env: Env;
   readonly passphrase: string | undefined;
@@ -136,17 +147,28 @@ export async function restoreFiles(
   writeFileAtomic(join(layout.root, MARKER), JSON.stringify({ target, backup: backup.id }));
   for (const file of await restoreSettings(directory, folder, secrets, options.env, signal))
     options.remark(`${file} is there already and stays as it is`);
+  await refuseSlotInUse(directory, options.env);
   const recovered = await restorePostgres(wanted, options, layout);
   return { recovered, aside };
+}
+
+/** Of a source elsewhere: before servers are started. */
+async function refuseSlotInUse(directory: string, env: Env): Promise<void> {
+  const loaded = loadConfig({ cwd: directory, env });
+  const { postgres } = knownEndpoints({ ...loaded, env, ports: undefined, secrets: undefined });
+  if (!postgres) return;
+  const { slot } = namesOf(loaded);
+  const seen = await withPostgres(postgres, (client) => observeSlot(client, slot));
+  if (seen?.active) throw new Problem('RESTORE_SLOT_IN_USE', { slot });
 }
 
 /** Half a stack that an interrupted restore has left goes; a whole one only where that was asked for, and aside. */
 async function makeRoom(
   { backup, target }: Wanted,
-  { directory, env, replace, now, step }: RestoreOptions,
+  { directory, env, host, replace, now, step }: RestoreOptions,
   layout: Layout,
 ): Promise<string | undefined> {
-  const outside = postgresOutsideFolder(layout.root);
+  const { outside } = host;
   const unfinished = readMarker(layout) !== undefined;
   const data = [...SERVER_NAMES.map((name) => layout.data(name)), outside].filter(existsSync);
   if (data.length > 0 || liveState(layout)) {
@@ -192,7 +214,7 @@ function whatIsThere(layout: Layout, backup: Manifest): string {
 
 async function restorePostgres(
   { backup, chain, target, until }: Wanted,
-  { env, signal, step }: RestoreOptions,
+  { host, signal, step }: RestoreOptions,
   layout: Layout,
 ): Promise<Recovered | undefined> {
   const [full] = chain;
@@ -254,7 +276,7 @@ async function restorePostgres(
         : { recovery_target_time: until.toISOString() };
   try {
     const password = ensureSecrets(layout).postgres;
-    const recovered = await recoverPostgres({ layout, env }, password, goal, signal);
+    const recovered = await host.recover(password, goal, signal);
     if (recovered.end < end)
       throw damaged(
         `Its WAL ends before ${backup.positions.end}, where ClickHouse's part was made.`,
@@ -281,7 +303,14 @@ export async function restoreCopy(
   { backup, chain, target }: Wanted,
   step: (text: string) => void,
 ): Promise<{ goesOn: boolean }> {
-  const goesOn = await settleSlot(stack, backup);
+  const { postgres, kafka, connect } = stack.endpoints;
+  const goesOn = await withPostgres(postgres, async (client) => {
+    const isThere = await settleSlot(client, stack.names, backup);
+    // Elsewhere Kafka and Connect remember that they have passed the changes which the backup lacks.
+    if (!isThere || (kafka.managed && connect.managed)) return isThere;
+    await client.query(dropSlotStatement(stack.names.slot));
+    return false;
+  });
   linkBackups(stack.layout, new Map(chain.map(({ id }) => [id, join(target, id)])));
   await withClickHouse(
     stack.endpoints.clickhouse,
@@ -293,26 +322,6 @@ export async function restoreCopy(
   );
   linkBackups(stack.layout, new Map());
   return { goesOn };
-}
-
-/** A slot that still sends what the backup lacks is kept: a change that the backup has may come again. */
-async function settleSlot({ endpoints, names }: Stack, backup: Manifest): Promise<boolean> {
-  const { postgres, kafka, connect } = endpoints;
-  return withPostgres(postgres, async (client) => {
-    const slot = await observeSlot(client, names.slot);
-    if (!slot) return false;
-    if (slot.active) throw new Problem('RESTORE_SLOT_IN_USE', { slot: names.slot });
-    const { copied } = backup.positions;
-    const isEarlier =
-      isUsable(slot) &&
-      copied !== undefined &&
-      slot.confirmedFlushLsn !== undefined &&
-      slot.confirmedFlushLsn <= parseLsn(copied);
-    // Elsewhere Kafka and Connect remember that they have passed the changes which the backup lacks.
-    if (isEarlier && kafka.managed && connect.managed) return true;
-    await client.query(dropSlotStatement(names.slot));
-    return false;
-  });
 }
 
 /** It is a whole stack from now on. */

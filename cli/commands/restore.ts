@@ -1,6 +1,7 @@
 import {
   chooseBackup,
   endRestore,
+  type RestoreHost,
   type RestoreOptions,
   restoreCopy,
   restoreFiles,
@@ -12,6 +13,8 @@ import { loadConfig } from '../config/load.ts';
 import { type CommandSpec, type Session, UsageError } from '../kernel/program.ts';
 import { formatCount, formatSeconds } from '../lib/format.ts';
 import { isProven, type Verification } from '../pipeline/verify/verify.ts';
+import { postgresOutsideFolder, recoverPostgres } from '../runtimes/embedded/servers/postgres.ts';
+import { layoutOf } from '../stack/layout.ts';
 import { bringUp } from './up.ts';
 import { explainVerification, verifyWithProgress } from './verify.ts';
 
@@ -101,6 +104,7 @@ export async function restoreStack(
       restoreFiles(wanted, {
         directory,
         env,
+        host: hostOf(directory, env),
         passphrase: passphraseOf(loaded, env),
         replace,
         now: context.now(),
@@ -126,6 +130,14 @@ export async function restoreStack(
     seconds: Math.round((context.monotonicMs() - startedAtMs) / 100) / 10,
     aside,
     verification,
+  };
+}
+
+function hostOf(directory: string, env: Session['context']['env']): RestoreHost {
+  const layout = layoutOf(directory);
+  return {
+    outside: postgresOutsideFolder(layout.root),
+    recover: (...how) => recoverPostgres({ layout, env }, ...how),
   };
 }
 

@@ -274,6 +274,12 @@ const backup = z.strictObject({
   keep: duration
     .default('168h')
     .describe('How long they are kept; what a younger one needs stays longer.'),
+  source_slot: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Of a source of your own: whether a second slot keeps its WAL since the last backup. A restored stack then goes on from there, and histories have no gap; without it the tables are loaded again. It costs the source the WAL of backup.every.',
+    ),
   passphrase_file: z
     .string()
     .optional()

@@ -32,12 +32,6 @@ export const BACKUP_PROBLEMS = {
     'They are of {theirs}; this is {ours}. In one folder each would take the other for its own past.',
     "printf 'backup:\\n  to: {path}-2\\n' >> cdc.yaml   # a folder of its own",
   ),
-  BACKUP_FAILED: entry(
-    EXIT.unreachable,
-    'The backup was not made.',
-    '{detail}',
-    'cdc doctor   # what stands in the way; then: cdc backup create',
-  ),
   BACKUP_UNKNOWN: entry(
     EXIT.usage,
     'There is no backup {backup}.',

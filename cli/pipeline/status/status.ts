@@ -1,3 +1,4 @@
+import { listBackups, targetOf } from '../../backup/store.ts';
 import { type ClickHouse, withClickHouse } from '../../components/clickhouse/client.ts';
 import { readSetAside, type SetAside } from '../../components/clickhouse/dependents.ts';
 import { type KeptValues, keptInCopy } from '../../components/clickhouse/kept.ts';
@@ -8,6 +9,7 @@ import { withKafkaAdmin } from '../../components/kafka/client.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
 import { clockUs } from '../../components/postgres/observe.ts';
 import type { LoadedConfig } from '../../config/load.ts';
+import { newestBefore } from '../../core/backups.ts';
 import { CONNECTOR_CLASS } from '../../core/connector.ts';
 import type { LeftOut } from '../../core/leftOut.ts';
 import { CH_CDC, type PipelineNames } from '../../core/names.ts';
@@ -37,6 +39,8 @@ export interface StackStatus {
   readonly heartbeat_age_ms: number | undefined;
   /** How `cdc verify` ended last; absent when it never did. */
   readonly last_verified: LastVerified | undefined;
+  /** The newest that came to its end; null where there is none, absent where cdc.yaml names no folder for them. */
+  readonly last_backup: LastBackup | null | undefined;
   /** Messages that are no row of a copied table, and wait; absent when ClickHouse gave no answer. */
   readonly dead_letters: number | undefined;
   /** Values that their column's type cannot hold, by column; absent when they were not counted. */
@@ -48,6 +52,13 @@ export interface StackStatus {
   /** What somebody made on the copy and that refused its rows; absent when ClickHouse gave no answer. */
   readonly set_aside: readonly SetAside[] | undefined;
   readonly components: readonly ComponentStatus[];
+}
+
+export interface LastBackup {
+  readonly id: string;
+  readonly kind: 'full' | 'incremental';
+  readonly age_ms: number;
+  readonly bytes: number;
 }
 
 /** Why something gave no answer, and what to type. */
@@ -156,6 +167,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     leftOut,
     standing,
     aside,
+    backup,
   ] = await Promise.all([
     allOf({
       postgres: look(postgres && (() => withPostgres(postgres, postgresVersion))),
@@ -181,6 +193,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     ),
     look(clickhouse && (() => withClickHouse(clickhouse, standingTables))),
     look(clickhouse && (() => withClickHouse(clickhouse, readSetAside))),
+    look(() => lastBackup(watched)),
   ]);
   const summary = endpointSummary(endpoints);
   const troubles = new Map<ServerName, Trouble>();
@@ -228,6 +241,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
       profile: watched.agent?.profile ?? watched.config.profile,
       heartbeat_age_ms: age,
       last_verified: answerOf(verified),
+      last_backup: answerOf(backup),
       left_out: missing,
       standing: stands,
       set_aside: answerOf(aside),
@@ -238,6 +252,15 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     troubles,
     connector: registered,
   };
+}
+
+async function lastBackup(watched: Watched): Promise<LastBackup | null | undefined> {
+  const target = targetOf(watched);
+  if (target === undefined) return undefined;
+  const newest = newestBefore(await listBackups(target));
+  if (!newest) return null;
+  const { id, kind, bytes, finished_at } = newest;
+  return { id, kind, age_ms: Date.now() - Date.parse(finished_at), bytes };
 }
 
 async function allOf<K extends string, T>(

@@ -21,6 +21,7 @@ import { fileProblem, freeBytes } from '../../../lib/files.ts';
 import { runProgram } from '../../../lib/run.ts';
 import { pgIdent, pgLiteral } from '../../../lib/sql.ts';
 import { POSTGRES_DATABASE, POSTGRES_USER } from '../../../stack/users.ts';
+import { type Recovered, RecoveryError } from '../../runtime.ts';
 import { postgresHome, postgresPackageVersion } from '../packages.ts';
 import { runToEnd } from './run.ts';
 import type { EmbeddedServer, Launch, ServerSetting } from './server.ts';
@@ -29,13 +30,14 @@ import type { EmbeddedServer, Launch, ServerSetting } from './server.ts';
 const NOBODY = 65_534;
 const AS_NOBODY = ['-U', `--map-user=${NOBODY}`, `--map-group=${NOBODY}`];
 
+/** What its place depends on. */
+type Place = Pick<ServerSetting, 'layout' | 'env'>;
+
 /**
  * PostgreSQL refuses to run as root, and for a user without a name. For those it runs in a user namespace that shows
  * them as `nobody`: that works from any path. Where such namespaces are closed, root's runs as `nobody`, with binaries
  * and data where `nobody` can reach them.
  */
-type Place = Pick<ServerSetting, 'layout' | 'env'>;
-
 interface Identity {
   readonly home: string;
   readonly data: string;
@@ -212,13 +214,6 @@ async function initialize(
 
 export const postgresServer = postgresServerFrom(undefined);
 
-export interface Recovered {
-  /** How far its WAL goes. */
-  readonly end: bigint;
-  /** When the last transaction was committed that it has. */
-  readonly lastCommit: Date | undefined;
-}
-
 /**
  * Has PostgreSQL replay the WAL that is in a folder put there from a base backup, until a target or its end, and begin a
  * new timeline. Without a listener, so that nobody writes before the copy follows. What it ends with is stopped.
@@ -267,8 +262,6 @@ export async function recoverPostgres(
   const last = /last completed transaction was at log time ([^\n]+)/.exec(output)?.[1];
   return { end: parseLsn(end), lastCommit: last === undefined ? undefined : new Date(last) };
 }
-
-export class RecoveryError extends Error {}
 
 /** @param from the npm package that brings it; by default the one that cdc runs. */
 export function postgresServerFrom(from: string | undefined): EmbeddedServer {
