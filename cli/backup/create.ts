@@ -109,7 +109,9 @@ export async function createBackup(
       return await new Backup(stack, target, id, all, base, here, options, events).make();
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });
-      throw fileProblem(target, error);
+      throw error instanceof Problem && error.code === 'DISK_FULL'
+        ? new Problem('DISK_FULL', { path: target, detail: error.causeText }, { cause: error })
+        : fileProblem(target, error);
     }
   });
 }

@@ -28,6 +28,16 @@ export function passphraseOf(
   );
 }
 
+/** The same where a restored cdc.yaml may name a file that no backup has. */
+export function passphraseIfThere(
+  loaded: Pick<Loaded, 'config' | 'directory'>,
+  env: Env,
+): string | undefined {
+  const file = loaded.config.backup.passphrase_file;
+  const isThere = file === undefined || existsSync(resolveFrom(loaded.directory, file));
+  return isThere || env.CDC_BACKUP_PASSPHRASE !== undefined ? passphraseOf(loaded, env) : undefined;
+}
+
 /** Nothing that it writes in clear holds a password. */
 export async function saveSettings(
   loaded: Loaded,

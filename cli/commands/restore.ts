@@ -7,7 +7,7 @@ import {
   restoreFiles,
   type Wanted,
 } from '../backup/restore.ts';
-import { passphraseOf } from '../backup/settings.ts';
+import { passphraseIfThere } from '../backup/settings.ts';
 import { locate, targetOf } from '../backup/store.ts';
 import { loadConfig } from '../config/load.ts';
 import { type CommandSpec, type Session, UsageError } from '../kernel/program.ts';
@@ -26,6 +26,9 @@ export interface RestoreResult {
   /** Changes go on from where the backup was; else its tables were loaded again. */
   readonly goes_on: boolean;
   readonly loaded_rows: number;
+  /** Until it had everything and changes flowed. */
+  readonly flowing_seconds: number;
+  /** Until it was compared, too. */
   readonly seconds: number;
   /** What stood there before, where it was moved to. */
   readonly aside: string | undefined;
@@ -105,7 +108,7 @@ export async function restoreStack(
         directory,
         env,
         host: hostOf(directory, env),
-        passphrase: passphraseOf(loaded, env),
+        passphrase: passphraseIfThere(loaded, env),
         replace,
         now: context.now(),
         signal,
@@ -120,6 +123,7 @@ export async function restoreStack(
     ));
   });
   endRestore(directory);
+  const flowingMs = context.monotonicMs() - startedAtMs;
   const verification = await verifyWithProgress(session, stack, []);
   return {
     backup: id,
@@ -127,6 +131,7 @@ export async function restoreStack(
     restored_to: recovered?.lastCommit?.toISOString(),
     goes_on: goesOn,
     loaded_rows: result.loaded_rows,
+    flowing_seconds: Math.round(flowingMs / 100) / 10,
     seconds: Math.round((context.monotonicMs() - startedAtMs) / 100) / 10,
     aside,
     verification,
@@ -144,7 +149,7 @@ function hostOf(directory: string, env: Session['context']['env']): RestoreHost 
 function restoreText(result: RestoreResult): string {
   const { backup, restored_to: to, goes_on: goesOn, verification } = result;
   return [
-    `${isProven(verification) ? 'Restored, and equal to its source' : 'Restored'}: backup ${backup}, ${formatSeconds(result.seconds)}.`,
+    `${isProven(verification) ? 'Restored, and equal to its source' : 'Restored'}: backup ${backup}; changes flow after ${formatSeconds(result.flowing_seconds)}, compared after ${formatSeconds(result.seconds)}.`,
     to === undefined
       ? 'The source is one of your own, and was not touched.'
       : `The source is as it was after the transaction of ${to}.`,

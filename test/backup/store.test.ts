@@ -9,7 +9,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hashTrees } from '../../cli/backup/files.ts';
+import { copyFile, hashTrees } from '../../cli/backup/files.ts';
 import { prune } from '../../cli/backup/prune.ts';
 import {
   claimFolder,
@@ -134,6 +134,13 @@ it('a folder that cannot be made is named, with what to do', async () => {
   const below = join(target, 'file', 'backups');
   await expect(withBackupLock(below, async () => {})).rejects.toMatchObject({
     code: 'STATE_UNWRITABLE',
+  });
+});
+
+it('a disk that is full is named', async () => {
+  writeFileSync(join(target, 'file'), 'text');
+  await expect(copyFile(join(target, 'file'), '/dev/full', signal)).rejects.toMatchObject({
+    code: 'DISK_FULL',
   });
 });
 
