@@ -7,17 +7,20 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectPostgres } from '../cli/components/postgres/client.ts';
+import { StopWaiting, waitFor } from '../cli/lib/wait.ts';
 import { attach } from '../cli/pipeline/state/stack.ts';
 import { cleanEnvironment, MAIN, type Ran, runCommand, testContext } from './harness/cli.ts';
-import { eventually } from './harness/database.ts';
+import { eventually, WAIT_MS } from './harness/database.ts';
 import { type ForeignPostgres, foreignPostgres } from './harness/postgres.ts';
 
 const parent = realpathSync(mkdtempSync(join(tmpdir(), 'cdc-backup-')));
@@ -71,17 +74,17 @@ async function count(cwd: string, of: string): Promise<number> {
   return Number(found.rows[0]?.n);
 }
 
-/** Starts a command as a process of its own, and kills it when it says that it is at some point. */
-async function killedAt(point: RegExp, cwd: string, ...args: string[]): Promise<void> {
+/** Starts a command as a process of its own, and kills it as soon as it has come to some point. */
+async function killedAt(isThere: () => boolean, cwd: string, ...args: string[]): Promise<void> {
   const env = { ...cleanEnvironment(), ...PASSPHRASE };
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd, env });
-  const kill = (text: Buffer) => {
-    if (point.test(String(text))) child.kill('SIGKILL');
-  };
-  child.stderr.on('data', kill);
-  child.stdout.resume();
-  const [code, signal] = await once(child, 'exit');
-  expect({ code, signal }).toEqual({ code: null, signal: 'SIGKILL' });
+  const child = spawn(process.execPath, [MAIN, ...args], { cwd, env, stdio: 'ignore' });
+  const ended = once(child, 'exit');
+  await waitFor(`cdc ${args.join(' ')} to come so far`, { timeoutMs: WAIT_MS, everyMs: 2 }, () => {
+    if (child.exitCode !== null) throw new StopWaiting(new Error(`it ended: ${child.exitCode}`));
+    return isThere() ? { ready: true } : { seen: 'not yet' };
+  });
+  child.kill('SIGKILL');
+  expect(await ended).toEqual([null, 'SIGKILL']);
 }
 
 describe('a stack whose PostgreSQL cdc runs', () => {
@@ -109,7 +112,15 @@ describe('a stack whose PostgreSQL cdc runs', () => {
   it('has incremental ones on that, and what a kill left of another is no backup', async () => {
     await write(cwd, customers(1, 1000));
     before = new Date();
-    await killedAt(/BACKUP|checksums|disk/, cwd, 'backup', 'create');
+    await killedAt(
+      () =>
+        readdirSync(target).some(
+          (name) => existsSync(join(target, name, 'clickhouse')) && name.endsWith('.unfinished'),
+        ),
+      cwd,
+      'backup',
+      'create',
+    );
     expect(readdirSync(target).some((name) => name.endsWith('.unfinished'))).toBe(true);
     expect((await result(cwd, 'backup', 'list')).backups).toHaveLength(1);
     await write(cwd, customers(1001, 2000));
@@ -143,7 +154,6 @@ describe('a stack whose PostgreSQL cdc runs', () => {
       /settings\/|manifest\.json$/.test(path),
     );
     expect(texts.length).toBeGreaterThan(3);
-    const { readFileSync, statSync } = await import('node:fs');
     for (const path of texts
       .map((name) => join(target, name))
       .filter((p) => statSync(p).isFile())) {
@@ -166,7 +176,12 @@ describe('a stack whose PostgreSQL cdc runs', () => {
     });
     await result(cwd, 'down', '--delete-data');
     rmSync(join(cwd, 'cdc.yaml'));
-    await killedAt(/replays its WAL|files of .* are restored/, cwd, 'restore', target);
+    await killedAt(
+      () => existsSync(join(cwd, '.cdc', 'postgres', 'recovery.signal')),
+      cwd,
+      'restore',
+      target,
+    );
     expect(await refusal(cwd, ['up'])).toBe('RESTORE_UNFINISHED');
     const restored = await result(cwd, 'restore', target);
     expect(restored.verification).toMatchObject({ ok: true, left_out: [] });
