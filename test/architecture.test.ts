@@ -35,13 +35,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'pipeline/apply': [...BELOW, 'pipeline/state', 'pipeline/inspect', 'pipeline/load'],
   'pipeline/verify': [...BELOW, 'pipeline/state', 'pipeline/inspect', 'pipeline/load'],
   'pipeline/status': [
-    ...[...BELOW, 'kernel'],
+    ...[...BELOW, 'kernel', 'backup/store.ts'],
     ...['ports', 'registry', 'resolve', 'runtime'].map((name) => `runtimes/${name}.ts`),
     ...['pipeline/state', 'pipeline/inspect', 'pipeline/apply'],
   ],
   chaos: [...BELOW, 'pipeline', 'runtimes/runtime.ts'],
-  metrics: [...BELOW, 'pipeline', 'runtimes'],
-  agent: [...BELOW, 'pipeline', 'metrics', 'runtimes'],
+  backup: [...BELOW, 'pipeline', 'runtimes'],
+  metrics: [...BELOW, 'pipeline', 'runtimes', 'backup'],
+  agent: [...BELOW, 'pipeline', 'metrics', 'runtimes', 'backup'],
 };
 
 /** `cli/components/kafka` of a path in it; undefined elsewhere. */

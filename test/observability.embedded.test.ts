@@ -226,7 +226,7 @@ describe('latencies', () => {
     const cursor = () => readJson<{ counted_us: number }>(cursorFile)?.counted_us ?? 0;
     let counted = 0;
     const readUntil = async (enough: number) => {
-      const readings = new Readings({ config, endpoints, names, cursorFile });
+      const readings = new Readings({ config, endpoints, names, cursorFile, backups: undefined });
       await eventually('heartbeats', true, async () => {
         const samples = await readings.all.heartbeats();
         counted += samples.filter(({ metric }) => metric === 'cdc_end_to_end_seconds').length;

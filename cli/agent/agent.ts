@@ -46,6 +46,7 @@ import {
   writeState,
 } from '../stack/state.ts';
 import { applyAtStart } from './applyAtStart.ts';
+import { Backups } from './backups.ts';
 import { GapWatch } from './gaps.ts';
 import { readLargeRows } from './largeRows.ts';
 import { ControlLoops } from './loops.ts';
@@ -187,6 +188,7 @@ class Agent {
         gaps.run(signal),
         new StallWatch(stack, this.log, (trouble) => report('tables', trouble)).run(signal),
         readLargeRows(stack, this.log, signal),
+        new Backups(stack, this.log, report).run(signal),
         this.observers?.start(this.loaded, endpoints, this.extra.ports, stackMarker(this.layout)),
         serveMetrics(
           {

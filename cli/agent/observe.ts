@@ -1,7 +1,8 @@
 import { closeSync, readFileSync, statfsSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { targetOf } from '../backup/store.ts';
 import type { Config } from '../config/schema.ts';
 import { ALERT_NAMES, runbookPath } from '../core/alerts.ts';
 import { type Sample, sample } from '../core/metrics.ts';
@@ -44,6 +45,7 @@ export async function serveMetrics(observed: Observed, signal: AbortSignal): Pro
       endpoints: observed.endpoints,
       names,
       cursorFile: join(layout.root, 'metrics.json'),
+      backups: targetOf({ config, directory: dirname(layout.root) }),
     },
     () => ownFigures(observed),
     log,
@@ -151,7 +153,7 @@ const notification = z.object({
   ),
 });
 
-const LOOPS = ['heartbeat', 'connector', 'slot', 'source', 'schema'] as const;
+const LOOPS = ['heartbeat', 'connector', 'slot', 'source', 'schema', 'backup', 'archive'] as const;
 
 function ownFigures({ layout, state, taskRestarts }: Observed): Sample[] {
   const agent = state();

@@ -1,5 +1,6 @@
 import type { CommandSpec } from '../kernel/program.ts';
 import { agent } from './agent.ts';
+import { backup } from './backup.ts';
 import { bench } from './bench.ts';
 import { chaos } from './chaos.ts';
 import { connector } from './connector.ts';
@@ -15,6 +16,7 @@ import { load } from './load.ts';
 import { logs } from './logs.ts';
 import { apply, plan } from './plan.ts';
 import { registerConnectorCommand } from './register-connector.ts';
+import { restore } from './restore.ts';
 import { secrets } from './secrets.ts';
 import { setup } from './setup.ts';
 import { snapshot } from './snapshot.ts';
@@ -39,6 +41,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   snapshot,
   verify,
   dlq,
+  backup,
+  restore,
   lag,
   load,
   bench,

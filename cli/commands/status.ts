@@ -12,6 +12,7 @@ import type { KnownGap } from '../pipeline/inspect/gaps.ts';
 import type { LastVerified } from '../pipeline/state/verifications.ts';
 import {
   HEARTBEAT_LIMIT_MS,
+  type LastBackup,
   notRunning,
   observeStack,
   type StackStatus,
@@ -67,6 +68,7 @@ function statusText(printer: Printer, seen: StackStatus): string {
     ...(seen.dead_letters ? [letterLine(printer, seen.dead_letters)] : []),
     ...keptLines(seen.kept_values ?? []).map((line) => `· ${line}`),
     ...(seen.last_verified ? [verifiedLine(printer, seen.last_verified)] : []),
+    ...(seen.last_backup === undefined ? [] : [backupLine(printer, seen.last_backup)]),
     ...(seen.left_out ?? []).map((one) => leftOutLine(printer, one)),
     ...(seen.set_aside ?? []).map((one) => setAsideLine(printer, one)),
     ...(seen.standing ?? []).map((one) => standingLine(printer, one)),
@@ -111,6 +113,12 @@ function verifiedLine({ paint }: Printer, last: LastVerified): string {
     ? paint.green('equal')
     : `${paint.red('not equal')}: ${last.differing.map(visible).join(', ')}`;
   return `last verified ${age} ago: ${how} (${what}${late})`;
+}
+
+function backupLine({ paint }: Printer, last: LastBackup | null): string {
+  if (last === null) return `${paint.yellow('!')} no backup has been made yet`;
+  const age = formatSeconds(last.age_ms / 1000);
+  return `last backup ${age} ago: ${last.id} (${last.kind}, ${formatBytes(last.bytes)})`;
 }
 
 /** The connector's detail is its name, and that of views their age, unless something is wrong. */

@@ -1,3 +1,4 @@
+import { refuseUnfinished } from '../backup/restore.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Finding } from '../core/findings.ts';
 import type { LeftOut } from '../core/leftOut.ts';
@@ -55,16 +56,23 @@ export const up: CommandSpec = {
     STRICT,
   ],
   async run(session, _args, options) {
+    const { cwd, env } = session.context;
+    refuseUnfinished(loadConfig({ cwd, env, file: session.configFile }).directory);
     const { result, applied } = await bringUp(session, options);
     session.printer.result(result, () => upText(session, result));
     return explainLeftOut(session.printer, applied);
   },
 };
 
-/** `cdc up`, also for `cdc demo`. */
+/**
+ * `cdc up`, also for `cdc demo` and `cdc restore`.
+ *
+ * @param beforeApply what has to be done between the servers' start and the plan.
+ */
 export async function bringUp(
   session: Session,
   options: Options,
+  beforeApply: (stack: Stack) => Promise<void> = async () => {},
 ): Promise<{ result: UpResult; stack: Stack; applied: ApplyResult }> {
   const { context, printer } = session;
   const startedAtMs = context.monotonicMs();
@@ -100,6 +108,7 @@ export async function bringUp(
   // Of a source that has just been started; an agent in a container has asked it, too, for itself.
   await settleNames(loaded, stackOf(loaded, context).endpoints.postgres);
   const stack = stackOf(loaded, context);
+  await beforeApply(stack);
   if (stack.endpoints.postgres.managed) await setupExample(stack, 'inventory');
   const applied = await applyWithProgress(session, stack, {
     strict: options.strict === true,

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { EXIT, Problem, plural } from '../core/problems.ts';
+import type { Printer } from '../kernel/printer.ts';
 import {
   type CommandSpec,
   type Options,
@@ -97,11 +98,16 @@ export const verify: CommandSpec = {
     session.printer.result(verificationJson(result), () =>
       verificationText(session.printer, result),
     );
-    if (differingTables(result).length > 0) session.printer.explain(differenceProblem(result));
-    if (result.left_out.length > 0) session.printer.explain(leftOutProblem(result.left_out));
-    return isProven(result) ? undefined : EXIT.found;
+    return explainVerification(session.printer, result);
   },
 };
+
+/** Says what is wrong, if anything is. @returns the exit code. */
+export function explainVerification(printer: Printer, result: Verification): number | undefined {
+  if (differingTables(result).length > 0) printer.explain(differenceProblem(result));
+  if (result.left_out.length > 0) printer.explain(leftOutProblem(result.left_out));
+  return isProven(result) ? undefined : EXIT.found;
+}
 
 function refuseContradictions(options: Options): void {
   const needs = (option: string, other: string) => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { pipelineNames, RESERVED_DATABASES } from '../core/names.ts';
 import { SASL_MECHANISMS } from '../core/sasl.ts';
-import { parseBytes } from '../lib/format.ts';
+import { parseBytes, parseDurationMs } from '../lib/format.ts';
 
 /**
  * The one description of `cdc.yaml`. Environment variables (`CDC_` + the path in capitals), docs,
@@ -271,6 +271,39 @@ const alerts = z.strictObject({
   mail_password_file: z.string().optional().describe('File that holds that password.'),
 });
 
+const duration = z
+  .string()
+  .refine((text) => (parseDurationMs(text) ?? 0) >= 1000, 'must be a time such as 30m or 4h');
+
+const backup = z.strictObject({
+  to: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Folder for backups, best on another disk or machine. With it the agent makes them and archives the WAL of a PostgreSQL that cdc runs (docs/backups.md); without it there are none.',
+    ),
+  every: duration.default('4h').describe('How often the agent makes one.'),
+  full_every: duration
+    .default('24h')
+    .describe('How often that is a full one; those between hold what has changed.'),
+  keep: duration
+    .default('168h')
+    .describe('How long they are kept; what a younger one needs stays longer.'),
+  source_slot: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Of a source of your own: whether a second slot keeps its WAL since the last backup. A restored stack then goes on from there, and histories have no gap; without it the tables are loaded again. It costs the source the WAL of backup.every.',
+    ),
+  passphrase_file: z
+    .string()
+    .optional()
+    .describe(
+      'File that holds a passphrase, or CDC_BACKUP_PASSPHRASE. With one the passwords are in the backups, encrypted; without they are left out, and a restored stack gets new ones.',
+    ),
+});
+
 const portNames = z.strictObject({
   postgres: port.default(5432),
   kafka: port.default(9092),
@@ -317,6 +350,7 @@ export const configSchema = z
         'What to do otherwise for single tables: { "shop.users": { columns: { password: exclude, email: mask, born: text } } }. exclude: the column is in no topic, log or table. mask: only the SHA-256 of its text is. Both follow a column that is renamed (docs/types.md). text: as PostgreSQL prints it, whatever its type. { type: Float64 }: as that type of ClickHouse (docs/types.md). { where: "status <> \'draft\'" } copies only rows that meet a condition (PostgreSQL 15). { history: true } keeps every change and every version of a row (docs/history.md). { mode: append } copies a table without a key whose rows are only ever added, without REPLICA IDENTITY FULL (docs/tables-without-keys.md). order_by, partition_by, ttl, settings, and codec of a column, say how the copy is stored, target where (docs/storage.md). Names of tables may have the wildcards * and ?; the last entry that fits counts.',
       ),
     agent: agent.prefault({}).describe('The process that cdc up leaves running.'),
+    backup: backup.prefault({}).describe('Backups (docs/backups.md).'),
     observability: z
       .enum(['auto', 'on', 'off'])
       .default('auto')

@@ -202,6 +202,16 @@ export const ALERTS = {
     expr: ({ threshold, window }) =>
       `increase(${m('cdc_server_restarts_total')}[${window}]) > ${threshold}`,
   },
+  CdcBackupTooOld: {
+    severity: 'critical',
+    summary: 'There is no backup that is younger than two of the intervals in which they are due.',
+    fix: 'cdc status; cdc backup create',
+    for: '15m',
+    threshold: 2,
+    window: '5m',
+    expr: ({ threshold }) =>
+      `${m('cdc_backup_age_seconds')} / ${m('cdc_backup_interval_seconds')} > ${threshold} or ${m('cdc_backups')} == 0`,
+  },
   CdcExporterDown: {
     severity: 'warning',
     summary: 'Prometheus gets no figures from {{ $labels.job }} ({{ $labels.instance }}).',

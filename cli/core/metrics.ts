@@ -24,6 +24,7 @@ export const COLLECTORS = {
   heartbeats: { everyMs: 5000, help: 'heartbeat rows that crossed the pipeline' },
   storage: { everyMs: 15_000, help: 'parts and sizes of the copied tables' },
   kept: { everyMs: 30_000, help: 'values whose exact text stands beside them' },
+  backups: { everyMs: 15_000, help: 'the folder of backups, where cdc.yaml names one' },
   business: { everyMs: 60_000, help: 'figures of the e-commerce example, where it is copied' },
 } as const;
 export type ReadingName = keyof typeof COLLECTORS;
@@ -170,6 +171,18 @@ export const METRICS = {
     'storage',
     'Size of a change as raw event to its size on disk in ClickHouse, over tables with changes: rows × cdc_event_bytes / cdc_table_bytes.',
   ),
+
+  // --- backups
+  cdc_backups: gauge(
+    'backups',
+    'Backups that came to their end; these four are absent where cdc.yaml names no folder for them.',
+  ),
+  cdc_backup_interval_seconds: gauge('backups', 'How often the agent is to make one.'),
+  cdc_backup_age_seconds: gauge(
+    'backups',
+    'Since the newest of them ended; absent while there is none.',
+  ),
+  cdc_backup_bytes: gauge('backups', 'Size of the newest of them.'),
 
   // --- processes and machine
   cdc_server_restarts_total: counter(

@@ -1,3 +1,4 @@
+import { BACKUP_PROBLEMS } from './backupProblems.ts';
 import { CLICKHOUSE_PROBLEMS } from './clickhouseProblems.ts';
 import { CONTAINER_PROBLEMS } from './containerProblems.ts';
 import { MACHINE_PROBLEMS } from './machineProblems.ts';
@@ -56,6 +57,7 @@ export const PROBLEMS = {
     'Known are: {known}.',
     '{suggestion}',
   ),
+  ...BACKUP_PROBLEMS,
   ...MACHINE_PROBLEMS,
   ...CONTAINER_PROBLEMS,
   // --- the stack

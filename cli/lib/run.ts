@@ -7,6 +7,8 @@ export interface RunOptions {
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** What it reads; nothing by default. */
+  readonly input?: string | undefined;
   /** Each line of both streams, as it comes. */
   readonly onLine?: (line: string) => void;
 }
@@ -27,13 +29,13 @@ const LINES_KEPT = 400;
 export async function runProgram(
   command: string,
   args: readonly string[],
-  { env, cwd, uid, gid, signal, onLine }: RunOptions,
+  { env, cwd, uid, gid, signal, input, onLine }: RunOptions,
 ): Promise<Ran> {
   const { execa } = await import('execa');
   const options = {
     env: { ...env },
     extendEnv: false,
-    stdin: 'ignore',
+    ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
     all: true,
     reject: false,
     ...(cwd === undefined ? {} : { cwd }),

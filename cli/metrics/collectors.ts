@@ -1,3 +1,4 @@
+import { listBackups } from '../backup/store.ts';
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import { keptInCopy } from '../components/clickhouse/kept.ts';
 import {
@@ -16,6 +17,7 @@ import { committedOffsets, endOffsets } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { observeSlot, walPosition } from '../components/postgres/observe.ts';
 import type { Config } from '../config/schema.ts';
+import { newestBefore } from '../core/backups.ts';
 import type { HeartbeatTimes } from '../core/lag.ts';
 import {
   CONNECTOR_STATES,
@@ -29,6 +31,7 @@ import {
 import { type PipelineNames, tableLabel, targetDatabase, topicName } from '../core/names.ts';
 import { PROFILES } from '../core/profiles.ts';
 import { readJson, writeFileAtomic } from '../lib/files.ts';
+import { parseDurationMs } from '../lib/format.ts';
 import { standingTables } from '../pipeline/apply/stalls.ts';
 import { knownGaps } from '../pipeline/inspect/gaps.ts';
 import { heartbeatAgeMs } from '../pipeline/inspect/heartbeat.ts';
@@ -42,6 +45,8 @@ export interface Pipeline {
   readonly names: PipelineNames;
   /** Remembers which heartbeats were counted, so that the next agent counts none twice. */
   readonly cursorFile: string;
+  /** Folder of backups; absent where there are none. */
+  readonly backups: string | undefined;
 }
 
 const ANSWER_MS = 4000;
@@ -60,6 +65,7 @@ export class Readings {
     heartbeats: () => this.heartbeats(),
     storage: () => this.storage(),
     kept: () => this.kept(),
+    backups: () => this.backups(),
     business: () => this.business(),
   };
   private readonly pipeline: Pipeline;
@@ -98,6 +104,20 @@ export class Readings {
         ...states('cdc_slot_wal_status', 'status', WAL_STATUSES, slot?.walStatus ?? 'missing'),
       ];
     });
+  }
+
+  private async backups(): Promise<Sample[]> {
+    const { backups: folder, config } = this.pipeline;
+    if (folder === undefined) return [];
+    const all = await listBackups(folder);
+    const newest = newestBefore(all);
+    const age = newest && (Date.now() - Date.parse(newest.finished_at)) / 1000;
+    return [
+      ...sample('cdc_backups', all.length),
+      ...sample('cdc_backup_interval_seconds', (parseDurationMs(config.backup.every) ?? 0) / 1000),
+      ...sample('cdc_backup_age_seconds', age),
+      ...sample('cdc_backup_bytes', newest?.bytes),
+    ];
   }
 
   private async connector(): Promise<Sample[]> {

@@ -209,7 +209,8 @@ function own(input: ResolveInput): { ports: EmbeddedPorts; secrets: Secrets } {
   return { ports: input.ports, secrets: input.secrets };
 }
 
-function secret(
+/** From the variable of the environment, else from the file. */
+export function secret(
   input: Pick<ResolveInput, 'directory' | 'env'>,
   variable: string,
   file: string | undefined,

@@ -72,3 +72,14 @@ export interface Runtime {
   /** Where logs are, for people. */
   readonly logPlace: string;
 }
+
+/** A PostgreSQL whose data came from a backup, after it has replayed its WAL. */
+export interface Recovered {
+  /** How far its WAL goes. */
+  readonly end: bigint;
+  /** When the last transaction was committed that it has. */
+  readonly lastCommit: Date | undefined;
+}
+
+/** It did not get where it was to; the message is PostgreSQL's. */
+export class RecoveryError extends Error {}

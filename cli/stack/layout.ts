@@ -13,6 +13,8 @@ export interface Layout {
   /** Which names its pipeline has, where an earlier cdc made it. */
   readonly namesFile: string;
   readonly logs: string;
+  /** The one folder that ClickHouse writes backups to and reads them from: links to where they are. */
+  readonly backups: string;
   /** Data folder of a server. */
   data(server: string): string;
   log(server: string): string;
@@ -29,6 +31,7 @@ export function layoutOf(directory: string): Layout {
     lockFile: join(root, 'agent.lock'),
     namesFile: join(root, 'names.json'),
     logs: join(root, 'logs'),
+    backups: join(root, 'backups'),
     data: (server) => join(root, server),
     log: (server) => join(root, 'logs', `${server}.log`),
     etc: (file) => join(root, 'etc', file),

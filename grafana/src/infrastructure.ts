@@ -60,6 +60,20 @@ export function infrastructureHealth() {
         alerts: ['CdcServerRestarting'],
       }),
     )
+    .withPanel(
+      figure({
+        title: 'Backup age',
+        says: 'Of the newest, in intervals in which they are due; empty where cdc.yaml names no folder for them.',
+        queries: [
+          prom('cdc_backup_age_seconds / cdc_backup_interval_seconds', {
+            empty: 'there are no backups',
+          }),
+        ],
+        decimals: 1,
+        steps: asAlert('CdcBackupTooOld'),
+        alerts: ['CdcBackupTooOld'],
+      }),
+    )
     .withRow(row('Machine'))
     .withPanel(
       graph({

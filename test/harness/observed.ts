@@ -52,6 +52,7 @@ export class ObservedStack {
     const { port } = this.webhook.address() as AddressInfo;
     writeFileSync(join(this.directory, 'pager.url'), `http://127.0.0.1:${port}/page\n`);
     const settings = ['ports: auto', 'agent: { schema_changes: report }', 'observability: on'];
+    settings.push('backup: { to: backups }');
     settings.push('alerts: { webhook_file: pager.url }');
     writeFileSync(join(this.directory, 'cdc.yaml'), `${settings.join('\n')}\n`);
     mkdirSync(join(this.directory, '.cdc'), { mode: 0o700 });

@@ -11,6 +11,7 @@ const PASSWORD_VARIABLES = [
   'CDC_CONNECT_PASSWORD',
   'CDC_CLICKHOUSE_PASSWORD',
   'CDC_AGENT_PASSWORD',
+  'CDC_BACKUP_PASSPHRASE',
   'PGPASSWORD',
 ];
 
@@ -22,9 +23,12 @@ const PASSWORD_VARIABLES = [
 export function secretHider(loaded: LoadedConfig, env: Env): (text: string) => string {
   const { config, directory } = loaded;
   const { kafkaClusterId: _notSecret, ...generated } = readSecrets(layoutOf(directory)) ?? {};
-  const files = [config.source, config.kafka, config.connect, config.clickhouse, config.agent].map(
-    (part) => part.password_file,
-  );
+  const files = [
+    ...[config.source, config.kafka, config.connect, config.clickhouse, config.agent].map(
+      (part) => part.password_file,
+    ),
+    config.backup.passphrase_file,
+  ];
   const fromUrls = [config.source.url, config.connect.url, config.clickhouse.url].map(loginOf);
   const users = new Set([
     ...fromUrls.map((login) => login.user),

@@ -1,3 +1,4 @@
+import { listBackups, targetOf } from '../../backup/store.ts';
 import { type ClickHouse, withClickHouse } from '../../components/clickhouse/client.ts';
 import { readSetAside, type SetAside } from '../../components/clickhouse/dependents.ts';
 import { type KeptValues, keptInCopy } from '../../components/clickhouse/kept.ts';
@@ -7,6 +8,7 @@ import { Connect, type ConnectorStatus } from '../../components/connect/client.t
 import { withKafkaAdmin } from '../../components/kafka/client.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
 import type { LoadedConfig } from '../../config/load.ts';
+import { newestBefore } from '../../core/backups.ts';
 import { CONNECTOR_CLASS } from '../../core/connector.ts';
 import type { LeftOut } from '../../core/leftOut.ts';
 import type { PipelineNames } from '../../core/names.ts';
@@ -38,6 +40,8 @@ export interface StackStatus {
   readonly heartbeat_age_ms: number | undefined;
   /** How `cdc verify` ended last; absent when it never did. */
   readonly last_verified: LastVerified | undefined;
+  /** The newest that came to its end; null where there is none, absent where cdc.yaml names no folder for them. */
+  readonly last_backup: LastBackup | null | undefined;
   /** Messages that are no row of a copied table, and wait; absent when ClickHouse gave no answer. */
   readonly dead_letters: number | undefined;
   /** Values that their column's type cannot hold, by column; absent when they were not counted. */
@@ -51,6 +55,13 @@ export interface StackStatus {
   /** What somebody made on the copy and that refused its rows; absent when ClickHouse gave no answer. */
   readonly set_aside: readonly SetAside[] | undefined;
   readonly components: readonly ComponentStatus[];
+}
+
+export interface LastBackup {
+  readonly id: string;
+  readonly kind: 'full' | 'incremental';
+  readonly age_ms: number;
+  readonly bytes: number;
 }
 
 /** Why something gave no answer, and what to type. */
@@ -162,6 +173,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     standing,
     aside,
     gaps,
+    backup,
   ] = await Promise.all([
     allOf({
       postgres: look(postgres && (() => withPostgres(postgres, postgresVersion))),
@@ -196,6 +208,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
         clickhouse &&
         (() => knownGaps({ ...watched, endpoints: { postgres, clickhouse } })),
     ),
+    look(() => lastBackup(watched)),
   ]);
   const summary = endpointSummary(endpoints);
   const troubles = new Map<ServerName, Trouble>();
@@ -246,6 +259,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
       profile,
       heartbeat_age_ms: age,
       last_verified: answerOf(verified),
+      last_backup: answerOf(backup),
       left_out: missing,
       standing: stands,
       gaps: passed,
@@ -257,6 +271,15 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     troubles,
     connector: registered,
   };
+}
+
+async function lastBackup(watched: Watched): Promise<LastBackup | null | undefined> {
+  const target = targetOf(watched);
+  if (target === undefined) return undefined;
+  const newest = newestBefore(await listBackups(target));
+  if (!newest) return null;
+  const { id, kind, bytes, finished_at } = newest;
+  return { id, kind, age_ms: Date.now() - Date.parse(finished_at), bytes };
 }
 
 async function allOf<K extends string, T>(

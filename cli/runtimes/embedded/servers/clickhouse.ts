@@ -22,6 +22,7 @@ function configXml(setting: ServerSetting, users: string): string {
   <path>${xml(setting.layout.data('clickhouse'))}/</path>
   <logger><log>${xml(setting.layout.log('clickhouse-server'))}</log><errorlog>${xml(setting.layout.log('clickhouse-errors'))}</errorlog><size>20M</size><count>2</count></logger>
   <users_config>${xml(users)}</users_config>
+  <backups><allowed_path>${xml(setting.layout.backups)}</allowed_path></backups>
   <user_directories><users_xml><path>${xml(users)}</path></users_xml></user_directories>
 ${poolsXml()}
 ${figuresXml()}

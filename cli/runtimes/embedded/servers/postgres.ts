@@ -16,11 +16,15 @@ import {
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { parseLsn } from '../../../core/lsn.ts';
 import { Problem } from '../../../core/problems.ts';
 import { fileProblem, freeBytes } from '../../../lib/files.ts';
 import { isAlive, programName } from '../../../lib/processes.ts';
+import { runProgram } from '../../../lib/run.ts';
+import { pgIdent, pgLiteral } from '../../../lib/sql.ts';
 import type { Layout } from '../../../stack/layout.ts';
 import { POSTGRES_DATABASE, POSTGRES_USER } from '../../../stack/users.ts';
+import { type Recovered, RecoveryError } from '../../runtime.ts';
 import { postgresHome, postgresPackageVersion } from '../packages.ts';
 import { runToEnd } from './run.ts';
 import type { EmbeddedServer, Launch, ServerSetting } from './server.ts';
@@ -28,6 +32,9 @@ import type { EmbeddedServer, Launch, ServerSetting } from './server.ts';
 /** An unprivileged user that every Linux has. */
 const NOBODY = 65_534;
 const AS_NOBODY = ['-U', `--map-user=${NOBODY}`, `--map-group=${NOBODY}`];
+
+/** What its place depends on. */
+type Place = Pick<ServerSetting, 'layout' | 'env'>;
 
 /**
  * PostgreSQL refuses to run as root, and for a user without a name. For those it runs in a user namespace that shows
@@ -40,7 +47,7 @@ interface Identity {
   wrap(command: string, args: readonly string[]): Launch;
 }
 
-function identity(setting: ServerSetting, from: string | undefined): Identity {
+function identity(setting: Place, from: string | undefined): Identity {
   const home = postgresHome(from);
   const data = setting.layout.data('postgres');
   const isRoot = process.getuid?.() === 0;
@@ -231,6 +238,55 @@ async function initialize(
 }
 
 export const postgresServer = postgresServerFrom(undefined);
+
+/**
+ * Has PostgreSQL replay the WAL that is in a folder put there from a base backup, until a target or its end, and begin a
+ * new timeline. Without a listener, so that nobody writes before the copy follows. What it ends with is stopped.
+ *
+ * @param target a setting of recovery_target_…
+ * @throws {RecoveryError} where it did not get there.
+ */
+export async function recoverPostgres(
+  place: Place,
+  password: string,
+  target: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Recovered> {
+  const who = identity(place, undefined);
+  const settings = {
+    wal_level: 'logical',
+    max_prepared_transactions: '10',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    // All of it is in pg_wal; without a command PostgreSQL does not take this for a recovery.
+    restore_command: 'false',
+    recovery_target_timeline: 'current',
+    recovery_target_action: 'promote',
+    // A server of one user has no place for its snapshots.
+    hot_standby: 'off',
+    ...sharedMemory(),
+    ...target,
+  };
+  const options = Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
+  const launch = who.wrap(join(who.home, 'bin', 'postgres'), [
+    ...['--single', '-D', who.data, ...options],
+    'postgres',
+  ]);
+  const { code, output } = await runProgram(launch.command, launch.args, {
+    cwd: launch.uid === undefined ? place.layout.root : '/',
+    env: { PATH: place.env.PATH, LC_ALL: 'C.UTF-8' },
+    uid: launch.uid,
+    gid: launch.gid,
+    signal,
+    input: `ALTER ROLE ${pgIdent(POSTGRES_USER)} PASSWORD ${pgLiteral(password)};\nSELECT pg_current_wal_lsn() AS lsn;\n`,
+  });
+  const end = /lsn = "([0-9A-F]+\/[0-9A-F]+)"/.exec(output)?.[1];
+  const said = output.split('\n').filter((line) => /\b(ERROR|FATAL|PANIC):/.test(line));
+  if (code !== 0 || end === undefined || said.length > 0)
+    throw new RecoveryError(said.at(-1) ?? (output.trim() || `exit code ${code}`));
+  const last = /last completed transaction was at log time ([^\n]+)/.exec(output)?.[1];
+  return { end: parseLsn(end), lastCommit: last === undefined ? undefined : new Date(last) };
+}
 
 /** @param from the npm package that brings it; by default the one that cdc runs. */
 export function postgresServerFrom(from: string | undefined): EmbeddedServer {
