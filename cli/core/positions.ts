@@ -7,6 +7,13 @@ export interface Place {
   readonly committed: bigint;
 }
 
+/** Messages that wait; those that were deleted never come. */
+export function waiting({ start, end, committed }: Place): bigint {
+  // A group can have come further since the end was asked for.
+  const from = committed > start ? committed : start;
+  return end > from ? end - from : 0n;
+}
+
 /** By topic and partition. A topic that a queue reads and Kafka does not have has no partitions. */
 export type Places = ReadonlyMap<string, ReadonlyMap<number, Place>>;
 /** How far topics were acknowledged at an earlier look, which can be long ago. */

@@ -13,7 +13,7 @@ import {
 import { type Queue, queuesOf } from '../components/clickhouse/queues.ts';
 import { Connect } from '../components/connect/client.ts';
 import { withKafkaAdmin } from '../components/kafka/client.ts';
-import { committedOffsets, endOffsets } from '../components/kafka/topics.ts';
+import { groupPlaces } from '../components/kafka/topics.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { observeSlot, walPosition } from '../components/postgres/observe.ts';
 import type { Config } from '../config/schema.ts';
@@ -29,6 +29,7 @@ import {
   WAL_STATUSES,
 } from '../core/metrics.ts';
 import { type PipelineNames, tableLabel, targetDatabase, topicName } from '../core/names.ts';
+import { waiting } from '../core/positions.ts';
 import { PROFILES } from '../core/profiles.ts';
 import { readJson, writeFileAtomic } from '../lib/files.ts';
 import { parseDurationMs } from '../lib/format.ts';
@@ -139,26 +140,17 @@ export class Readings {
     const sharedQueues = this.sharedQueues;
     return withKafkaAdmin(this.pipeline.endpoints.kafka, async (admin) => {
       if (sharedQueues.length === 0) await admin.describeCluster();
-      const ends = await endOffsets(
-        admin,
-        sharedQueues.flatMap((sharedQueue) => sharedQueue.topics),
-      );
       const found: Sample[] = [];
       for (const { group, topics } of sharedQueues) {
-        const known = topics.filter((topic) => ends.has(topic));
-        if (known.length === 0) continue;
-        const acknowledged = await committedOffsets(admin, group, known);
-        for (const topic of known) {
-          let waiting = 0n;
+        for (const [topic, partitions] of await groupPlaces(admin, group, topics)) {
+          let behind = 0n;
           let applied = 0n;
-          for (const [partition, end] of ends.get(topic) ?? []) {
-            const at = acknowledged.get(topic)?.get(partition) ?? -1n;
-            applied += at < 0n ? 0n : at;
-            const behind = end - (at < 0n ? 0n : at);
-            waiting += behind > 0n ? behind : 0n;
+          for (const place of partitions.values()) {
+            behind += waiting(place);
+            applied += place.committed < 0n ? 0n : place.committed;
           }
           found.push(
-            ...sample('cdc_consumer_lag_messages', Number(waiting), { group, topic }),
+            ...sample('cdc_consumer_lag_messages', Number(behind), { group, topic }),
             ...sample('cdc_applied_changes_total', Number(applied), { topic }),
           );
         }

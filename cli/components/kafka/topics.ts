@@ -1,5 +1,6 @@
 import type { Admin } from 'kafkajs';
 import { isNotificationTopic } from '../../core/names.ts';
+import { type Place, waiting } from '../../core/positions.ts';
 import { PARTITIONS, topicSettings } from '../../core/topics.ts';
 import { type WaitOptions, waitFor } from '../../lib/wait.ts';
 import type { KafkaEndpoint } from '../../stack/endpoints.ts';
@@ -55,16 +56,50 @@ export function replicationOf(endpoint: KafkaEndpoint): number {
 /** A row of PostgreSQL can be large; the producer and the topics agree on this limit. */
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
-/** End offsets per topic, summed over partitions; topics that do not exist are absent. */
+/** End offsets by topic and partition; topics that do not exist are absent. */
 export async function endOffsets(admin: Admin, topics: readonly string[]): Promise<Offsets> {
+  const ends: Offsets = new Map();
+  for (const [topic, partitions] of await topicBounds(admin, topics))
+    ends.set(topic, new Map([...partitions].map(([partition, { end }]) => [partition, end])));
+  return ends;
+}
+
+/** Where partitions begin and end. */
+type Bounds = Map<string, Map<number, Pick<Place, 'start' | 'end'>>>;
+
+async function topicBounds(admin: Admin, topics: readonly string[]): Promise<Bounds> {
   const present = new Set(await admin.listTopics());
-  const found: Offsets = new Map();
+  const found: Bounds = new Map();
   for (const topic of topics) {
     if (!present.has(topic)) continue;
     const offsets = await admin.fetchTopicOffsets(topic);
-    found.set(topic, new Map(offsets.map((o) => [o.partition, BigInt(o.high)])));
+    const bounds = offsets.map(({ partition, low, high }) => {
+      const place = { start: BigInt(low), end: BigInt(high) };
+      return [partition, place] as const;
+    });
+    found.set(topic, new Map(bounds));
   }
   return found;
+}
+
+/** Where a group is in its topics; those that do not exist are absent. */
+export async function groupPlaces(
+  admin: Admin,
+  group: string,
+  topics: readonly string[],
+): Promise<Map<string, Map<number, Place>>> {
+  const bounds = await topicBounds(admin, topics);
+  if (bounds.size === 0) return new Map();
+  const committed = await committedOffsets(admin, group, [...bounds.keys()]);
+  const places = ([topic, partitions]: [string, Map<number, Pick<Place, 'start' | 'end'>>]) => {
+    const of = committed.get(topic);
+    const each = [...partitions].map(([partition, bound]) => {
+      const place: Place = { ...bound, committed: of?.get(partition) ?? -1n };
+      return [partition, place] as const;
+    });
+    return [topic, new Map(each)] as const;
+  };
+  return new Map([...bounds].map(places));
 }
 
 /** Acknowledged offsets of a group; -1 where it has acknowledged nothing yet. */
@@ -88,18 +123,9 @@ export async function groupLag(
   group: string,
   topics: readonly string[],
 ): Promise<GroupLag[]> {
-  const ends = await endOffsets(admin, topics);
-  const known = topics.filter((topic) => ends.has(topic));
-  if (known.length === 0) return [];
-  const acknowledged = await committedOffsets(admin, group, known);
-  return known.map((topic) => {
-    let messages = 0n;
-    for (const [partition, end] of ends.get(topic) ?? []) {
-      const at = acknowledged.get(topic)?.get(partition) ?? -1n;
-      // A group can have come further since the end was asked for.
-      const behind = end - (at < 0n ? 0n : at);
-      messages += behind > 0n ? behind : 0n;
-    }
+  const places = await groupPlaces(admin, group, topics);
+  return [...places].map(([topic, partitions]) => {
+    const messages = [...partitions.values()].reduce((sum, place) => sum + waiting(place), 0n);
     return { group, topic, messages: Number(messages) };
   });
 }
@@ -209,8 +235,21 @@ export async function unread(
   for (const [topic, partitions] of ends) {
     for (const [partition, end] of partitions) {
       const at = acknowledged.get(topic)?.get(partition) ?? -1n;
-      if (end > 0n && at < end) return `${topic}: ${at} of ${end}`;
+      if (end > 0n && at < end && (await hasMessages(admin, topic, partition, end)))
+        return `${topic}: ${at} of ${end}`;
     }
   }
   return undefined;
+}
+
+/** Whether there is a message before this offset: a consumer acknowledges nothing where all were deleted. */
+async function hasMessages(
+  admin: Admin,
+  topic: string,
+  partition: number,
+  before: bigint,
+): Promise<boolean> {
+  const bounds = await topicBounds(admin, [topic]);
+  const start = bounds.get(topic)?.get(partition)?.start;
+  return start !== undefined && start < before;
 }
