@@ -203,6 +203,19 @@ describe('messages that went past ClickHouse', () => {
   });
 });
 
+test('a queue that somebody detached is made again by apply, and nothing is missing', async () => {
+  await using clickhouse = target();
+  const topic = topicName(stack().names.topicPrefix, { schema, table: 'left' });
+  const queue = (await queuesOf(clickhouse)).find(({ topics }) => topics.includes(topic));
+  const object = (queue?.name ?? '')
+    .split('.')
+    .map((part) => chIdent(part))
+    .join('.');
+  await clickhouse.command(`DETACH TABLE ${object} SYNC`);
+  await sql(...changes());
+  await repaired();
+});
+
 test('a storage that somebody dropped and made again is loaded again', async () => {
   await using clickhouse = target();
   const storage = `${chIdent(schema)}.left_final`;

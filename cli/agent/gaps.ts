@@ -38,6 +38,7 @@ export class GapWatch {
   private known: Acknowledged | undefined;
   private queues: readonly Queue[] = [];
   private queuesAtMs = Number.NEGATIVE_INFINITY;
+  private changedAtMs = Number.NEGATIVE_INFINITY;
   private recordedAtMs = 0;
   private before: readonly QueueLook[] = [];
   private storages = '';
@@ -73,9 +74,13 @@ export class GapWatch {
     const stack = this.stack();
     const clickhouse = await this.connected(stack);
     const uuids = await storageUuids(clickhouse);
-    this.storages = JSON.stringify([...uuids].sort());
-    if (performance.now() - this.queuesAtMs > QUEUES_MS) {
-      this.queues = await queuesOf(clickhouse);
+    const storages = JSON.stringify([...uuids].sort());
+    if (storages !== this.storages) this.changedAtMs = performance.now();
+    this.storages = storages;
+    // Tables that come get their queue soon after.
+    const lookedMs = performance.now() - this.queuesAtMs;
+    if (lookedMs > QUEUES_MS || performance.now() - this.changedAtMs < QUEUES_MS) {
+      this.queues = withDetached(this.queues, await queuesOf(clickhouse));
       this.queuesAtMs = performance.now();
     }
     const { known = new Map(), queues } = this;
@@ -84,7 +89,7 @@ export class GapWatch {
     const [groups, read] = [await this.kafka.read(queues), await messagesRead(clickhouse)];
     const looks = groups.map(({ group, places, isEmpty }, i): QueueLook => {
       const ofQueue = read.get(queues[i]?.name ?? '') ?? new Map();
-      return { group, places, isEmpty, read: ofQueue };
+      return { group, places, isUnread: isEmpty || ofQueue.size === 0, read: ofQueue };
     });
     let next: Acknowledged = known;
     const lost = new Map<string, string>();
@@ -128,4 +133,10 @@ export class GapWatch {
     }
     this.found += 1;
   }
+}
+
+/** A queue that somebody detached is not there; nobody else reads its topics, and its group can be moved. */
+function withDetached(before: readonly Queue[], now: readonly Queue[]): Queue[] {
+  const read = new Set(now.flatMap(({ topics }) => topics));
+  return [...now, ...before.filter(({ topics }) => topics.every((topic) => !read.has(topic)))];
 }

@@ -22,8 +22,8 @@ export type Acknowledged = ReadonlyMap<string, ReadonlyMap<number, bigint>>;
 export interface QueueLook {
   readonly group: string;
   readonly places: Places;
-  /** The group had no member: anybody could move its offsets. */
-  readonly isEmpty: boolean;
+  /** The group had no member, or none of ClickHouse: anybody could move its offsets. */
+  readonly isUnread: boolean;
   /** Messages that its consumers have read since they were made, by consumer. */
   readonly read: ReadonlyMap<string, bigint>;
 }
@@ -57,10 +57,10 @@ export function passedBy(known: Acknowledged, places: Places): Map<string, strin
 
 /**
  * Topics whose group came further than its consumers have read. Kafka moves offsets only of groups that have no
- * member; what a consumer that is gone by now has read is not known, so only a group that was empty tells.
+ * member; what a consumer that is gone by now has read is not known, so only a group that had none tells.
  */
 export function movedPast(before: QueueLook | undefined, now: QueueLook): Map<string, string> {
-  if (!before?.isEmpty || before.group !== now.group) return new Map();
+  if (!before?.isUnread || before.group !== now.group) return new Map();
   const advanced = new Map<string, bigint>();
   for (const [topic, partitions] of now.places) {
     for (const [partition, { committed }] of partitions) {

@@ -16,10 +16,10 @@ const at = (start: number, end: number, committed: number): Place => ({
 });
 const one = (place: Place) => new Map([['t', new Map([[0, place]])]]);
 const known = (offset: number) => new Map([['t', new Map([[0, BigInt(offset)]])]]);
-const look = (place: Place, isEmpty: boolean, read: [string, number][] = []): QueueLook => ({
+const look = (place: Place, isUnread: boolean, read: [string, number][] = []): QueueLook => ({
   group: 'g',
   places: one(place),
-  isEmpty,
+  isUnread,
   read: new Map(read.map(([consumer, n]) => [consumer, BigInt(n)])),
 });
 

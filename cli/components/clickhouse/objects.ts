@@ -1,6 +1,6 @@
 import type { TargetObject } from '../../core/ddl.ts';
 import { createStatement, objectKey } from '../../core/plan.ts';
-import { chLiteral } from '../../lib/sql.ts';
+import { chIdent, chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse, Settings } from './client.ts';
 import { dropStatement } from './prepare.ts';
 import { statementsOf } from './statements.ts';
@@ -17,6 +17,18 @@ export async function runStatements(
   settings: Settings = {},
 ): Promise<void> {
   for (const statement of sql) await clickhouse.command(statement, settings);
+}
+
+/** What somebody detached is not there, and cannot be made: it is attached again, to be dropped as any other. */
+export async function attachDetached(
+  clickhouse: ClickHouse,
+  objects: readonly { readonly database: string; readonly name: string }[],
+): Promise<void> {
+  // Refused where there is none.
+  for (const { database, name } of objects)
+    await clickhouse
+      .command(`ATTACH TABLE IF NOT EXISTS ${chIdent(database, name)}`)
+      .catch(() => {});
 }
 
 /** Remembers objects as they stand; what comes back makes those again that are not there any more, in this order. */

@@ -1,5 +1,9 @@
 import { type ClickHouse, withClickHouse } from '../../components/clickhouse/client.ts';
-import { runStatements, standingObjects } from '../../components/clickhouse/objects.ts';
+import {
+  attachDetached,
+  runStatements,
+  standingObjects,
+} from '../../components/clickhouse/objects.ts';
 import { withKafkaAdmin } from '../../components/kafka/client.ts';
 import { removeGroupMembers } from '../../components/kafka/groups.ts';
 import { copyGroupOffsets } from '../../components/kafka/topics.ts';
@@ -39,6 +43,10 @@ export async function changeQueues(
   const changed = new Set(reading.map(({ queue }) => objectKey(queue)));
   const sharedQueues = plan.desired.target.sharedQueues.filter(({ queue }) =>
     changed.has(objectKey(queue)),
+  );
+  await attachDetached(
+    clickhouse,
+    reading.map(({ queue }) => queue),
   );
   const putBack = await standingObjects(clickhouse, [
     ...plan.moves.flatMap(fillingViews),
