@@ -168,7 +168,10 @@ describe('who may import whom', () => {
 
 describe('house rules', () => {
   /** A program of its own, which ends as programs do. */
-  const OWN_PROCESS = ['cli/main.ts', 'cli/runtimes/embedded/clickhouse-host.ts'];
+  const OWN_PROCESS = [
+    'cli/main.ts',
+    ...['clickhouse-host', 'keeper'].map((name) => `cli/runtimes/embedded/${name}.ts`),
+  ];
 
   it('only main.ts ends the process, reads its arguments and writes to its streams', () => {
     const pattern = /\bprocess\.(exit|argv|stdout|stderr|stdin|exitCode)\b|\bconsole\.\w+\(/;

@@ -69,6 +69,8 @@ export interface Runtime {
   logs(names: readonly string[], count: number): Promise<OpenLogs>;
   /** Does on purpose to a server or the agent what else happens by accident; nothing where it does not run. */
   harm(part: ServerName | 'agent', how: Harm): Promise<void>;
+  /** Kills all that it runs at once: a power cut. */
+  harmAll(): Promise<void>;
   /** Where logs are, for people. */
   readonly logPlace: string;
 }

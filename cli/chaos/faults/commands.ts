@@ -19,11 +19,11 @@ async function killed(ground: Ground, ms: number, ...args: string[]): Promise<st
 export const COMMAND_FAULTS: readonly Fault[] = [
   {
     name: 'kill-up',
-    summary: 'the agent is killed, and the `cdc up` that mends it, too',
+    summary: 'all is killed, and the `cdc up` that mends it, too',
     servers: [],
     mend: 'up',
     async play(ground, chance) {
-      await ground.runtime.harm('agent', 'kill');
+      await ground.runtime.harmAll();
       return killed(ground, chosen(chance, 200, 15_000), 'up');
     },
   },

@@ -64,9 +64,8 @@ export const PROCESS_FAULTS: readonly Fault[] = [
   },
   {
     name: 'kill-agent',
-    summary: 'SIGKILL of the agent; the servers go on',
+    summary: 'SIGKILL of the agent; the servers go on, and its parent starts another',
     servers: [],
-    mend: 'up',
     async play({ runtime }) {
       await runtime.harm('agent', 'kill');
       return 'SIGKILL of the agent';
@@ -74,13 +73,11 @@ export const PROCESS_FAULTS: readonly Fault[] = [
   },
   {
     name: 'power-cut',
-    summary: 'SIGKILL of the agent and of all servers at once',
+    summary: 'SIGKILL of the agent, of its parent and of all servers at once',
     servers: SERVER_NAMES,
     mend: 'up',
     async play({ runtime }) {
-      // The agent first: it would start the others again.
-      await runtime.harm('agent', 'kill');
-      await Promise.all(SERVER_NAMES.map((server) => runtime.harm(server, 'kill')));
+      await runtime.harmAll();
       return 'SIGKILL of the agent and of all servers';
     },
   },

@@ -168,6 +168,12 @@ export class ComposeRuntime implements Runtime {
     await harmContainer(await openEngine(this.env), this.project, part, how);
   }
 
+  async harmAll(): Promise<void> {
+    const engine = await openEngine(this.env);
+    const parts = ['agent', ...SERVER_NAMES];
+    await Promise.all(parts.map((part) => harmContainer(engine, this.project, part, 'kill')));
+  }
+
   private rememberedFile(): string {
     return join(this.layout.root, 'compose.json');
   }

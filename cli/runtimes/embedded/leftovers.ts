@@ -13,7 +13,10 @@ import type { Layout } from '../../stack/layout.ts';
 import { type AgentState, type ProcessName, RELEASE, stackMarker } from '../../stack/state.ts';
 import { postgresFolders } from './servers/postgres.ts';
 
-const markOf = (layout: Layout) => `CDC_STACK=${stackMarker(layout)}`;
+/** What every process of a stack has in its environment. */
+export function markOf(layout: Layout): string {
+  return `CDC_STACK=${stackMarker(layout)}`;
+}
 
 /** Of an agent, its parent. */
 const KEEPER = process.ppid;

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import type { LoadedConfig } from '../../config/load.ts';
 import type { Finding } from '../../core/findings.ts';
-import { processTree, signalQuietly } from '../../lib/processes.ts';
+import { findMarked, processTree, signalQuietly } from '../../lib/processes.ts';
 import type { ServerName } from '../../stack/endpoints.ts';
 import { createLayout, type Layout, layoutOf } from '../../stack/layout.ts';
 import { type AgentState, liveState, readState } from '../../stack/state.ts';
@@ -11,6 +11,7 @@ import type { Harm, OpenLogs, PartStatus, Runtime, RuntimeHooks, Started } from 
 import { checkMachine, diskFindings, requireOpenFiles, requireRoom } from './check.ts';
 import { ensureJars, kafkaVersion } from './jars.ts';
 import { ensureAgent, stopAgent } from './launch.ts';
+import { markOf } from './leftovers.ts';
 import {
   endOf,
   followLogs,
@@ -130,6 +131,10 @@ export class EmbeddedRuntime implements Runtime {
     // All that PostgreSQL consists of stands still; the agent's children are the servers.
     const isWhole = part !== 'agent' && (how === 'freeze' || how === 'thaw');
     for (const pid of isWhole ? processTree(found.pid) : [found.pid]) signalQuietly(pid, signal);
+  }
+
+  async harmAll(): Promise<void> {
+    for (const pid of findMarked(markOf(this.layout))) signalQuietly(pid, 'SIGKILL');
   }
 }
 

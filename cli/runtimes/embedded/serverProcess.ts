@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { isSameProcess, processStart, signalQuietly } from '../../lib/processes.ts';
+import { pause } from '../../lib/wait.ts';
 
 const STOP_TIMEOUT_MS = 15_000;
 const LOOK_MS = 100;
@@ -39,14 +40,12 @@ export function childProcess(child: ChildProcess): ServerProcess {
 export function adoptedProcess(pid: number): ServerProcess {
   const start = processStart(pid);
   let ended: string | undefined;
-  const exited = new Promise<string>((resolve) => {
-    const timer = setInterval(() => {
-      if (isSameProcess(pid, start)) return;
-      clearInterval(timer);
-      ended = 'nobody was told how';
-      resolve(ended);
-    }, LOOK_MS);
-  });
+  const watch = async (): Promise<string> => {
+    while (isSameProcess(pid, start)) await pause(LOOK_MS);
+    ended = 'nobody was told how';
+    return ended;
+  };
+  const exited = watch();
   return {
     pid,
     exited,
