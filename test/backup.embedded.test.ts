@@ -186,7 +186,11 @@ describe('a stack whose PostgreSQL cdc runs', () => {
     const restored = await result(cwd, 'restore', target);
     expect(restored.verification).toMatchObject({ ok: true, left_out: [] });
     expect(await count(cwd, 'inventory.customers')).toBe(rows);
-    await write(cwd, customers(3001, 3100), 'DELETE FROM inventory.customers WHERE id < 1500');
+    await write(
+      cwd,
+      customers(3001, 3100),
+      "DELETE FROM inventory.customers WHERE email LIKE '%@backup.example' AND id < 1500",
+    );
     expect((await result(cwd, 'verify')).ok).toBe(true);
     expect(existsSync(join(cwd, '.cdc', 'restoring.json'))).toBe(false);
   });

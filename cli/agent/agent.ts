@@ -101,6 +101,8 @@ class Agent {
   private readonly startedAt = new Date().toISOString();
   private readonly loops: Record<string, string> = {};
   private phase: AgentPhase = 'starting';
+  /** What the agent wrote whose servers this one takes over. */
+  private before: AgentState | undefined;
   private ports: EmbeddedPorts | undefined;
   private supervisor: Supervisor | undefined;
   private claimed: ClaimedPorts | undefined;
@@ -127,6 +129,7 @@ class Agent {
 
   async run(signal: AbortSignal): Promise<number> {
     const before = readState(this.layout);
+    const adopted = this.adopt(before);
     this.publish();
     try {
       const { config, directory } = this.loaded;
@@ -140,9 +143,6 @@ class Agent {
         this.ports = publishedPorts(config);
         this.publish();
       } else {
-        const { profile } = this.loaded.config;
-        const now = { profile, settingsDigest: settingsDigest(this.loaded.config) };
-        const adopted = adoptable(this.layout, before, now);
         await endLeftovers(this.layout, this.log, [...adopted.values()]);
         await this.startServers(secrets, before?.ports, adopted, signal);
       }
@@ -230,6 +230,20 @@ class Agent {
     }
     await this.stop();
     return this.problem?.exit ?? 0;
+  }
+
+  /** Servers of an agent that was killed go on: whoever asks meanwhile finds them ready. */
+  private adopt(before: AgentState | undefined): ReadonlyMap<ProcessName, number> {
+    if (this.place === 'container') return new Map();
+    const { profile } = this.loaded.config;
+    const now = { profile, settingsDigest: settingsDigest(this.loaded.config) };
+    const adopted = adoptable(this.layout, before, now);
+    if (before && adopted.size > 0 && adopted.size === before.servers.length) {
+      this.before = before;
+      this.ports = before.ports;
+      this.phase = before.phase;
+    }
+    return adopted;
   }
 
   /** Before anybody asks for its names: those of a pipeline that an earlier cdc made are found in its source. */
@@ -345,7 +359,7 @@ class Agent {
       profile: this.loaded.config.profile,
       settingsDigest: settingsDigest(this.loaded.config),
       ports: this.ports,
-      servers: this.supervisor?.statuses() ?? [],
+      servers: this.supervisor?.statuses() ?? this.before?.servers ?? [],
       observers: this.observers?.statuses() ?? [],
       extraPorts: this.extra?.ports,
       metricsUrl: this.metricsUrl,

@@ -273,7 +273,7 @@ async function restorePostgres(
       ? {}
       : until === 'end'
         ? { recovery_target_lsn: backup.positions.end }
-        : { recovery_target_time: until.toISOString() };
+        : { recovery_target_time: until.toISOString().replace('T', ' ').replace('Z', '+00') };
   try {
     const password = ensureSecrets(layout).postgres;
     const recovered = await host.recover(password, goal, signal);
