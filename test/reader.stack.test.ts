@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { ClickHouse, type Settings } from '../cli/components/clickhouse/client.ts';
 import { chIdent, pgIdent } from '../cli/lib/sql.ts';
 import { cdcJson, eventually, freshSchema, source, stack } from './harness/database.ts';
@@ -71,7 +71,6 @@ const WAYS_OUT = [
   "CREATE TABLE default.way_out (a String) ENGINE = MergeTree ORDER BY a SETTINGS disk = disk(type = web, endpoint = 'http://127.0.0.1:1/')",
   "CREATE DATABASE way_out ENGINE = Filesystem('/etc')",
   "CREATE DATABASE way_out ENGINE = SQLite('/etc/passwd')",
-  "CREATE DICTIONARY default.way_out (a String) PRIMARY KEY a SOURCE(FILE(PATH '/etc/passwd' FORMAT 'TSV')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0)",
   'CREATE FUNCTION way_out AS (a) -> a',
   "CREATE NAMED COLLECTION way_out AS url = 'http://127.0.0.1:1/'",
   `BACKUP DATABASE default TO S3('${url}', 'a', 'b')`,
@@ -86,6 +85,16 @@ describe.each(['pipeline', 'reader'] as const)("ClickHouse's user of the %s", (u
   it.each(WAYS_OUT)('has no way out: %s', async (statement) => {
     expect(await answer(user, statement)).toMatch(REFUSED);
   });
+});
+
+test('a dictionary reads no file', async () => {
+  const name = chIdent(schema.name, 'way_out');
+  const made = `CREATE DICTIONARY ${name} (a String, b String) PRIMARY KEY a SOURCE(FILE(PATH '/etc/passwd' FORMAT 'TSV')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0)`;
+  await answer('pipeline', made);
+  expect(await answer('pipeline', `SELECT * FROM dictionary('${schema.name}.way_out')`)).toMatch(
+    /PATH_ACCESS_DENIED|not inside|ACCESS_DENIED/,
+  );
+  await answer('pipeline', `DROP DICTIONARY IF EXISTS ${name}`);
 });
 
 describe('the reader', () => {

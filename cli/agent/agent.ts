@@ -311,6 +311,7 @@ class Agent {
       secrets,
       kafka: endpoints.kafka,
       own: endpoints.clickhouse.own,
+      backsUp: config.backup.to !== undefined,
       workerGroup: workerGroup(namesOf(this.loaded), endpoints.kafka.managed),
       source: endpoints.postgres,
       jars: needsJava(choice.servers)

@@ -21,6 +21,8 @@ export function settingsDigest(config: Config): string {
     agent.listen,
     agent.password_file,
     config.alerts,
+    // What ClickHouse's user may do.
+    ...(config.backup.to === undefined ? [] : ['backup']),
   ];
   return createHash('sha256').update(JSON.stringify(relevant)).digest('hex').slice(0, 16);
 }

@@ -136,6 +136,7 @@ export function containerFiles(input: FilesInput): ContainerFile[] {
       'clickhouse',
       'users.d/cdc.xml',
       clickhouseUsersXml({
+        backsUp: false,
         password: secrets.clickhouse,
         readerPassword: secrets.clickhouseReader,
         network: '::/0',

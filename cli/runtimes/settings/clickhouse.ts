@@ -84,7 +84,9 @@ function clientXml({ sasl, tls }: KafkaEndpoint): string {
  * PostgreSQL and Kafka.
  */
 const PIPELINE_GRANTS = [
-  'GRANT SHOW, SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY TABLE, DROP DATABASE, DROP TABLE, DROP VIEW, TRUNCATE, OPTIMIZE, CHECK, KILL QUERY, SYSTEM VIEWS, BACKUP ON *.*',
+  'GRANT SHOW, SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY TABLE, DROP DATABASE, DROP TABLE, DROP VIEW, TRUNCATE, OPTIMIZE, CHECK, KILL QUERY, SYSTEM VIEWS ON *.*',
+  // Of people, on copies; a file outside of ClickHouse's own folder is refused to them by itself.
+  'GRANT CREATE DICTIONARY, DROP DICTIONARY, dictGet, SYSTEM RELOAD DICTIONARY ON *.*',
   'GRANT READ ON POSTGRES',
   'GRANT READ, WRITE ON KAFKA',
   ...[
@@ -95,6 +97,9 @@ const PIPELINE_GRANTS = [
     ),
   ].map((engine) => `GRANT TABLE ENGINE ON ${chIdent(engine)}`),
 ];
+
+/** Only where cdc.yaml names a place for backups: to S3 they would be a way out, and libchdb ends when it is asked for one. */
+const BACKUP_GRANT = 'GRANT BACKUP ON *.*';
 
 /** Tables of the pipeline's own database that views of the copy read. */
 const READ_BY_VIEWS = [CH_CDC.truncates, CH_CDC.loads, CH_CDC.generations];
@@ -125,6 +130,8 @@ export interface ClickHouseUsers {
   readonly network: string;
   /** The database of the pipeline's own tables. */
   readonly own: string;
+  /** Backups are made. */
+  readonly backsUp: boolean;
 }
 
 /**
@@ -155,7 +162,7 @@ ${grantsXml(grants)}
       <password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>
 ${grantsXml(['GRANT SYSTEM LISTEN ON *.*', 'GRANT SELECT ON system.numbers'])}
     </default>
-${user(CLICKHOUSE_USER, users.password, 'default', PIPELINE_GRANTS)}
+${user(CLICKHOUSE_USER, users.password, 'default', [...PIPELINE_GRANTS, ...(users.backsUp ? [BACKUP_GRANT] : [])])}
 ${user(CLICKHOUSE_READER, users.readerPassword, 'reader', readerGrants(users.own))}
   </users>
 </clickhouse>

@@ -61,7 +61,13 @@ export const clickhouseServer: EmbeddedServer = {
     const users = layout.etc('clickhouse-users.xml');
     writeFileAtomic(config, configXml(setting, users), 0o600);
     const { clickhouse: password, clickhouseReader: readerPassword } = setting.secrets;
-    const who = { password, readerPassword, network: '127.0.0.1', own: setting.own };
+    const who = {
+      password,
+      readerPassword,
+      network: '127.0.0.1',
+      own: setting.own,
+      backsUp: setting.backsUp,
+    };
     writeFileAtomic(users, clickhouseUsersXml(who), 0o600);
     mkdirSync(layout.data('clickhouse'), { recursive: true, mode: 0o700 });
     return {

@@ -12,6 +12,8 @@ export interface ServerSetting {
   readonly kafka: KafkaEndpoint;
   /** The database of the pipeline's own tables in ClickHouse. */
   readonly own: string;
+  /** cdc.yaml names a place for backups. */
+  readonly backsUp: boolean;
   /** Of Connect's workers. */
   readonly workerGroup: string;
   /** ClickHouse loads from it. */
