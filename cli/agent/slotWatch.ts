@@ -1,4 +1,3 @@
-import type pg from 'pg';
 import type { Logger } from 'pino';
 import { withClickHouse } from '../components/clickhouse/client.ts';
 import { readRecords } from '../components/clickhouse/records.ts';
@@ -74,7 +73,7 @@ export class SlotWatch {
     await stopConnector(connect, names.connector).catch((error: unknown) =>
       this.log.warn({ error: errorText(error) }, 'stopping the connector'),
     );
-    await withPostgres(endpoints.postgres, (client: pg.Client) => dropSlot(client, names.slot));
+    await withPostgres(endpoints.postgres, (client) => dropSlot(client, names.slot));
   }
 
   /** As `cdc apply` does it. */
@@ -105,5 +104,6 @@ function troubleOf(
   const retained = slot.retainedBytes ?? 0;
   if (limit !== undefined && retained > limit)
     return `slot ${name} keeps ${formatBytes(retained)} of WAL, more than slot.max_wal (${formatBytes(limit)})`;
-  return slotAtRisk(slot) && `slot ${name} ${slotAtRisk(slot)}`;
+  const risk = slotAtRisk(slot);
+  return risk && `slot ${name} ${risk}`;
 }

@@ -8,7 +8,6 @@ import { errorText } from '../core/problems.ts';
 import { pause } from '../lib/wait.ts';
 import { lineageOf, passedBy } from '../pipeline/inspect/lineage.ts';
 import { claimPipeline } from '../pipeline/inspect/others.ts';
-import { readOwner } from '../pipeline/state/owner.ts';
 import type { Stack } from '../pipeline/state/stack.ts';
 
 const LOOK_MS = 4000;
@@ -49,8 +48,12 @@ export class SourceWatch {
       const slot = await withPostgres(postgres, (client) => observeSlot(client, stack.names.slot));
       const lineage = await lineageOf(stack);
       const why = lineage.broken ?? passedBy(slot, lineage.acknowledged);
-      if (why === undefined) await this.recordTimeline(stack, lineage);
-      else if (this.trouble === undefined)
+      // Then the next look need not ask where the earlier timeline ended.
+      if (why === undefined && lineage.isOtherTimeline)
+        await withClickHouse(stack.endpoints.clickhouse, (clickhouse) =>
+          claimPipeline(stack, clickhouse, lineage),
+        );
+      if (why !== undefined && this.trouble === undefined)
         this.log.error({ why }, 'the source cannot be gone on with');
       this.trouble = why;
       this.report(why && `${why}; cdc apply makes another slot and loads every table again`);
@@ -66,17 +69,5 @@ export class SourceWatch {
     if (state === undefined || state === 'STOPPED') return;
     this.log.warn({ connector: names.connector }, 'stopping the connector');
     await stopConnector(connect, names.connector);
-  }
-
-  /** Of a standby that was promoted and had all: the next look need not ask where the earlier timeline ended. */
-  private async recordTimeline(
-    stack: Stack,
-    lineage: Awaited<ReturnType<typeof lineageOf>>,
-  ): Promise<void> {
-    await withClickHouse(stack.endpoints.clickhouse, async (clickhouse) => {
-      const owner = await readOwner(clickhouse);
-      if (owner?.timeline === undefined || owner.timeline === lineage.timeline) return;
-      await claimPipeline(stack, clickhouse, lineage);
-    });
   }
 }

@@ -37,6 +37,22 @@ async function alter(ground: Ground, ...changes: string[]): Promise<void> {
   });
 }
 
+/** The publication has only some kinds of changes for a while, and is put right. */
+function publishes(name: string, kinds: string, summary: string, told: string): Fault {
+  return {
+    name,
+    summary,
+    servers: ['postgres'],
+    async play(ground, chance) {
+      const ms = chosen(chance, 300, 2000);
+      await alter(ground, `SET (publish = '${kinds}')`);
+      await pause(ms);
+      await alter(ground, publishAll);
+      return `${told} published for ${ms} ms`;
+    },
+  };
+}
+
 export const SOURCE_FAULTS: readonly Fault[] = [
   {
     name: 'end-walsender',
@@ -151,28 +167,16 @@ export const SOURCE_FAULTS: readonly Fault[] = [
       return `${table} was out of the publication for 0.1 s`;
     },
   },
-  {
-    name: 'publish-inserts',
-    summary: "publish = 'insert' for a while, then put right",
-    servers: ['postgres'],
-    async play(ground, chance) {
-      const ms = chosen(chance, 300, 2000);
-      await alter(ground, "SET (publish = 'insert')");
-      await pause(ms);
-      await alter(ground, publishAll);
-      return `nothing but inserts was published for ${ms} ms`;
-    },
-  },
-  {
-    name: 'publish-no-deletes',
-    summary: 'publish without delete for a while, then put right',
-    servers: ['postgres'],
-    async play(ground, chance) {
-      const ms = chosen(chance, 300, 2000);
-      await alter(ground, "SET (publish = 'insert, update')");
-      await pause(ms);
-      await alter(ground, publishAll);
-      return `no deletes were published for ${ms} ms`;
-    },
-  },
+  publishes(
+    'publish-inserts',
+    'insert',
+    "publish = 'insert' for a while, then put right",
+    'nothing but inserts was',
+  ),
+  publishes(
+    'publish-no-deletes',
+    'insert, update',
+    'publish without delete for a while, then put right',
+    'no deletes were',
+  ),
 ];

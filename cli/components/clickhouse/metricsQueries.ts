@@ -52,7 +52,6 @@ export interface Beat {
 
 /** The newest heartbeat, by its version: clocks go back; absent when none has arrived. */
 export async function newestBeat(clickhouse: ClickHouse, since = 0n): Promise<Beat | undefined> {
-  if (!(await hasHeartbeats(clickhouse))) return undefined;
   const [row] = await clickhouse.rows<Record<'newest' | 'beat' | 'committed', string>>(
     `SELECT max(version) AS newest, argMax(beat, version) AS beat,
             toUnixTimestamp64Micro(argMax(committed_at, version)) AS committed
@@ -65,14 +64,6 @@ export async function newestBeat(clickhouse: ClickHouse, since = 0n): Promise<Be
       committedUs: Number(row.committed),
     }
   );
-}
-
-async function hasHeartbeats(clickhouse: ClickHouse): Promise<boolean> {
-  const found = await clickhouse.rows(
-    'SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {name:String}',
-    { database: clickhouse.own, name: CH_CDC.heartbeats },
-  );
-  return found.length > 0;
 }
 
 export interface DeadLetterCount {

@@ -14,6 +14,7 @@ import {
 } from '../../core/records.ts';
 import { chIdent, chLiteral } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
+import { hasOwnTable } from './statements.ts';
 
 /** `cdc.loads`: what is remembered of tables and slots (core/records.ts), and how far loads have come. */
 const tableOf = (clickhouse: ClickHouse) => chIdent(clickhouse.own, CH_CDC.loads);
@@ -32,7 +33,7 @@ export interface Records {
 
 /** Of all tables and slots, or of one; nothing before the first `apply`. */
 export async function readRecords(clickhouse: ClickHouse, only?: TableId): Promise<Records> {
-  const rows = !(await isThere(clickhouse))
+  const rows = !(await hasOwnTable(clickhouse, CH_CDC.loads))
     ? []
     : await clickhouse.rows<{
         schema: string;
@@ -67,7 +68,7 @@ export async function recordsOf<K extends WholeKind>(
   clickhouse: ClickHouse,
   kind: K,
 ): Promise<{ id: TableId; record: RecordOf<K> }[]> {
-  if (!(await isThere(clickhouse))) return [];
+  if (!(await hasOwnTable(clickhouse, CH_CDC.loads))) return [];
   const rows = await clickhouse.rows<{ schema: string; table: string; state: string }>(
     `SELECT schema_name AS schema, table_name AS table, state FROM ${tableOf(clickhouse)} FINAL
       WHERE floor = 0 AND chunk = {kind:String} ORDER BY at`,
@@ -160,7 +161,7 @@ export async function recordReading(
  * somebody writes meanwhile is newer.
  */
 export async function renewRecords(clickhouse: ClickHouse): Promise<void> {
-  if (!(await isThere(clickhouse))) return;
+  if (!(await hasOwnTable(clickhouse, CH_CDC.loads))) return;
   const rows = await clickhouse.rows<Row & { at: string }>(
     `SELECT schema_name, table_name, loads.floor AS floor, chunk, state, rows, toString(loads.at) AS at FROM ${tableOf(clickhouse)} AS loads FINAL
       WHERE ${IS_LEGACY_SQL} AND chunk IN (${KINDS}) AND (loads.floor = 0 OR chunk = ${chLiteral(READING)})`,
@@ -211,12 +212,4 @@ async function insert(
     `INSERT INTO ${tableOf(clickhouse)} (${Object.keys(key).join(', ')}, state, rows, at)
 SELECT ${Object.values(key).join(', ')}, ${chLiteral(state)}, ${Number(rows)}, greatest(now64(3, 'UTC'), ${before} + toIntervalMillisecond(1))`,
   );
-}
-
-async function isThere(clickhouse: ClickHouse): Promise<boolean> {
-  const found = await clickhouse.rows(
-    'SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {loads:String}',
-    { database: clickhouse.own, loads: CH_CDC.loads },
-  );
-  return found.length > 0;
 }

@@ -31,3 +31,12 @@ export async function statementsOf(
     rows.map(({ statement, engineFull, ...name }) => [objectKey(name), { statement, engineFull }]),
   );
 }
+
+/** Whether one of the pipeline's own tables is there. */
+export async function hasOwnTable(clickhouse: ClickHouse, name: string): Promise<boolean> {
+  const found = await clickhouse.rows(
+    'SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {name:String}',
+    { database: clickhouse.own, name },
+  );
+  return found.length > 0;
+}

@@ -10,9 +10,9 @@ import { unrecorded } from '../inspect/targets.ts';
 import { resnapshotState } from '../load/resnapshot.ts';
 import { historyState } from '../load/tableHistory.ts';
 import { slotBaseline, tableBaseline } from '../state/baseline.ts';
-import { isAltered, PUBLICATION_ALTERED } from '../state/membership.ts';
+import { gapFound } from '../state/gaps.ts';
 import type { Stack } from '../state/stack.ts';
-import { isOtherStorage, STORAGE_CHANGED, STORAGE_GONE } from '../state/storages.ts';
+import { STORAGE_GONE } from '../state/storages.ts';
 
 /** What is to be done for one table that is copied, beside what the steps of a plan say. */
 export interface TableWork {
@@ -87,11 +87,7 @@ function rowsWork(stack: Stack, { source, observed, records }: Seen, joining: Re
   const baseline = isUsable(source.observed.slot)
     ? slotBaseline(records, stack.names.slot)
     : undefined;
-  const gapNow = (plan: TablePlan) => {
-    if (isAltered(records, plan.source, source.observed.membership)) return PUBLICATION_ALTERED;
-    const { uuid } = observed.get(objectKey(storageOf(plan))) ?? {};
-    return isOtherStorage(records, plan.source, uuid) ? STORAGE_CHANGED : undefined;
-  };
+  const { membership } = source.observed;
   return (
     plan: TablePlan,
     { isMigrated, isRefiltered }: Pick<TableWork, 'isMigrated' | 'isRefiltered'>,
@@ -104,20 +100,22 @@ function rowsWork(stack: Stack, { source, observed, records }: Seen, joining: Re
     const { isDue, isBegun, isToEnd } = historyState(records, plan, observed);
     const state = own === undefined ? undefined : resnapshotState(records, plan.source);
     // Somebody dropped it, or the database: what was loaded is not there.
-    const isGone = load !== undefined && !observed.has(objectKey(storageOf(plan)));
-    const gap = own === undefined ? undefined : gapNow(plan);
-    const again = [
+    const storage = observed.get(objectKey(storageOf(plan)));
+    const isGone = load !== undefined && storage === undefined;
+    const seen = { membership, uuid: storage?.uuid };
+    const gap = own === undefined ? undefined : gapFound(records, plan.source, seen);
+    const [again] = [
       isGone && STORAGE_GONE,
       isMigrated && 'its columns, their types or its key are others',
       isRefiltered && 'other rows or columns of it are published',
       gap,
       state?.why,
       state?.needed === true && 'rows of it are of another form, or were not sent',
-    ].find((why) => typeof why === 'string');
+    ].filter((why) => typeof why === 'string');
     // What an earlier command has loaded without it would be missing in the history.
     const lacksRows =
       isDue && load !== undefined && !(isBegun && (again !== undefined || !isLoaded));
-    const reload = again || (lacksRows ? 'its history begins with them' : undefined);
+    const reload = again ?? (lacksRows ? 'its history begins with them' : undefined);
     return {
       firstLoad: isLoaded ? undefined : 'its rows are not in the copy, or not all of them',
       reload: own === undefined ? undefined : reload,

@@ -7,9 +7,8 @@ import type { Finding } from '../../core/findings.ts';
 import { type PipelineNames, type TableId, tableLabel } from '../../core/names.ts';
 import { objectKey } from '../../core/plan.ts';
 import type { Endpoints } from '../../stack/endpoints.ts';
-import { gapOf } from '../state/gaps.ts';
-import { isAltered, PUBLICATION_ALTERED } from '../state/membership.ts';
-import { isOtherStorage, STORAGE_CHANGED, STORAGE_GONE } from '../state/storages.ts';
+import { gapFound, gapOf } from '../state/gaps.ts';
+import { STORAGE_GONE } from '../state/storages.ts';
 
 /** A table that changes can have passed by, and that is not loaded again yet. */
 export interface KnownGap {
@@ -46,8 +45,7 @@ export async function knownGaps({
       const gap = gapOf(records, table);
       const uuid = uuidOf(table);
       const [why] = [
-        isAltered(records, table, membership) && PUBLICATION_ALTERED,
-        isOtherStorage(records, table, uuid) && STORAGE_CHANGED,
+        gapFound(records, table, { membership, uuid }),
         uuid === undefined && records.get(table, 'storage') !== undefined && STORAGE_GONE,
         gap?.why,
       ].filter((one) => typeof one === 'string');

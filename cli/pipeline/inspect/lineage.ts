@@ -1,5 +1,6 @@
 import { withClickHouse } from '../../components/clickhouse/client.ts';
 import { newestBeat } from '../../components/clickhouse/metricsQueries.ts';
+import { hasOwnTable } from '../../components/clickhouse/statements.ts';
 import { Connect } from '../../components/connect/client.ts';
 import { acknowledgedPosition } from '../../components/connect/control.ts';
 import { withPostgres } from '../../components/postgres/client.ts';
@@ -7,7 +8,7 @@ import { observePlace, switchPosition } from '../../components/postgres/identity
 import type { ObservedSlot } from '../../components/postgres/observe.ts';
 import { brokenBy, positionIn, versionAt } from '../../core/lineage.ts';
 import { formatLsn } from '../../core/lsn.ts';
-import { heartbeatOf, type PipelineNames } from '../../core/names.ts';
+import { CH_CDC, heartbeatOf, type PipelineNames } from '../../core/names.ts';
 import type { Endpoints } from '../../stack/endpoints.ts';
 import { readOwner } from '../state/owner.ts';
 
@@ -17,6 +18,8 @@ export interface Lineage {
   readonly epoch: number;
   /** Undefined where the source did not say it. */
   readonly timeline: number | undefined;
+  /** It is another one than is remembered; also of a source that can be gone on with, once a standby was promoted. */
+  readonly isOtherTimeline: boolean;
   /** Why the source cannot be gone on with: its positions mean something else than before. */
   readonly broken: string | undefined;
   /** How far the connector has read; undefined where it never has, or that is not known. */
@@ -33,7 +36,9 @@ export async function lineageOf({ names, endpoints }: Access): Promise<Lineage> 
   const { owner, arrived } = await withClickHouse(endpoints.clickhouse, async (clickhouse) => {
     const found = await readOwner(clickhouse);
     const base = versionAt(found?.epoch ?? 0, 0n);
-    return { owner: found, arrived: found && (await newestBeat(clickhouse, base)) };
+    // Somebody can have dropped them; apply makes them again.
+    const hasBeats = found !== undefined && (await hasOwnTable(clickhouse, CH_CDC.heartbeats));
+    return { owner: found, arrived: hasBeats ? await newestBeat(clickhouse, base) : undefined };
   });
   const acknowledged = await acknowledgedPosition(new Connect(endpoints.connect), names.connector);
   const place = await withPostgres(endpoints.postgres, (client) =>
@@ -41,10 +46,11 @@ export async function lineageOf({ names, endpoints }: Access): Promise<Lineage> 
   );
   const epoch = owner?.epoch ?? 0;
   const timeline = place?.timeline;
-  if (!owner || !place) return { epoch, timeline, broken: undefined, acknowledged };
-  const isOther = owner.timeline !== undefined && owner.timeline !== place.timeline;
+  const unbroken = { epoch, timeline, isOtherTimeline: false, broken: undefined, acknowledged };
+  if (!owner || !place) return unbroken;
+  const isOtherTimeline = owner.timeline !== undefined && owner.timeline !== place.timeline;
   const switchedAt =
-    isOther && owner.timeline !== undefined
+    isOtherTimeline && owner.timeline !== undefined
       ? await switchPosition(endpoints.postgres, place.timeline, owner.timeline)
       : undefined;
   const copy = {
@@ -54,7 +60,9 @@ export async function lineageOf({ names, endpoints }: Access): Promise<Lineage> 
     acknowledged,
   };
   const broken = brokenBy(place, copy, switchedAt);
-  return { epoch: broken === undefined ? epoch : epoch + 1, timeline, broken, acknowledged };
+  return broken === undefined
+    ? { ...unbroken, isOtherTimeline }
+    : { ...unbroken, isOtherTimeline, epoch: epoch + 1, broken };
 }
 
 /**

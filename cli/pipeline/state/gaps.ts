@@ -5,9 +5,12 @@ import {
   readRecords,
   writeRecord,
 } from '../../components/clickhouse/records.ts';
+import type { Membership } from '../../core/membership.ts';
 import type { TableId } from '../../core/names.ts';
 import type { RecordOf } from '../../core/records.ts';
 import type { SourceTable } from '../../core/source.ts';
+import { isAltered, PUBLICATION_ALTERED } from './membership.ts';
+import { isOtherStorage, STORAGE_CHANGED } from './storages.ts';
 
 /** A known gap: changes of a table can have passed the copy by, and it is not loaded again yet. */
 export type Gap = RecordOf<'gap'>;
@@ -19,6 +22,16 @@ export function gapOf(
 ): Gap | undefined {
   const gap = records.get(table, 'gap');
   return gap?.oid === table.oid ? gap : undefined;
+}
+
+/** What is found of a table that `apply` is to record, of how it is published and of the storage that stands. */
+export function gapFound(
+  records: Records,
+  table: TableId & { readonly oid: number },
+  seen: { readonly membership: Membership | undefined; readonly uuid: string | undefined },
+): string | undefined {
+  if (isAltered(records, table, seen.membership)) return PUBLICATION_ALTERED;
+  return isOtherStorage(records, table, seen.uuid) ? STORAGE_CHANGED : undefined;
 }
 
 export async function recordGap(
