@@ -15,7 +15,7 @@ export default defineConfig({
           name: 'unit',
           isolate: false,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.{stack,embedded,compose}.test.ts'],
+          exclude: ['test/**/*.{stack,embedded,long,compose}.test.ts'],
           // Laws are tried hundreds of times; a busy machine takes its time.
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
@@ -47,6 +47,19 @@ export default defineConfig({
           hookTimeout: 600_000,
           maxWorkers: 1,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          // Stacks of their own, for more minutes than every change can wait: `npm test -- --all` has them.
+          name: 'long',
+          isolate: false,
+          include: ['test/**/*.long.test.ts'],
+          globalSetup: ['test/harness/build.ts'],
+          testTimeout: 900_000,
+          hookTimeout: 600_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

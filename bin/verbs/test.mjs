@@ -16,22 +16,26 @@ const CHECKS = [
 
 const ENGINE = join(ROOT, 'test', 'compose', 'engine.sh');
 
+/** What containers alone have, and a run of the whole: what `--containers` plays of the suite that `--all` plays. */
+const MOSTLY_CONTAINERS = ['.compose.test.ts', '/up.stack.test.ts'];
+
 /**
- * What .ci/run plays in containers: what addresses, the agent's place, signals and kills make differ there.
- * The other files ask the same of the same servers; `npm run test:compose` plays all.
+ * How much is played beside what every change has to pass.
+ * @type {Readonly<Record<string, { containers: readonly string[], long: boolean }>>}
  */
-const OTHER_IN_CONTAINERS = [
-  '.compose.test.ts',
-  ...['up', 'load', 'snapshot', 'slot'].map((name) => `/${name}.stack.test.ts`),
-];
+const MORE = {
+  '--containers': { containers: MOSTLY_CONTAINERS, long: false },
+  '--all': { containers: [], long: true },
+};
 
 /**
  * Checks and tests; the last line is the total. A check counts as one test.
- * @param {readonly string[]} args `--all`: with the compose runtime, as .ci/run has it. Else for vitest.
+ * @param {readonly string[]} args `--containers`: with the compose runtime, as .ci/run has it; `--all`: with what takes
+ *   long, too. Else for vitest.
  */
 export async function test(args) {
-  const all = args[0] === '--all';
-  if (args.length > 0 && !all) {
+  const more = MORE[args[0] ?? ''];
+  if (args.length > 0 && more === undefined) {
     await prepareTests();
     return told(await vitest(args));
   }
@@ -40,11 +44,16 @@ export async function test(args) {
   // Most of a test is waiting: what has stacks of its own is played beside what shares one.
   const lanes = await Promise.all([
     vitest(['--project', 'unit', '--project', 'stack']),
-    vitest(['--project', 'embedded']).then(async (embedded) =>
-      all ? sum(embedded, await inContainers(OTHER_IN_CONTAINERS)) : embedded,
-    ),
+    aside(more),
   ]);
   return told(sum(checked, ...lanes));
+}
+
+/** @param {typeof MORE[string] | undefined} more */
+async function aside(more) {
+  const projects = ['embedded', ...(more?.long ? ['long'] : [])];
+  const embedded = await vitest(projects.flatMap((name) => ['--project', name]));
+  return more === undefined ? embedded : sum(embedded, await inContainers(more.containers));
 }
 
 async function prepareTests() {
