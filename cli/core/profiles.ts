@@ -15,6 +15,10 @@ export interface Profile {
   readonly maxBlockSize: number;
   /** Debezium: how often its queue is looked at when it was empty. */
   readonly connectPollMs: number;
+  /**
+   * Debezium: changes in a batch; four batches wait in its queue. Those of larger queues outlive the young generation,
+   * and collecting them costs more than reading them.
+   */
   readonly connectBatch: number;
   readonly producerLingerMs: number;
   readonly heartbeatMs: number;
@@ -28,7 +32,7 @@ export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput'
     sharedPollTimeoutMs: 50,
     maxBlockSize: 65_536,
     connectPollMs: 15,
-    connectBatch: 8192,
+    connectBatch: 1024,
     producerLingerMs: 2,
     heartbeatMs: 500,
   },
@@ -38,7 +42,7 @@ export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput'
     sharedPollTimeoutMs: 200,
     maxBlockSize: 65_536,
     connectPollMs: 50,
-    connectBatch: 8192,
+    connectBatch: 1024,
     producerLingerMs: 5,
     heartbeatMs: 1000,
   },
@@ -48,7 +52,7 @@ export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput'
     sharedPollTimeoutMs: 1000,
     maxBlockSize: 262_144,
     connectPollMs: 100,
-    connectBatch: 16_384,
+    connectBatch: 4096,
     producerLingerMs: 20,
     heartbeatMs: 1000,
   },

@@ -19,6 +19,7 @@ function configFor(
     include: tables.map(tableLabel),
     profile: PROFILES['low-latency'],
     toastPlaceholder: '__cdc_unavailable',
+    message: 'read',
     maxMessageBytes: 64 * 1024 * 1024,
     replication: 1,
     database: {

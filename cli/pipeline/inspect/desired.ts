@@ -94,6 +94,7 @@ export function desiredOf(
       profile: stack.profile,
       toastPlaceholder: stack.secrets.toastPlaceholder,
       maxMessageBytes: MAX_MESSAGE_BYTES,
+      message: stack.config.kafka.message,
       replication: replicationOf(stack.endpoints.kafka),
       database: databaseOf(stack.endpoints.postgres),
       secrets: secretsPlace(stack),

@@ -10,21 +10,25 @@ import org.apache.kafka.connect.json.JsonConverter;
 import org.apache.kafka.connect.storage.Converter;
 
 /**
- * Connect's JSON, but for a change that Kafka would refuse as too large: the producer's error ends the
+ * Connect's JSON (see JsonWriter), but for a change that Kafka would refuse as too large: the producer's error ends the
  * task, and so every table, for good. Such a change is sent without its row, and <code>op</code> says
  * so: <code>too large, u, 70000123 bytes</code>. Its key stands in the message's key, by which the row is read
  * from the source.
  *
- * <p><code>max.bytes</code>: how large a value may be.
+ * <p><code>max.bytes</code>: how large a value may be; any size where it is absent. <code>message</code>:
+ * <code>full</code> for all fields of a change, else those that ClickHouse's tables read.
  */
 public final class BoundedJson implements Converter {
     private final JsonConverter json = new JsonConverter();
     private long maxBytes;
+    private JsonWriter writer;
 
     @Override
     public void configure(Map<String, ?> configs, boolean isKey) {
         json.configure(configs, isKey);
-        maxBytes = Long.parseLong(String.valueOf(configs.get("max.bytes")));
+        Object most = configs.get("max.bytes");
+        maxBytes = most == null ? Long.MAX_VALUE : Long.parseLong(String.valueOf(most));
+        writer = new JsonWriter(json, maxBytes, "full".equals(String.valueOf(configs.get("message"))));
     }
 
     @Override
@@ -34,14 +38,14 @@ public final class BoundedJson implements Converter {
 
     @Override
     public byte[] fromConnectData(String topic, Schema schema, Object value) {
-        // Before anything is made of it: its JSON alone could take all the memory that there is.
+        if (schema == null) return json.fromConnectData(topic, null, value);
+        byte[] bytes = writer.write(schema, value);
+        if (bytes != null && bytes.length <= maxBytes) return bytes;
+        // All its JSON could take all the memory that there is, where its texts alone are too long.
         long length = textLength(value);
-        if (length <= maxBytes) {
-            byte[] bytes = json.fromConnectData(topic, schema, value);
-            if (bytes == null || bytes.length <= maxBytes) return bytes;
-            length = bytes.length;
-        }
-        return json.fromConnectData(topic, schema, withoutRow((Struct) value, length));
+        if (length <= maxBytes)
+            length = bytes != null ? bytes.length : json.fromConnectData(topic, schema, value).length;
+        return writer.write(schema, withoutRow((Struct) value, length));
     }
 
     @Override

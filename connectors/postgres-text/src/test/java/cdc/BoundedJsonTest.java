@@ -36,7 +36,7 @@ class BoundedJsonTest {
 
     private static BoundedJson bounded(long bytes) {
         BoundedJson json = new BoundedJson();
-        json.configure(Map.of("schemas.enable", "false", "max.bytes", String.valueOf(bytes)), false);
+        json.configure(Map.of("schemas.enable", "false", "message", "full", "max.bytes", String.valueOf(bytes)), false);
         return json;
     }
 

@@ -35,6 +35,8 @@ class ReplacedClassesTest {
                 POSTGRES + "connection.AbstractMessageDecoder",
                 POSTGRES + "connection.WalPositionLocator",
                 POSTGRES + "connection.pgoutput.ColumnMetaData",
+                "io.debezium.pipeline.meters.CommonEventMeter",
+                "io.debezium.pipeline.meters.StreamingMeter",
                 "io.debezium.pipeline.source.snapshot.incremental.SignalBasedIncrementalSnapshotContext"
             })
     void hasWhateverDebeziumUsesOfIts(String name) throws Exception {
