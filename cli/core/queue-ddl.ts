@@ -23,7 +23,13 @@ export interface KafkaLogin {
   readonly collection?: string | undefined;
 }
 
-/** The Kafka engine table of a queue. Its columns are generic: no change of a table changes it. */
+/** What is read of a message; other fields may be there. Images stay JSON. */
+const MESSAGE = `Tuple(before Nullable(String), after Nullable(String), op String, source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)), ts_us Int64)`;
+
+/**
+ * The Kafka engine table of a queue: each message as it is, so that no change of a table changes it. The engine's own
+ * reading of JSON costs more than twice as much as one JSONExtract in the view (docs/performance.md).
+ */
 export function queueObject(sharedQueue: SharedQueue, options: QueueOptions): TargetObject {
   const { own, database, queue, group } = sharedQueue.names;
   const { profile, login } = options;
@@ -31,17 +37,14 @@ export function queueObject(sharedQueue: SharedQueue, options: QueueOptions): Ta
     kafka_broker_list: options.brokers,
     kafka_topic_list: sharedQueue.topics.join(','),
     kafka_group_name: group,
-    kafka_format: 'JSONEachRow',
+    kafka_format: 'RawBLOB',
     kafka_num_consumers: 1,
     kafka_thread_per_consumer: 1,
-    kafka_handle_error_mode: 'stream',
     kafka_flush_interval_ms: flushMs(profile),
     kafka_poll_timeout_ms: profile.pollTimeoutMs,
     kafka_consumer_reschedule_ms: profile.rescheduleMs,
     kafka_max_block_size: profile.maxBlockSize,
     kafka_poll_max_batch_size: profile.maxBlockSize,
-    input_format_json_read_objects_as_strings: 1,
-    input_format_skip_unknown_fields: 1,
     ...(login?.sasl || login?.isTls
       ? {
           kafka_security_protocol: securityProtocol(
@@ -68,11 +71,7 @@ export function queueObject(sharedQueue: SharedQueue, options: QueueOptions): Ta
     kind: 'queue',
     create: `CREATE TABLE IF NOT EXISTS ${chIdent(database, queue)}
 (
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
-    ts_us Int64
+    message String
 )
 ENGINE = Kafka${login?.collection === undefined ? '' : `(${chIdent(login.collection)})`}
 SETTINGS
@@ -143,13 +142,20 @@ export function sharedQueueView(
     kind: 'materialized-view',
     create: `CREATE MATERIALIZED VIEW IF NOT EXISTS ${chIdent(database, mv)} TO ${chIdent(database, fanout)} AS
 WITH
+    -- Of what is no JSON, or not such, it has empty texts, zeros and NULL.
+    JSONExtract(message, ${chLiteral(MESSAGE)}) AS the_change,
+    the_change.before AS before,
+    the_change.after AS after,
+    the_change.op AS op,
+    the_change.source AS source,
+    the_change.ts_us AS ts_us,
     -- The connector sends it without its row, which is then read by its key.
     startsWith(op, 'too large') AS is_large,
     multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
-        _error != '', concat('${LETTER_REASONS.not_json}: ', _error),
+        op = '', '${LETTER_REASONS.not_json}',
         is_large, concat('${LETTER_REASONS.too_large}: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('${LETTER_REASONS.operation}: ', op),
         the_image = '' AND op != 't', '${LETTER_REASONS.no_image}',
@@ -176,7 +182,7 @@ SELECT
     _partition AS partition,
     _offset AS offset,
     the_problem AS problem,
-    _raw_message AS raw
+    message AS raw
 FROM ${chIdent(database, queue)}`,
   };
 }

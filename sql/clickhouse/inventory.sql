@@ -299,39 +299,39 @@ COMMENT 'cdc materialized-view cc219dcbfb589231';
 
 CREATE TABLE IF NOT EXISTS `cdc`.`heartbeat_queue`
 (
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
-    ts_us Int64
+    message String
 )
 ENGINE = Kafka
 SETTINGS
     kafka_broker_list = 'kafka:9092',
     kafka_topic_list = 'postgres-server.cdc.heartbeat',
     kafka_group_name = 'clickhouse-group.cdc.heartbeat',
-    kafka_format = 'JSONEachRow',
+    kafka_format = 'RawBLOB',
     kafka_num_consumers = 1,
     kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 15,
     kafka_poll_timeout_ms = 20,
     kafka_consumer_reschedule_ms = 50,
     kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue c98a588d0ffba93b';
+    kafka_poll_max_batch_size = 65536
+COMMENT 'cdc queue e7de90357b077aea';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `cdc`.`heartbeat_queue_mv` TO `cdc`.`heartbeat_queue_rows` AS
 WITH
+    -- Of what is no JSON, or not such, it has empty texts, zeros and NULL.
+    JSONExtract(message, 'Tuple(before Nullable(String), after Nullable(String), op String, source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)), ts_us Int64)') AS the_change,
+    the_change.before AS before,
+    the_change.after AS after,
+    the_change.op AS op,
+    the_change.source AS source,
+    the_change.ts_us AS ts_us,
     -- The connector sends it without its row, which is then read by its key.
     startsWith(op, 'too large') AS is_large,
     multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
+        op = '', 'not JSON of the expected form',
         is_large, concat('its row is larger than a message can be: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
@@ -358,9 +358,9 @@ SELECT
     _partition AS partition,
     _offset AS offset,
     the_problem AS problem,
-    _raw_message AS raw
+    message AS raw
 FROM `cdc`.`heartbeat_queue`
-COMMENT 'cdc materialized-view faf74d83f56d6a63';
+COMMENT 'cdc materialized-view a631eddb1da364ea';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue_rows`
 (
@@ -407,39 +407,39 @@ COMMENT 'cdc materialized-view 0df7af1205969c54';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue`
 (
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
-    ts_us Int64
+    message String
 )
 ENGINE = Kafka
 SETTINGS
     kafka_broker_list = 'kafka:9092',
     kafka_topic_list = 'postgres-server.inventory.customers',
     kafka_group_name = 'clickhouse-group.inventory.customers',
-    kafka_format = 'JSONEachRow',
+    kafka_format = 'RawBLOB',
     kafka_num_consumers = 1,
     kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 15,
     kafka_poll_timeout_ms = 20,
     kafka_consumer_reschedule_ms = 50,
     kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 41f6866cd03f69be';
+    kafka_poll_max_batch_size = 65536
+COMMENT 'cdc queue 5d83a65023abb920';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`customers_queue_mv` TO `inventory`.`customers_queue_rows` AS
 WITH
+    -- Of what is no JSON, or not such, it has empty texts, zeros and NULL.
+    JSONExtract(message, 'Tuple(before Nullable(String), after Nullable(String), op String, source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)), ts_us Int64)') AS the_change,
+    the_change.before AS before,
+    the_change.after AS after,
+    the_change.op AS op,
+    the_change.source AS source,
+    the_change.ts_us AS ts_us,
     -- The connector sends it without its row, which is then read by its key.
     startsWith(op, 'too large') AS is_large,
     multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
+        op = '', 'not JSON of the expected form',
         is_large, concat('its row is larger than a message can be: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
@@ -466,9 +466,9 @@ SELECT
     _partition AS partition,
     _offset AS offset,
     the_problem AS problem,
-    _raw_message AS raw
+    message AS raw
 FROM `inventory`.`customers_queue`
-COMMENT 'cdc materialized-view 1392ee4d939015b6';
+COMMENT 'cdc materialized-view 001014abc55d5b9b';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue_rows`
 (
@@ -518,39 +518,39 @@ COMMENT 'cdc materialized-view 6aa5610c204dbfce';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue`
 (
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
-    ts_us Int64
+    message String
 )
 ENGINE = Kafka
 SETTINGS
     kafka_broker_list = 'kafka:9092',
     kafka_topic_list = 'postgres-server.inventory.orders',
     kafka_group_name = 'clickhouse-group.inventory.orders',
-    kafka_format = 'JSONEachRow',
+    kafka_format = 'RawBLOB',
     kafka_num_consumers = 1,
     kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 15,
     kafka_poll_timeout_ms = 20,
     kafka_consumer_reschedule_ms = 50,
     kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue ae0692896507156a';
+    kafka_poll_max_batch_size = 65536
+COMMENT 'cdc queue 38f70dbc22c6a421';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`orders_queue_mv` TO `inventory`.`orders_queue_rows` AS
 WITH
+    -- Of what is no JSON, or not such, it has empty texts, zeros and NULL.
+    JSONExtract(message, 'Tuple(before Nullable(String), after Nullable(String), op String, source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)), ts_us Int64)') AS the_change,
+    the_change.before AS before,
+    the_change.after AS after,
+    the_change.op AS op,
+    the_change.source AS source,
+    the_change.ts_us AS ts_us,
     -- The connector sends it without its row, which is then read by its key.
     startsWith(op, 'too large') AS is_large,
     multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
+        op = '', 'not JSON of the expected form',
         is_large, concat('its row is larger than a message can be: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
@@ -577,9 +577,9 @@ SELECT
     _partition AS partition,
     _offset AS offset,
     the_problem AS problem,
-    _raw_message AS raw
+    message AS raw
 FROM `inventory`.`orders_queue`
-COMMENT 'cdc materialized-view 8169e39bc4ba9dfd';
+COMMENT 'cdc materialized-view c56029ccc4e1003d';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_queue_rows`
 (
@@ -626,39 +626,39 @@ COMMENT 'cdc materialized-view 49e7eab6dd9d201c';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_queue`
 (
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
-    ts_us Int64
+    message String
 )
 ENGINE = Kafka
 SETTINGS
     kafka_broker_list = 'kafka:9092',
     kafka_topic_list = 'postgres-server.inventory.products',
     kafka_group_name = 'clickhouse-group.inventory.products',
-    kafka_format = 'JSONEachRow',
+    kafka_format = 'RawBLOB',
     kafka_num_consumers = 1,
     kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 15,
     kafka_poll_timeout_ms = 20,
     kafka_consumer_reschedule_ms = 50,
     kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 86c79bcd92c82d50';
+    kafka_poll_max_batch_size = 65536
+COMMENT 'cdc queue 1570389b0061f1f8';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_queue_mv` TO `inventory`.`products_queue_rows` AS
 WITH
+    -- Of what is no JSON, or not such, it has empty texts, zeros and NULL.
+    JSONExtract(message, 'Tuple(before Nullable(String), after Nullable(String), op String, source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)), ts_us Int64)') AS the_change,
+    the_change.before AS before,
+    the_change.after AS after,
+    the_change.op AS op,
+    the_change.source AS source,
+    the_change.ts_us AS ts_us,
     -- The connector sends it without its row, which is then read by its key.
     startsWith(op, 'too large') AS is_large,
     multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
+        op = '', 'not JSON of the expected form',
         is_large, concat('its row is larger than a message can be: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
@@ -685,9 +685,9 @@ SELECT
     _partition AS partition,
     _offset AS offset,
     the_problem AS problem,
-    _raw_message AS raw
+    message AS raw
 FROM `inventory`.`products_queue`
-COMMENT 'cdc materialized-view 11a5c921ab47e168';
+COMMENT 'cdc materialized-view 0d023fdddc5363fe';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue_rows`
 (
@@ -732,39 +732,39 @@ COMMENT 'cdc materialized-view 262163a26c671a18';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue`
 (
-    before Nullable(String),
-    after Nullable(String),
-    op String,
-    source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)),
-    ts_us Int64
+    message String
 )
 ENGINE = Kafka
 SETTINGS
     kafka_broker_list = 'kafka:9092',
     kafka_topic_list = 'postgres-server.inventory.products_on_hand',
     kafka_group_name = 'clickhouse-group.inventory.products_on_hand',
-    kafka_format = 'JSONEachRow',
+    kafka_format = 'RawBLOB',
     kafka_num_consumers = 1,
     kafka_thread_per_consumer = 1,
-    kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 15,
     kafka_poll_timeout_ms = 20,
     kafka_consumer_reschedule_ms = 50,
     kafka_max_block_size = 65536,
-    kafka_poll_max_batch_size = 65536,
-    input_format_json_read_objects_as_strings = 1,
-    input_format_skip_unknown_fields = 1
-COMMENT 'cdc queue 3c50d5d9b34e12c8';
+    kafka_poll_max_batch_size = 65536
+COMMENT 'cdc queue 272d8044122b3f16';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS `inventory`.`products_on_hand_queue_mv` TO `inventory`.`products_on_hand_queue_rows` AS
 WITH
+    -- Of what is no JSON, or not such, it has empty texts, zeros and NULL.
+    JSONExtract(message, 'Tuple(before Nullable(String), after Nullable(String), op String, source Tuple(schema String, table String, sequence String, snapshot String, ts_us Int64, txId Nullable(UInt64)), ts_us Int64)') AS the_change,
+    the_change.before AS before,
+    the_change.after AS after,
+    the_change.op AS op,
+    the_change.source AS source,
+    the_change.ts_us AS ts_us,
     -- The connector sends it without its row, which is then read by its key.
     startsWith(op, 'too large') AS is_large,
     multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
-        _error != '', concat('not JSON of the expected form: ', _error),
+        op = '', 'not JSON of the expected form',
         is_large, concat('its row is larger than a message can be: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
@@ -791,6 +791,6 @@ SELECT
     _partition AS partition,
     _offset AS offset,
     the_problem AS problem,
-    _raw_message AS raw
+    message AS raw
 FROM `inventory`.`products_on_hand_queue`
-COMMENT 'cdc materialized-view 21f8ad4900045790';
+COMMENT 'cdc materialized-view 41def44d03e32a98';
