@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../../lib/files.ts';
 import { jmxRules } from '../../settings/jvm.ts';
+import { classArchive } from './classArchive.ts';
 import type { Launch, ServerSetting } from './server.ts';
 
 interface JvmOptions {
@@ -8,6 +9,8 @@ interface JvmOptions {
   /** Where the JVM shows its figures, when it is observed; rules are in `connectors/jmx/`. */
   readonly jmx?: { readonly rules: 'kafka' | 'connect'; readonly port: number };
   readonly heapMb: number;
+  /** Of these for objects that have just been made; the JVM's own choice where absent. */
+  readonly youngMb?: number;
   readonly mainClass: string;
   readonly args: readonly string[];
   readonly properties?: Readonly<Record<string, string>>;
@@ -17,18 +20,21 @@ interface JvmOptions {
 export function jvmLaunch(setting: ServerSetting, options: JvmOptions): Launch {
   const log4j = setting.layout.etc('log4j2.properties');
   writeFileAtomic(log4j, LOG4J);
+  const archive = classArchive(setting, options.mainClass);
   const properties = Object.entries({ 'log4j2.configurationFile': log4j, ...options.properties });
   return {
     command: setting.java,
     args: [
-      `-Xms${Math.min(64, options.heapMb)}m`,
+      `-Xms${Math.min(64 + (options.youngMb ?? 0), options.heapMb)}m`,
       `-Xmx${options.heapMb}m`,
+      ...(options.youngMb === undefined ? [] : [`-Xmn${options.youngMb}m`]),
       '-XX:+UseSerialGC',
       '-XX:MaxMetaspaceSize=160m',
       '-XX:ReservedCodeCacheSize=96m',
       '-XX:+ExitOnOutOfMemoryError',
       '-Xshare:auto',
-      ...(options.name === 'kafka' ? ['-XX:TieredStopAtLevel=1'] : []),
+      ...archive.args,
+      ...(options.mainClass === 'kafka.Kafka' ? ['-XX:TieredStopAtLevel=1'] : []),
       '-Djava.awt.headless=true',
       ...(setting.observed && options.jmx ? [jmxAgent(setting, options.jmx)] : []),
       ...properties.map(([key, value]) => `-D${key}=${value}`),
@@ -37,6 +43,7 @@ export function jvmLaunch(setting: ServerSetting, options: JvmOptions): Launch {
       options.mainClass,
       ...options.args,
     ],
+    ended: archive.ended,
   };
 }
 

@@ -17,6 +17,7 @@ export async function runToEnd(
     gid: launch.gid,
     signal,
   });
+  launch.ended?.(`exit code ${code}`);
   if (code === 0) return;
   if (/No space left on device/i.test(output)) {
     throw new Problem('DISK_FULL', { path: setting.layout.root, detail: output.trim() });

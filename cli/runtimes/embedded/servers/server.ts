@@ -34,6 +34,8 @@ export interface Launch {
   readonly env?: Readonly<Record<string, string>>;
   readonly uid?: number;
   readonly gid?: number;
+  /** Told how the process ended, such as `exit code 0`, where it is a child of this one. */
+  readonly ended?: (how: string) => void;
 }
 
 /** One kind of embedded server. Adding one means a file here and a line in the registry. */
