@@ -7,19 +7,19 @@ import { tryLock } from '../lib/lock.ts';
 import { processStart } from '../lib/processes.ts';
 import { pause } from '../lib/wait.ts';
 import { settleNames } from '../pipeline/inspect/others.ts';
-import { type Stack, stackOf } from '../pipeline/state/stack.ts';
+import type { Stack } from '../pipeline/state/stack.ts';
+import { chooseRuntime } from '../runtimes/choice.ts';
 import { requireRoom } from '../runtimes/embedded/check.ts';
 import { placeParts } from '../runtimes/embedded/ext4Placement.ts';
 import { ensureJars } from '../runtimes/embedded/jars.ts';
 import { adoptable, endLeftovers } from '../runtimes/embedded/leftovers.ts';
 import { observersToRun } from '../runtimes/embedded/observers/programs.ts';
 import { type ClaimedPorts, chooseExtraPorts, choosePorts } from '../runtimes/embedded/ports.ts';
-import { EMBEDDED_SERVERS } from '../runtimes/embedded/registry.ts';
+import { serversToRun } from '../runtimes/embedded/registry.ts';
 import type { ServerSetting } from '../runtimes/embedded/servers/server.ts';
 import { Supervisor } from '../runtimes/embedded/supervisor.ts';
 import { findJava, needsJava } from '../runtimes/embedded/toolchain.ts';
 import {
-  chooseRuntime,
   postgresEndpoint,
   publishedPorts,
   resolveEndpoints,
@@ -47,6 +47,7 @@ import {
 } from '../stack/state.ts';
 import { applyAtStart } from './applyAtStart.ts';
 import { Backups } from './backups.ts';
+import { currentStack } from './currentStack.ts';
 import { GapWatch } from './gaps.ts';
 import { readLargeRows } from './largeRows.ts';
 import { ControlLoops } from './loops.ts';
@@ -163,7 +164,7 @@ class Agent {
         else this.loops[name] = trouble;
         this.publish();
       };
-      const stack = () => stackOf(this.load(), { env: this.env });
+      const stack = currentStack(this.load, this.env);
       const source = new SourceWatch(stack, this.log, (trouble) => report('source', trouble));
       const loops = new ControlLoops(
         { config: this.loaded.config, names },
@@ -322,11 +323,11 @@ class Agent {
       env: childEnvironment(this.env),
       profile: config.profile,
     };
-    this.supervisor = new Supervisor(
-      choice.servers.map((name) => EMBEDDED_SERVERS[name]),
-      setting,
-      { marker: stackMarker(this.layout), onChange: () => this.publish(), adopted },
-    );
+    this.supervisor = new Supervisor(serversToRun(config, choice.servers), setting, {
+      marker: stackMarker(this.layout),
+      onChange: () => this.publish(),
+      adopted,
+    });
     const stopEarly = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     });

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PortName } from '../config/schema.ts';
-import { fileProblem, readJson, writeFileAtomic } from '../lib/files.ts';
+import { fileProblem, readJson, writeFileAtomic, writeFileIfOther } from '../lib/files.ts';
+import type { PeerPort } from './brokers.ts';
 
 /** Where a stack keeps what it owns: `.cdc/` beside cdc.yaml, readable by its owner only. */
 export interface Layout {
@@ -55,7 +56,7 @@ export function createLayout(layout: Layout): void {
     mkdirSync(layout.logs, { recursive: true });
     mkdirSync(join(layout.root, 'etc'), { recursive: true });
     // Keeps generated passwords and data out of a repository that cdc is tried in.
-    writeFileAtomic(join(layout.root, '.gitignore'), '*\n');
+    writeFileIfOther(join(layout.root, '.gitignore'), '*\n', 0o644);
   } catch (error) {
     throw fileProblem(layout.root, error);
   }
@@ -136,7 +137,8 @@ export function readSecrets(layout: Layout): Secrets | undefined {
 /** Ports that only servers of a stack use among themselves; they have no name in cdc.yaml. */
 export const INTERNAL_PORTS = ['kafka_controller', 'kafka_jmx', 'connect_jmx'] as const;
 /** Ports in use by the embedded servers. */
-export type EmbeddedPorts = Record<PortName | (typeof INTERNAL_PORTS)[number], number>;
+export type EmbeddedPorts = Record<PortName | (typeof INTERNAL_PORTS)[number], number> &
+  Partial<Record<PeerPort, number>>;
 
 /** What only tells about the pipeline must not stop it: where its port is taken, it takes another. */
 export const EXTRA_PORTS = [
