@@ -4,56 +4,23 @@ import {
   appendFileSync,
   cpSync,
   existsSync,
-  mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  realpathSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectPostgres } from '../cli/components/postgres/client.ts';
 import { StopWaiting, waitFor } from '../cli/lib/wait.ts';
 import { attach } from '../cli/pipeline/state/stack.ts';
-import { cleanEnvironment, MAIN, type Ran, runCommand, testContext } from './harness/cli.ts';
+import { folder, PASSPHRASE, parent, refusal, removeFolders, result } from './harness/backups.ts';
+import { cleanEnvironment, MAIN, testContext } from './harness/cli.ts';
 import { eventually, WAIT_MS } from './harness/database.ts';
-import { type ForeignPostgres, foreignPostgres } from './harness/postgres.ts';
 
-const parent = realpathSync(mkdtempSync(join(tmpdir(), 'cdc-backup-')));
 const target = join(parent, 'backups');
-const PASSPHRASE = { CDC_BACKUP_PASSPHRASE: 'horse battery' };
 
-afterAll(() => rmSync(parent, { recursive: true, force: true }));
-
-function folder(name: string, ...settings: string[]): string {
-  const path = join(parent, name);
-  mkdirSync(path);
-  const lines = ['ports: auto', 'observability: off', 'agent: { schema_changes: report }'];
-  if (settings.length > 0)
-    writeFileSync(join(path, 'cdc.yaml'), `${[...lines, ...settings].join('\n')}\n`);
-  return path;
-}
-
-const run = (cwd: string, args: string[], env: Record<string, string> = PASSPHRASE): Promise<Ran> =>
-  runCommand([...args, '--json'], { cwd, env });
-
-// biome-ignore lint/suspicious/noExplicitAny: a test says what it expects to find
-async function result(cwd: string, ...args: string[]): Promise<any> {
-  const ran = await run(cwd, args);
-  expect(ran.exit, ran.stderr).toBe(0);
-  return ran.json();
-}
-
-async function refusal(cwd: string, args: string[], env = PASSPHRASE): Promise<string> {
-  const ran = await run(cwd, args, env);
-  expect(ran.exit).not.toBe(0);
-  expect(ran.stderr).not.toContain('    at ');
-  return ran.json().error.code;
-}
+removeFolders();
 
 async function write(cwd: string, ...statements: string[]): Promise<void> {
   const { endpoints } = attach(testContext({ cwd }).context, {});
@@ -208,73 +175,5 @@ describe('a stack whose PostgreSQL cdc runs', () => {
     expect(new Date(restored.restored_to) <= new Date(at)).toBe(true);
     expect(await count(cwd, "inventory.customers WHERE email LIKE '%@backup.example'")).toBe(1000);
     expect(existsSync(join(restored.aside, 'postgres', 'PG_VERSION'))).toBe(true);
-  });
-});
-
-describe("a stack whose source is the user's own", () => {
-  const folders = ['own', 'moved', 'late'].map((name) => join(parent, name));
-  const own = join(parent, 'own-backups');
-  let source: ForeignPostgres;
-
-  beforeAll(async () => {
-    source = await foreignPostgres({});
-    await using client = await source.connect();
-    await client.query('CREATE SCHEMA shop');
-    await client.query('CREATE TABLE shop.items (id int PRIMARY KEY, name text)');
-    await client.query(
-      "INSERT INTO shop.items SELECT g, 'item ' || g FROM generate_series(1, 1000) g",
-    );
-    writeFileSync(join(parent, 'source.password'), source.password);
-    folder(
-      'own',
-      `source: { url: ${JSON.stringify(source.url())}, password_file: ../source.password, include: [shop.*] }`,
-      `backup: { to: ${JSON.stringify(own)}, every: 1000h, source_slot: true }`,
-    );
-    for (const path of folders.slice(1)) mkdirSync(path);
-  });
-  afterAll(async () => {
-    for (const cwd of folders) await run(cwd, ['down', '--delete-data']);
-    await source?.[Symbol.asyncDispose]();
-  });
-
-  const change = async (...statements: string[]) => {
-    await using client = await source.connect();
-    for (const statement of statements) await client.query(statement);
-  };
-
-  it('goes on from its slot, where that has all that came after the backup', async () => {
-    const [cwd = '', moved = ''] = folders;
-    await result(cwd, 'up');
-    await eventually(
-      'a backup',
-      1,
-      async () => (await result(cwd, 'backup', 'list')).backups.length,
-    );
-    expect(await refusal(moved, ['restore', own])).toBe('RESTORE_SLOT_IN_USE');
-    const made = await result(cwd, 'backup', 'create');
-    expect(made.kind).toBe('incremental');
-    await result(cwd, 'down', '--delete-data');
-    await change(
-      "UPDATE shop.items SET name = 'changed' WHERE id <= 500",
-      'DELETE FROM shop.items WHERE id > 900',
-    );
-    const restored = await result(moved, 'restore', own);
-    expect(restored).toMatchObject({ goes_on: true, verification: { ok: true, left_out: [] } });
-    expect(restored.restored_to).toBeUndefined();
-  });
-
-  it('is loaded again where the slot has passed the backup, deletes of the time between included', async () => {
-    const [, moved = '', late = ''] = folders;
-    await change(
-      'DELETE FROM shop.items WHERE id < 100',
-      "INSERT INTO shop.items SELECT g, 'late ' || g FROM generate_series(2000, 2500) g",
-    );
-    expect((await result(moved, 'verify')).ok).toBe(true);
-    await result(moved, 'down', '--delete-data');
-    const [backup] = (await result(moved, 'backup', 'list', own)).backups;
-    const restored = await result(late, 'restore', join(own, backup.id));
-    expect(restored).toMatchObject({ goes_on: false, verification: { ok: true, left_out: [] } });
-    await change("UPDATE shop.items SET name = 'again' WHERE id = 2000");
-    expect((await result(late, 'verify')).ok).toBe(true);
   });
 });

@@ -19,6 +19,9 @@ const ENGINE = join(ROOT, 'test', 'compose', 'engine.sh');
 /** What containers alone have, and a run of the whole: what `--containers` plays of the suite that `--all` plays. */
 const MOSTLY_CONTAINERS = ['.compose.test.ts', '/up.stack.test.ts'];
 
+/** Files that share a stack, too, and are played on one of their own after the embedded ones: both queues then end together. */
+const ASIDE = ['snapshot.stack.test.ts', 'multiset.stack.test.ts'];
+
 /**
  * How much is played beside what every change has to pass.
  * @type {Readonly<Record<string, { containers: readonly string[], long: boolean }>>}
@@ -42,8 +45,9 @@ export async function test(args) {
   await prepareTests();
   const checked = await check();
   // Most of a test is waiting: what has stacks of its own is played beside what shares one.
+  const excluded = ASIDE.flatMap((file) => ['--exclude', `**/${file}`]);
   const lanes = await Promise.all([
-    vitest(['--project', 'unit', '--project', 'stack']),
+    vitest(['--project', 'unit', '--project', 'stack', ...excluded]),
     aside(more),
   ]);
   return told(sum(checked, ...lanes));
@@ -53,7 +57,9 @@ export async function test(args) {
 async function aside(more) {
   const projects = ['embedded', ...(more?.long ? ['long'] : [])];
   const embedded = await vitest(projects.flatMap((name) => ['--project', name]));
-  return more === undefined ? embedded : sum(embedded, await inContainers(more.containers));
+  const shared = await vitest(['--project', 'stack', ...ASIDE]);
+  const containers = more === undefined ? [] : [await inContainers(more.containers)];
+  return sum(embedded, shared, ...containers);
 }
 
 async function prepareTests() {

@@ -244,9 +244,11 @@ export function describeRights(major: number): void {
         if (major < 15) return;
         const found = await mended('excluded-reaches-connect');
         expect(found.fix).toContain('ADD TABLE ONLY "public"."items" ("id", "name") WHERE');
-        expect(await idsOfItems()).toEqual(['columns-listed']);
+        // Whether changes came while the table was out of the publication cannot be told: apply loads it again.
+        expect(await idsOfItems()).toEqual(['columns-listed', 'known-gap']);
         await owner.query(`UPDATE items SET name = 'named', until = now() WHERE id = 20`);
         await equal();
+        expect(await idsOfItems()).toEqual(['columns-listed']);
         const { members } = await standing();
         await owner.query(await script());
         expect(await standing()).toMatchObject({ members });
