@@ -229,7 +229,8 @@ class TurnOf {
   private async command(...args: string[]): Promise<void> {
     this.events.phase(`cdc ${args.join(' ')}`);
     const ran = await this.ground.cdc(...args);
-    const failed = ran.code === 0 ? '' : ` (exit ${ran.code})`;
+    const problem = /\[([A-Z][A-Z_]+)\]/.exec(ran.output)?.[1];
+    const failed = ran.code === 0 ? '' : ` (exit ${ran.code}${problem ? `, ${problem}` : ''})`;
     this.commands.push(`cdc ${args.join(' ')}${failed}`);
   }
 
