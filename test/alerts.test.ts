@@ -94,7 +94,7 @@ describe('the configuration', () => {
   const targets = {
     agent: '127.0.0.1:1',
     clickhouse: { host: '127.0.0.1:2', scheme: 'http' },
-    kafka: '127.0.0.1:3',
+    kafka: ['127.0.0.1:3'],
     connect: '127.0.0.1:4',
     observers: {
       prometheus: '127.0.0.1:5',

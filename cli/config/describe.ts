@@ -53,14 +53,18 @@ function leaf(path: string, schema: JsonSchema): LeafPath {
   return {
     path,
     variable: `CDC_${path.replaceAll('.', '_').toUpperCase()}`,
-    list: schema.type === 'array',
-    number: schema.type === 'integer',
+    list: isOf(schema, 'array'),
+    number: isOf(schema, 'integer'),
     boolean: schema.type === 'boolean',
     mapping: isMapping(schema),
     type: typeOf(schema),
     default: schema.anyOf ? undefined : schema.default,
     description: schema.description ?? '',
   };
+}
+
+function isOf(schema: JsonSchema, type: string): boolean {
+  return schema.type === type || (schema.anyOf?.some((option) => isOf(option, type)) ?? false);
 }
 
 function isMapping(schema: JsonSchema): boolean {

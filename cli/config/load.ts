@@ -94,11 +94,9 @@ function applyEnvironment(raw: Record<string, unknown>, env: LoadOptions['env'])
   for (const leaf of leafPaths()) {
     const value = env[leaf.variable];
     if (leaf.mapping || value === undefined || value === '') continue;
-    setPath(
-      raw,
-      leaf.path,
-      leaf.list ? value.split(',').map((v) => v.trim()) : scalar(value, leaf),
-    );
+    const one = scalar(value, leaf);
+    const isList = leaf.list && typeof one === 'string';
+    setPath(raw, leaf.path, isList ? value.split(',').map((v) => v.trim()) : one);
   }
 }
 

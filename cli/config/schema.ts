@@ -74,10 +74,14 @@ const source = z.strictObject({
 
 const kafka = z.strictObject({
   brokers: z
-    .array(z.string().regex(/^[^:]+:\d+$/, 'must be host:port'))
-    .min(1)
+    .union([
+      z.literal([1, 3]),
+      z.array(z.string().regex(/^[^:]+:\d+$/, 'must be host:port')).min(1),
+    ])
     .optional()
-    .describe('Brokers of a Kafka that runs already. Without it cdc runs one.'),
+    .describe(
+      'Brokers of a Kafka that runs already. Or how many cdc runs, 1 or 3: of three, one may be killed and changes flow on (docs/reliability.md); embedded runtime only. Default: 1.',
+    ),
   username: z.string().optional().describe('SASL user of those brokers; none means no SASL.'),
   password_file: z
     .string()
@@ -89,6 +93,12 @@ const kafka = z.strictObject({
     .optional()
     .describe('Whether those brokers speak TLS. Default: where one of the files below is named.'),
   ...tlsFiles("the brokers' certificates"),
+  message: z
+    .enum(['read', 'full'])
+    .default('read')
+    .describe(
+      'What messages have beside the rows. read: what the copy needs (operation, table, WAL position, transaction, times), which is quicker to write and to read. full: all that Debezium sends, for consumers of your own.',
+    ),
 });
 
 const connect = z.strictObject({
@@ -377,5 +387,11 @@ export const configSchema = z
   });
 
 export type Config = z.infer<typeof configSchema>;
+
+/** Of a Kafka that runs already. */
+export function namedBrokers({ kafka }: Pick<Config, 'kafka'>): readonly string[] | undefined {
+  return Array.isArray(kafka.brokers) ? kafka.brokers : undefined;
+}
+
 export type PortName = keyof z.infer<typeof portNames>;
 export const DEFAULT_PORTS: Readonly<Record<PortName, number>> = portNames.parse({});

@@ -14,6 +14,12 @@ export const STACK_PROBLEMS = {
     '{detail}',
     'Wait for it to end, or stop it: kill {pid}',
   ),
+  KAFKA_OTHER_BROKERS: entry(
+    EXIT.refused,
+    'The Kafka of this stack was made with {made}, and cdc.yaml asks for {wanted}.',
+    'Brokers vote over what the cluster is: with others among them, empty ones could decide that there are no topics.',
+    'kafka.brokers: {count}   # in cdc.yaml, or: cdc down --delete-data && cdc up',
+  ),
   STACK_OTHER_CONFIG: entry(
     EXIT.refused,
     'The running stack was started with other settings: {detail}.',

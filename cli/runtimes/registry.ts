@@ -4,12 +4,12 @@ import { Problem } from '../core/problems.ts';
 import type { ServerName } from '../stack/endpoints.ts';
 import { layoutOf } from '../stack/layout.ts';
 import { liveState, type RuntimeKind, readState } from '../stack/state.ts';
+import { chooseRuntime } from './choice.ts';
 import { whyNoContainers } from './compose/engine.ts';
 import { ComposeRuntime } from './compose/runtime.ts';
 import { checkMachine } from './embedded/check.ts';
 import { EmbeddedRuntime } from './embedded/runtime.ts';
 import { memoryByPart } from './memory.ts';
-import { chooseRuntime } from './resolve.ts';
 import type { Runtime } from './runtime.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;

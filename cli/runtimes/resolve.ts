@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { resolveFrom } from '../config/load.ts';
-import { type Config, DEFAULT_PORTS } from '../config/schema.ts';
+import { type Config, DEFAULT_PORTS, namedBrokers } from '../config/schema.ts';
 import { Problem } from '../core/problems.ts';
+import { PEER_BROKERS } from '../stack/brokers.ts';
 import {
   type ClickHouseEndpoint,
   type ConnectEndpoint,
@@ -9,7 +10,6 @@ import {
   type HostPort,
   type KafkaEndpoint,
   type PostgresEndpoint,
-  SERVER_NAMES,
   SERVERS,
   type ServerName,
 } from '../stack/endpoints.ts';
@@ -20,7 +20,7 @@ import {
   type Secrets,
 } from '../stack/layout.ts';
 import { namesOf } from '../stack/names.ts';
-import type { RuntimeKind, View } from '../stack/state.ts';
+import type { View } from '../stack/state.ts';
 import {
   CLICKHOUSE_READER,
   CLICKHOUSE_USER,
@@ -36,89 +36,8 @@ import {
   serverUrl,
   sourceAddress,
 } from './addresses.ts';
+import { ownServers } from './choice.ts';
 import { readTls } from './tlsFiles.ts';
-
-/** The servers that cdc.yaml gives no address for: those cdc runs. */
-export function ownServers(config: Config): ServerName[] {
-  const external: Record<ServerName, boolean> = {
-    postgres: config.source.url !== undefined,
-    kafka: config.kafka.brokers !== undefined,
-    connect: config.connect.url !== undefined,
-    clickhouse: config.clickhouse.url !== undefined,
-  };
-  return SERVER_NAMES.filter((name) => !external[name]);
-}
-
-export interface RuntimeChoice {
-  readonly kind: RuntimeKind;
-  readonly servers: readonly ServerName[];
-  /** Why, as a sentence; shown by `up`. */
-  readonly why: string;
-}
-
-export function chooseRuntime(config: Config): RuntimeChoice {
-  const servers = ownServers(config);
-  if (config.runtime === 'external' && servers.length > 0) {
-    throw new Problem(
-      'NOT_IMPLEMENTED_RUNTIME',
-      {
-        runtime: 'external',
-        detail: `With runtime: external every server runs already, but these have no address: ${servers.map((s) => SERVERS[s].addressKey).join(', ')}.`,
-      },
-      { fix: 'Set them in cdc.yaml, or runtime: embedded to let cdc run the others.' },
-    );
-  }
-  if (servers.length === 0) {
-    return { kind: 'external', servers, why: 'every server has an address in the configuration' };
-  }
-  const given = SERVER_NAMES.filter((name) => !servers.includes(name));
-  const why =
-    given.length === 0
-      ? 'no server has an address in the configuration'
-      : `${given.join(', ')} elsewhere, the rest on this machine`;
-  const kind = config.runtime === 'compose' ? 'compose' : 'embedded';
-  const secured = kind === 'compose' && tlsKeysOf(config);
-  if (secured)
-    throw new Problem(
-      'NOT_IMPLEMENTED_RUNTIME',
-      {
-        runtime: 'compose',
-        detail: `Containers reach servers elsewhere without certificates of one's own and with SASL/PLAIN only, and cdc.yaml has ${secured}.`,
-      },
-      {
-        fix: 'runtime: embedded   # in cdc.yaml, or the servers that are missing there: runtime: external',
-      },
-    );
-  // The library that is ClickHouse there was built without it.
-  if (
-    kind === 'embedded' &&
-    servers.includes('clickhouse') &&
-    config.kafka.brokers &&
-    config.kafka.mechanism !== 'PLAIN'
-  )
-    throw new Problem(
-      'NOT_IMPLEMENTED_RUNTIME',
-      {
-        runtime: 'embedded',
-        detail: `The ClickHouse that cdc runs itself logs in to Kafka with PLAIN or a certificate, not with ${config.kafka.mechanism}.`,
-      },
-      {
-        fix: 'clickhouse.url   # in cdc.yaml: a ClickHouse server knows all of them; or a user with PLAIN (over TLS), or kafka.cert_file',
-      },
-    );
-  return { kind, servers, why };
-}
-
-/** The first key of cdc.yaml that the containers' settings know nothing of. */
-function tlsKeysOf({ source, kafka, connect, clickhouse }: Config): string | undefined {
-  const files = ['ca_file', 'cert_file', 'key_file'] as const;
-  const named = Object.entries({ source, kafka, connect, clickhouse }).flatMap(([part, keys]) =>
-    files.filter((file) => keys[file] !== undefined).map((file) => `${part}.${file}`),
-  );
-  if (named[0] !== undefined) return named[0];
-  if (kafka.tls) return 'kafka.tls';
-  return kafka.brokers && kafka.mechanism !== 'PLAIN' ? 'kafka.mechanism' : undefined;
-}
 
 interface ResolveInput {
   readonly config: Config;
@@ -286,11 +205,15 @@ function sourcePassword(input: ResolveInput, address: SourceAddress): string {
 
 function kafkaEndpoint(input: ResolveInput): KafkaEndpoint {
   const { kafka } = input.config;
-  if (kafka.brokers === undefined) {
-    const { secrets } = own(input);
+  const named = namedBrokers(input.config);
+  if (named === undefined) {
+    const { secrets, ports } = own(input);
+    const peers = Object.values(PEER_BROKERS).flatMap(({ client }) =>
+      ports[client] === undefined ? [] : [`127.0.0.1:${ports[client]}`],
+    );
     return {
-      brokers: [hostPort(ownAddress(input, 'kafka'))],
-      internalBrokers: [hostPort(internalAddress(input, 'kafka'))],
+      brokers: [hostPort(ownAddress(input, 'kafka')), ...peers],
+      internalBrokers: [hostPort(internalAddress(input, 'kafka')), ...peers],
       sasl: { mechanism: 'PLAIN', username: KAFKA_USER, password: secrets.kafka },
       tls: undefined,
       managed: true,
@@ -303,10 +226,10 @@ function kafkaEndpoint(input: ResolveInput): KafkaEndpoint {
   if (isNamed && kafka.tls === false)
     throw invalidKey('kafka.tls', 'it is false, and files for TLS are named beside it');
   return {
-    brokers: kafka.brokers.map((broker) => moved(broker, (host) => fromHere(input, host))),
+    brokers: named.map((broker) => moved(broker, (host) => fromHere(input, host))),
     internalBrokers: isContained(input)
-      ? kafka.brokers.map((broker) => moved(broker, fromContainer))
-      : kafka.brokers,
+      ? named.map((broker) => moved(broker, fromContainer))
+      : named,
     sasl: username ? { mechanism, username, password: password ?? '' } : undefined,
     tls: (kafka.tls ?? isNamed) ? tls : undefined,
     managed: false,

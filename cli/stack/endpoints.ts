@@ -116,4 +116,5 @@ export const SERVERS = {
   },
 } as const satisfies Record<string, ServerTraits>;
 export type ServerName = keyof typeof SERVERS;
+
 export const SERVER_NAMES = Object.keys(SERVERS) as readonly ServerName[];

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { Problem } from '../core/problems.ts';
 import { readJson, writeFileAtomic, writeFileIfOther } from '../lib/files.ts';
 import { isSameProcess } from '../lib/processes.ts';
+import { PEER_NAMES } from './brokers.ts';
 import { SERVER_NAMES } from './endpoints.ts';
 import type { EmbeddedPorts, ExtraPorts, Layout } from './layout.ts';
 
@@ -28,7 +29,7 @@ function ports<T extends Record<string, number>>() {
 
 /** What is known of one supervised server. */
 const serverStatus = z.object({
-  name: z.enum([...SERVER_NAMES, ...OBSERVER_NAMES]),
+  name: z.enum([...SERVER_NAMES, ...PEER_NAMES, ...OBSERVER_NAMES]),
   state: z.enum(['waiting', 'starting', 'ready', 'restarting', 'failed', 'stopped']),
   pid: z.int().optional(),
   restarts: z.int(),

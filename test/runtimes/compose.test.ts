@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { configSchema } from '../../cli/config/schema.ts';
+import { ownServers } from '../../cli/runtimes/choice.ts';
 import { engineProblem, isOlder } from '../../cli/runtimes/compose/engine.ts';
 import { containerFiles } from '../../cli/runtimes/compose/files.ts';
 import { unframe } from '../../cli/runtimes/compose/logs.ts';
@@ -10,7 +11,7 @@ import {
   readFailure,
 } from '../../cli/runtimes/compose/project.ts';
 import { type ContainerState, containerStatus } from '../../cli/runtimes/compose/status.ts';
-import { ownServers, publishedPorts, resolveEndpoints } from '../../cli/runtimes/resolve.ts';
+import { publishedPorts, resolveEndpoints } from '../../cli/runtimes/resolve.ts';
 
 const SECRETS = {
   postgres: 'pg-pass',

@@ -48,9 +48,9 @@ export async function createTopics(
   return missing;
 }
 
-/** Of a topic: one broker where we run it, else what the brokers have as their default. */
+/** Of a topic: on each broker where we run them, else what the brokers have as their default. */
 export function replicationOf(endpoint: KafkaEndpoint): number {
-  return endpoint.managed ? 1 : -1;
+  return endpoint.managed ? endpoint.brokers.length : -1;
 }
 
 /** A row of PostgreSQL can be large; the producer and the topics agree on this limit. */

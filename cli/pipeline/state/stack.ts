@@ -4,7 +4,8 @@ import type { PipelineNames } from '../../core/names.ts';
 import { Problem } from '../../core/problems.ts';
 import { PROFILES, type Profile } from '../../core/profiles.ts';
 import type { Context } from '../../kernel/context.ts';
-import { chooseRuntime, resolveEndpoints, withAgentPassword } from '../../runtimes/resolve.ts';
+import { chooseRuntime } from '../../runtimes/choice.ts';
+import { resolveEndpoints, withAgentPassword } from '../../runtimes/resolve.ts';
 import type { Endpoints } from '../../stack/endpoints.ts';
 import {
   createLayout,

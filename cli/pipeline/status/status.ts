@@ -15,9 +15,11 @@ import type { PipelineNames } from '../../core/names.ts';
 import { Problem } from '../../core/problems.ts';
 import { PROFILES } from '../../core/profiles.ts';
 import { within } from '../../lib/wait.ts';
+import { chooseRuntime } from '../../runtimes/choice.ts';
 import { runtimeToWatch } from '../../runtimes/registry.ts';
-import { chooseRuntime, knownEndpoints } from '../../runtimes/resolve.ts';
+import { knownEndpoints } from '../../runtimes/resolve.ts';
 import type { PartStatus, Runtime } from '../../runtimes/runtime.ts';
+import { PEER_NAMES } from '../../stack/brokers.ts';
 import { type Endpoints, SERVER_NAMES, type ServerName } from '../../stack/endpoints.ts';
 import { type Layout, layoutOf, readSecrets } from '../../stack/layout.ts';
 import { namesOf } from '../../stack/names.ts';
@@ -238,7 +240,7 @@ export async function observeStack(watched: Watched): Promise<Observation> {
       watched,
       parts.find((part) => part.name === 'agent'),
     ),
-    ...servers,
+    ...servers.flatMap((part) => (part.name === 'kafka' ? [part, ...peerParts(parts)] : [part])),
     ...(endpoints.connect ? connectorParts(names.connector, registered, version) : []),
     ...viewPart(answerOf(refreshes) ?? []),
   ];
@@ -345,12 +347,19 @@ function agentPart(
   ];
 }
 
+/** Brokers beside the first: one that is down costs the pipeline what was to keep it going. */
+function peerParts(parts: readonly PartStatus[]): ComponentStatus[] {
+  return parts
+    .filter(({ name }) => PEER_NAMES.some((peer) => peer === name))
+    .map((part) => ({ ...part, version: undefined, endpoint: undefined }));
+}
+
 /** What looks at the pipeline and is no part of it: whether it runs says nothing about health. */
 function otherParts(
   parts: readonly PartStatus[],
   agent: AgentState | undefined,
 ): ComponentStatus[] {
-  const own = new Set<string>(['agent', ...SERVER_NAMES]);
+  const own = new Set<string>(['agent', ...SERVER_NAMES, ...PEER_NAMES]);
   return parts
     .filter(({ name }) => !own.has(name))
     .map((part) => {

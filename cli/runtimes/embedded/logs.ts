@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { pause } from '../../lib/wait.ts';
+import { PEER_NAMES } from '../../stack/brokers.ts';
 import type { Layout } from '../../stack/layout.ts';
 import { OBSERVER_NAMES } from '../../stack/state.ts';
 import type { LogLine } from '../runtime.ts';
@@ -9,6 +10,7 @@ export const LOG_COMPONENTS = [
   'agent',
   'postgres',
   'kafka',
+  ...PEER_NAMES,
   'connect',
   'clickhouse',
   'alerts',

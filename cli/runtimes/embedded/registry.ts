@@ -1,7 +1,9 @@
+import type { Config } from '../../config/schema.ts';
+import { PEER_NAMES } from '../../stack/brokers.ts';
 import type { ServerName } from '../../stack/endpoints.ts';
 import { clickhouseServer } from './servers/clickhouse.ts';
 import { connectServer } from './servers/connect.ts';
-import { kafkaServer } from './servers/kafka.ts';
+import { kafkaServer, peerBroker } from './servers/kafka.ts';
 import { postgresServer } from './servers/postgres.ts';
 import type { EmbeddedServer } from './servers/server.ts';
 
@@ -11,3 +13,9 @@ export const EMBEDDED_SERVERS: Readonly<Record<ServerName, EmbeddedServer>> = {
   connect: connectServer,
   clickhouse: clickhouseServer,
 };
+
+/** What runs on this machine, of the servers that have no address. */
+export function serversToRun(config: Config, own: readonly ServerName[]): EmbeddedServer[] {
+  const peers = own.includes('kafka') && config.kafka.brokers === 3 ? PEER_NAMES : [];
+  return [...own.map((name) => EMBEDDED_SERVERS[name]), ...peers.map(peerBroker)];
+}

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs
 import { Problem } from '../../core/problems.ts';
 import { fileProblem } from '../../lib/files.ts';
 import { pause, StopWaiting, WaitTimeout, waitFor } from '../../lib/wait.ts';
+import { PEER_NAMES } from '../../stack/brokers.ts';
 import type { ProcessName, ServerState, ServerStatus } from '../../stack/state.ts';
 import { adoptedProcess, childProcess, endProcess, type ServerProcess } from './serverProcess.ts';
 import type { EmbeddedServer, ServerSetting } from './servers/server.ts';
@@ -125,7 +126,7 @@ export class Supervisor {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        await this.neededServers(slot);
+        await this.neededServers(slot, first);
         const startedAtMs = performance.now();
         const { exited } = await this.launch(slot, first ? 'starting' : 'restarting');
         if (first) onFirst();
@@ -148,9 +149,12 @@ export class Supervisor {
     }
   }
 
-  private async neededServers(slot: Slot): Promise<void> {
+  private async neededServers(slot: Slot, first: boolean): Promise<void> {
+    // Topics are made on all brokers; whoever starts again does with those that are there.
+    const peers: readonly string[] = first ? [] : PEER_NAMES;
     const missing = () =>
       slot.server.needs.filter((need) => {
+        if (peers.includes(need)) return false;
         const needed = this.slots.get(need);
         return needed !== undefined && needed.state !== 'ready';
       });
@@ -228,7 +232,9 @@ export class Supervisor {
         : { uid: launch.uid, gid: launch.gid ?? launch.uid, cwd: '/' }),
     });
     closeSync(log);
-    return childProcess(child);
+    const running = childProcess(child);
+    running.exited.then(launch.ended);
+    return running;
   }
 
   private startProblem(server: ProcessName, what: string, from: number): Problem {

@@ -8,7 +8,8 @@ import { AGENT_USER } from '../../../stack/users.ts';
 export interface Targets {
   readonly agent: string;
   readonly clickhouse: { readonly host: string; readonly scheme: string };
-  readonly kafka: string | undefined;
+  /** Of each broker. */
+  readonly kafka: readonly string[];
   readonly connect: string | undefined;
   readonly observers: Readonly<Partial<Record<ObserverName, string>>>;
 }
@@ -26,14 +27,14 @@ export function prometheusConfig(
   rules: string,
 ): string {
   const login = { username: AGENT_USER, password_file: passwords.agent };
-  const job = (name: string, target: string | undefined, more: object = {}) =>
-    target === undefined
+  const job = (name: string, target: string | readonly string[] | undefined, more: object = {}) =>
+    target === undefined || target.length === 0
       ? []
       : [
           {
             job_name: name,
             basic_auth: login,
-            static_configs: [{ targets: [target] }],
+            static_configs: [{ targets: [target].flat() }],
             ...more,
           },
         ];

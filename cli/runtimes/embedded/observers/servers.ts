@@ -6,6 +6,7 @@ import type { Config } from '../../../config/schema.ts';
 import { Problem } from '../../../core/problems.ts';
 import { writeFileAtomic } from '../../../lib/files.ts';
 import { packageRoot } from '../../../lib/packageRoot.ts';
+import { PEER_BROKERS, type PeerPort } from '../../../stack/brokers.ts';
 import type { Endpoints } from '../../../stack/endpoints.ts';
 import type { EmbeddedPorts, Layout, Secrets } from '../../../stack/layout.ts';
 import type { ObserverName } from '../../../stack/state.ts';
@@ -22,7 +23,7 @@ export interface MonitoringContext {
   readonly secrets: Secrets;
   readonly endpoints: Endpoints;
   /** Absent where a JVM is none of ours. */
-  readonly jmx: Pick<EmbeddedPorts, 'kafka_jmx' | 'connect_jmx'>;
+  readonly jmx: Pick<EmbeddedPorts, 'kafka_jmx' | 'connect_jmx' | PeerPort>;
   readonly ports: Readonly<Record<ObserverName | 'agent', number>>;
   /** Those that are installed, with their programs. */
   readonly programs: Readonly<Partial<Record<ObserverName, string>>>;
@@ -169,10 +170,13 @@ function targetsOf({ config, endpoints, jmx, ports, programs }: MonitoringContex
   const observers = Object.fromEntries(
     Object.keys(programs).map((name) => [name, at(ports[name as ObserverName])]),
   );
+  const peers = Object.values(PEER_BROKERS).flatMap(({ jmx: name }) =>
+    jmx[name] === undefined ? [] : [at(jmx[name])],
+  );
   return {
     agent: agentAddress(config, ports.agent),
     clickhouse: { host: clickhouse.host, scheme: clickhouse.protocol.replace(':', '') },
-    kafka: endpoints.kafka.managed ? at(jmx.kafka_jmx) : undefined,
+    kafka: endpoints.kafka.managed ? [at(jmx.kafka_jmx), ...peers] : [],
     connect: endpoints.connect.managed ? at(jmx.connect_jmx) : undefined,
     observers,
   };

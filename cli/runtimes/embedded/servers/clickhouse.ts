@@ -6,6 +6,7 @@ import { NO_TIMEOUTS } from '../../../core/sessions.ts';
 import { writeFileAtomic } from '../../../lib/files.ts';
 import { packageRoot } from '../../../lib/packageRoot.ts';
 import { isVerified } from '../../../lib/tlsMaterial.ts';
+import { PEER_NAMES } from '../../../stack/brokers.ts';
 import { CLICKHOUSE_USER } from '../../../stack/users.ts';
 import {
   clickhouseUsersXml,
@@ -53,7 +54,7 @@ function sourceTls({ layout, source }: ServerSetting): Record<string, string> {
 export const clickhouseServer: EmbeddedServer = {
   name: 'clickhouse',
   needs: [],
-  uses: ['kafka', 'postgres'],
+  uses: ['kafka', ...PEER_NAMES, 'postgres'],
   stopSignal: 'SIGTERM',
   async prepare(setting) {
     const { layout, ports } = setting;

@@ -1,6 +1,7 @@
 import axios from 'axios';
 import { writeFileAtomic } from '../../../lib/files.ts';
 import { propertiesText } from '../../../lib/properties.ts';
+import { PEER_NAMES } from '../../../stack/brokers.ts';
 import { CONNECT_USER } from '../../../stack/users.ts';
 import { kafkaClientProperties, workerJaas } from '../../settings/jvm.ts';
 import { jvmLaunch } from './jvm.ts';
@@ -37,9 +38,7 @@ export function workerProperties(setting: ServerSetting): Record<string, string 
     'offset.storage.partitions': 1,
     'status.storage.topic': `${setting.workerGroup}-status`,
     'status.storage.partitions': 1,
-    'config.storage.replication.factor': 1,
-    'offset.storage.replication.factor': 1,
-    'status.storage.replication.factor': 1,
+    ...replicated(['config.storage', 'offset.storage', 'status.storage'], setting),
     'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
     'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
     'key.converter.schemas.enable': 'false',
@@ -54,10 +53,16 @@ export function workerProperties(setting: ServerSetting): Record<string, string 
   };
 }
 
+/** Of the worker's own topics: on each broker where cdc runs them. */
+function replicated(topics: readonly string[], { kafka }: ServerSetting) {
+  const replication = kafka.managed ? kafka.brokers.length : 1;
+  return Object.fromEntries(topics.map((topic) => [`${topic}.replication.factor`, replication]));
+}
+
 export const connectServer: EmbeddedServer = {
   name: 'connect',
-  needs: ['kafka'],
-  uses: ['kafka', 'postgres'],
+  needs: ['kafka', ...PEER_NAMES],
+  uses: ['kafka', ...PEER_NAMES, 'postgres'],
   stopSignal: 'SIGTERM',
   async prepare(setting) {
     const { layout, secrets } = setting;
@@ -71,6 +76,8 @@ export const connectServer: EmbeddedServer = {
       name: 'connect',
       jmx: { rules: 'connect', port: setting.ports.connect_jmx },
       heapMb: 512,
+      // A batch of changes and their messages die in it.
+      youngMb: 96,
       mainClass: 'org.apache.kafka.connect.cli.ConnectDistributed',
       args: [file],
       properties: {
