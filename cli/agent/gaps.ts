@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import { messagesRead } from '../components/clickhouse/consumers.ts';
 import { storageUuids } from '../components/clickhouse/observe.ts';
-import { type Queue, queuesOf } from '../components/clickhouse/queues.ts';
+import { type Queue, queuesOf, queueUuids } from '../components/clickhouse/queues.ts';
 import { recordsOf } from '../components/clickhouse/records.ts';
 import { PlacesReader } from '../components/kafka/positions.ts';
 import { tableLabel, topicName } from '../core/names.ts';
@@ -86,10 +86,18 @@ export class GapWatch {
     const { known = new Map(), queues } = this;
     if (queues.length === 0) return;
     this.kafka ??= await PlacesReader.connect(stack.endpoints.kafka);
-    const [groups, read] = [await this.kafka.read(queues), await messagesRead(clickhouse)];
+    const [groups, read, tables] = [
+      await this.kafka.read(queues),
+      await messagesRead(clickhouse),
+      await queueUuids(clickhouse),
+    ];
     const looks = groups.map(({ group, places, isEmpty }, i): QueueLook => {
-      const ofQueue = read.get(queues[i]?.name ?? '') ?? new Map();
-      return { group, places, isUnread: isEmpty || ofQueue.size === 0, read: ofQueue };
+      const name = queues[i]?.name ?? '';
+      const ofQueue = read.get(name) ?? new Map();
+      const before = this.before.find((one) => one.group === group);
+      // Of one that is detached: it is the same when it is attached again.
+      const queue = tables.get(name) ?? before?.queue;
+      return { group, queue, places, isUnread: isEmpty || ofQueue.size === 0, read: ofQueue };
     });
     let next: Acknowledged = known;
     const lost = new Map<string, string>();

@@ -21,6 +21,8 @@ export type Acknowledged = ReadonlyMap<string, ReadonlyMap<number, bigint>>;
 
 export interface QueueLook {
   readonly group: string;
+  /** The Kafka engine table that read it last, by its UUID. */
+  readonly queue: string | undefined;
   readonly places: Places;
   /** The group had no member, or none of ClickHouse: anybody could move its offsets. */
   readonly isUnread: boolean;
@@ -57,10 +59,12 @@ export function passedBy(known: Acknowledged, places: Places): Map<string, strin
 
 /**
  * Topics whose group came further than its consumers have read. Kafka moves offsets only of groups that have no
- * member; what a consumer that is gone by now has read is not known, so only a group that had none tells.
+ * member; what a consumer that is gone by now has read is not known, so only a group that had none tells, whose queue is
+ * the same: `apply` can have made it anew more than once between two looks.
  */
 export function movedPast(before: QueueLook | undefined, now: QueueLook): Map<string, string> {
-  if (!before?.isUnread || before.group !== now.group) return new Map();
+  if (!before?.isUnread || before.group !== now.group || before.queue !== now.queue)
+    return new Map();
   const advanced = new Map<string, bigint>();
   for (const [topic, partitions] of now.places) {
     for (const [partition, { committed }] of partitions) {

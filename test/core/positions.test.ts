@@ -18,6 +18,7 @@ const one = (place: Place) => new Map([['t', new Map([[0, place]])]]);
 const known = (offset: number) => new Map([['t', new Map([[0, BigInt(offset)]])]]);
 const look = (place: Place, isUnread: boolean, read: [string, number][] = []): QueueLook => ({
   group: 'g',
+  queue: 'q',
   places: one(place),
   isUnread,
   read: new Map(read.map(([consumer, n]) => [consumer, BigInt(n)])),
@@ -83,4 +84,7 @@ test('offsets of a group without members that move past what was read are told, 
     new Map(),
   );
   expect(movedPast(undefined, look(at(0, 100, 90), true))).toEqual(new Map());
+  // Made anew, perhaps twice: who has read meanwhile is gone.
+  const anew = { ...look(at(0, 100, 90), false, [['d', 0]]), queue: 'another' };
+  expect(movedPast(before, anew)).toEqual(new Map());
 });

@@ -16,6 +16,14 @@ export async function queuesOf(clickhouse: ClickHouse): Promise<Queue[]> {
   return queuesWhere(clickhouse, isOwnedSql(clickhouse.own));
 }
 
+/** UUIDs of those that are attached, by name: another one when it was made anew. */
+export async function queueUuids(clickhouse: ClickHouse): Promise<Map<string, string>> {
+  const rows = await clickhouse.rows<{ name: string; uuid: string }>(
+    `SELECT concat(database, '.', name) AS name, toString(uuid) AS uuid FROM system.tables WHERE ${isOwnedSql(clickhouse.own, 'queue')}`,
+  );
+  return new Map(rows.map(({ name, uuid }) => [name, uuid]));
+}
+
 /** Those of other pipelines. */
 export function queuesOfOthers(clickhouse: ClickHouse): Promise<Queue[]> {
   return queuesWhere(clickhouse, `comment LIKE 'cdc %' AND NOT ${isOwnedSql(clickhouse.own)}`);
