@@ -17,7 +17,7 @@ import org.apache.kafka.connect.data.Timestamp;
 import org.apache.kafka.connect.json.JsonConverter;
 
 /**
- * What Connect's JsonConverter writes without schemas, byte for byte, straight from the values: no tree of nodes, no
+ * What Connect's JsonConverter writes without schemas, byte for byte but for -0.0, straight from the values: no tree of nodes, no
  * comparison of schemas with each message, names of fields as bytes that are made once. What it does not know it
  * leaves to that. For one thread at a time, as a task's converters are.
  */
@@ -186,8 +186,8 @@ final class JsonWriter {
         }
         switch (shape.kind) {
             case INTEGER -> integer(((Number) value).longValue());
-            case FLOAT32 -> real((Float) value, ((Float) value).isNaN() || ((Float) value).isInfinite());
-            case FLOAT64 -> real((Double) value, ((Double) value).isNaN() || ((Double) value).isInfinite());
+            case FLOAT32 -> real((Float) value, ((Float) value).doubleValue());
+            case FLOAT64 -> real((Double) value, (Double) value);
             case BOOLEAN -> put((Boolean) value ? TRUE : FALSE);
             case STRING -> text(value.toString());
             case BYTES -> base64(value instanceof ByteBuffer buffer ? buffer.array() : (byte[]) value);
@@ -249,8 +249,12 @@ final class JsonWriter {
         put('"');
     }
 
-    /** Of what is no number JSON has only the text. */
-    private void real(Number value, boolean isText) {
+    /**
+     * Of what is no number JSON has only the text. So has it of -0.0, which readers take for the integer -0, and that is
+     * 0; JsonConverter leaves it to them.
+     */
+    private void real(Number value, double number) {
+        boolean isText = Double.isNaN(number) || Double.isInfinite(number) || number == 0 && 1 / number < 0;
         if (isText) put('"');
         ascii(value.toString());
         if (isText) put('"');

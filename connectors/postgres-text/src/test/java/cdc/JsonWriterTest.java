@@ -76,10 +76,16 @@ class JsonWriterTest {
                 same(Schema.INT64_SCHEMA, -near);
             }
         }
-        for (double value : new double[] {0, -0.0, 1e300, 5e-324, 0.1, Double.NaN, 1 / 0.0, -1 / 0.0}) {
+        for (double value : new double[] {0, 1e300, 5e-324, 0.1, Double.NaN, 1 / 0.0, -1 / 0.0}) {
             same(Schema.FLOAT64_SCHEMA, value);
             same(Schema.FLOAT32_SCHEMA, (float) value);
         }
+    }
+
+    @Test
+    void negativeZeroIsAText() {
+        assertEquals("\"-0.0\"", new String(writer(true).write(Schema.FLOAT64_SCHEMA, -0.0), UTF_8));
+        assertEquals("\"-0.0\"", new String(writer(true).write(Schema.FLOAT32_SCHEMA, -0.0f), UTF_8));
     }
 
     @Test
