@@ -53,9 +53,16 @@ ${clientXml(kafka)}<session_timeout_ms>6000</session_timeout_ms>
     <heartbeat_interval_ms>1000</heartbeat_interval_ms>
     <topic_metadata_refresh_interval_ms>5000</topic_metadata_refresh_interval_ms>
     <reconnect_backoff_max_ms>1000</reconnect_backoff_max_ms>
-    <statistics_interval_ms>10000</statistics_interval_ms>
+    <statistics_interval_ms>10000</statistics_interval_ms>${hasPeers(kafka) ? HANGS : ''}
   </kafka>`;
 }
+
+function hasPeers({ managed, brokers }: KafkaEndpoint): boolean {
+  return managed && brokers.length > 1;
+}
+
+/** A broker that hangs keeps its connections: the others are asked when it has not answered for so long. */
+const HANGS = '\n    <socket_timeout_ms>10000</socket_timeout_ms>';
 
 /** Names of librdkafka, whose dots are underscores here. */
 function clientXml({ sasl, tls }: KafkaEndpoint): string {

@@ -14,7 +14,11 @@ const FILE_PROVIDER = {
 };
 
 export function workerProperties(setting: ServerSetting): Record<string, string | number> {
-  const client = Object.entries(kafkaClientProperties(setting.kafka));
+  const client = Object.entries({
+    ...kafkaClientProperties(setting.kafka),
+    // A broker that hangs keeps its connections: the others are asked when it has not answered for so long.
+    ...(hasPeers(setting) ? { 'request.timeout.ms': 10_000 } : {}),
+  });
   const security = (prefix: string) =>
     Object.fromEntries(client.map(([key, value]) => [`${prefix}${key}`, value]));
   return {
@@ -53,9 +57,13 @@ export function workerProperties(setting: ServerSetting): Record<string, string 
   };
 }
 
+function hasPeers({ kafka }: ServerSetting): boolean {
+  return kafka.managed && kafka.brokers.length > 1;
+}
+
 /** Of the worker's own topics: on each broker where cdc runs them. */
-function replicated(topics: readonly string[], { kafka }: ServerSetting) {
-  const replication = kafka.managed ? kafka.brokers.length : 1;
+function replicated(topics: readonly string[], setting: ServerSetting) {
+  const replication = hasPeers(setting) ? setting.kafka.brokers.length : 1;
   return Object.fromEntries(topics.map((topic) => [`${topic}.replication.factor`, replication]));
 }
 
