@@ -39,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['choice', 'ports', 'registry', 'resolve', 'runtime'].map((name) => `runtimes/${name}.ts`),
     ...['pipeline/state', 'pipeline/inspect', 'pipeline/apply'],
   ],
+  bench: [...BELOW, 'pipeline'],
   chaos: [...BELOW, 'pipeline', 'runtimes/runtime.ts'],
   backup: [...BELOW, 'pipeline', 'runtimes'],
   metrics: [...BELOW, 'pipeline', 'runtimes', 'backup'],

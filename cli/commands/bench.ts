@@ -1,20 +1,33 @@
-import { loadConfig } from '../config/load.ts';
-import type { Percentiles } from '../core/lag.ts';
+import { readFileSync } from 'node:fs';
+import { runBench, SCENARIO_NAMES, type ScenarioName } from '../bench/run.ts';
+import { loadConfig, resolveFrom } from '../config/load.ts';
+import { type BenchReport, type Comparison, compareRuns, type Measure } from '../core/bench.ts';
+import { Problem } from '../core/problems.ts';
 import { type CommandSpec, positiveNumber, type Session } from '../kernel/program.ts';
 import { formatBytes, formatCount, formatMs, formatSeconds } from '../lib/format.ts';
 import { stackOf } from '../pipeline/state/stack.ts';
-import { type BenchResult, bench as measure } from '../pipeline/status/bench.ts';
 import { totalBytes } from '../runtimes/memory.ts';
 import { stackMemory } from '../runtimes/registry.ts';
 import { applyEvents } from './progress.ts';
+
+const DEFAULT_SCENARIOS: readonly ScenarioName[] = ['idle', 'latency', 'throughput', 'load'];
 
 export const bench: CommandSpec = {
   usage: 'bench',
   endsItself: true,
   summary:
-    'measure bulk load, latency and backlog on this stack, with tables of its own (schema cdc_bench)',
-  examples: ['cdc bench', 'cdc bench --rate 1000 --seconds 30 --json'],
+    'measure latency, throughput, load, queries and idle CPU of this stack, with tables of its own (schema cdc_bench)',
+  examples: [
+    'cdc bench',
+    'cdc bench --scenarios stages,query --backlog 1000000 --json > now.json',
+    'cdc bench --compare before.json,now.json',
+  ],
   options: [
+    {
+      flags: '--scenarios <list>',
+      description: `some of ${SCENARIO_NAMES.join(', ')} (default ${DEFAULT_SCENARIOS.join(',')})`,
+      parse: scenarioList,
+    },
     {
       flags: '--rows <n>',
       description: 'rows of the bulk load (default 3000000)',
@@ -22,7 +35,7 @@ export const bench: CommandSpec = {
     },
     {
       flags: '--backlog <n>',
-      description: 'inserts of the backlog (default 200000)',
+      description: 'changes of each backlog (default 200000)',
       parse: positiveNumber,
     },
     {
@@ -32,22 +45,33 @@ export const bench: CommandSpec = {
     },
     {
       flags: '--seconds <n>',
-      description: 'how long latency is measured (default 15)',
+      description: 'how long latency and idleness are measured (default 15)',
       parse: positiveNumber,
+    },
+    {
+      flags: '--compare <a,b>',
+      description: 'measure nothing: compare two files that --json has written',
     },
   ],
   async run(session, _args, options) {
     const { context, printer } = session;
+    if (typeof options.compare === 'string') {
+      const [before, after] = runsIn(options.compare, context.cwd);
+      const compared = compareRuns(before, after);
+      printer.result({ compared }, () => comparisonText(session, compared));
+      return undefined;
+    }
     const loaded = loadConfig({ cwd: context.cwd, env: context.env, file: session.configFile });
     const stack = stackOf(loaded, context);
     const events = applyEvents(printer);
-    const result = await measure(
+    const report = await runBench(
       stack,
       {
+        scenarios: (options.scenarios as ScenarioName[] | undefined) ?? DEFAULT_SCENARIOS,
         bulkRows: (options.rows as number | undefined) ?? 3_000_000,
         backlogRows: (options.backlog as number | undefined) ?? 200_000,
         rate: (options.rate as number | undefined) ?? 500,
-        latencySeconds: (options.seconds as number | undefined) ?? 15,
+        seconds: (options.seconds as number | undefined) ?? 15,
       },
       context.signal,
       {
@@ -57,34 +81,69 @@ export const bench: CommandSpec = {
         memoryBytes: async () => totalBytes(await stackMemory(loaded, context.env)),
       },
     );
-    printer.result(result, () => text(session, result));
+    printer.result(report, () => text(session, report));
     return undefined;
   },
 };
 
-function text(session: Session, result: BenchResult): string {
-  const { bulk_load: bulk, latency, backlog } = result;
-  const p = (value: Percentiles | undefined) =>
-    value
-      ? `p50 ${formatMs(value.p50)}, p95 ${formatMs(value.p95)}, p99 ${formatMs(value.p99)}`
-      : 'not measured';
-  return session.printer.table(
-    ['measure', 'result'],
-    [
-      [
-        'bulk load',
-        `${formatCount(bulk.rows_per_second)} rows/s (${formatCount(bulk.rows)} rows in ${formatSeconds(bulk.seconds)})`,
-      ],
-      [
-        `written, ${latency.rate}/s, ${latency.tables} tables`,
-        `${p(latency.written_ms)} (${formatCount(latency.rows)} rows)`,
-      ],
-      ['visible to a client', `${p(latency.visible_ms)} (${latency.probes} probes)`],
-      [
-        'backlog',
-        `${formatCount(backlog.changes_per_second)} changes/s (${formatCount(backlog.rows)} in ${formatSeconds(backlog.seconds)}; ${formatSeconds(backlog.seconds_with_start)} with the connector's start)`,
-      ],
-      ['memory', formatBytes(result.memory_bytes)],
-    ],
+function scenarioList(value: string): ScenarioName[] {
+  const names = value.split(',').map((name) => name.trim());
+  const unknown = names.find((name) => !SCENARIO_NAMES.some((known) => known === name));
+  if (unknown !== undefined)
+    throw new RangeError(`there is no scenario ${unknown}; there are ${SCENARIO_NAMES.join(', ')}`);
+  return names as ScenarioName[];
+}
+
+function runsIn(files: string, cwd: string): [BenchReport, BenchReport] {
+  const names = files.split(',').map((name) => name.trim());
+  const [before, after] = names.map((name) => runIn(resolveFrom(cwd, name)));
+  if (names.length !== 2 || !before || !after)
+    throw new Problem('BENCH_FILE', { file: files, detail: '--compare takes two files: a,b' });
+  return [before, after];
+}
+
+function runIn(file: string): BenchReport {
+  try {
+    const found = JSON.parse(readFileSync(file, 'utf8')) as BenchReport;
+    if (Array.isArray(found.measures)) return found;
+  } catch (error) {
+    throw new Problem('BENCH_FILE', { file, detail: (error as Error).message }, { cause: error });
+  }
+  throw new Problem('BENCH_FILE', { file, detail: 'It has no measures.' });
+}
+
+function text(session: Session, report: BenchReport): string {
+  const { printer } = session;
+  const figures = printer.table(
+    ['scenario', 'measure', 'result', 'on'],
+    report.measures.map((one) => [one.scenario, one.measure, shown(one), one.on]),
   );
+  const cpu = Object.entries(report.cpu_us_per_change);
+  const parts = [...new Set(cpu.flatMap(([, by]) => Object.keys(by)))];
+  if (parts.length === 0) return figures;
+  const used = printer.table(
+    ['CPU of a change, µs', ...parts],
+    cpu.map(([name, by]) => [name, ...parts.map((part) => String(by[part] ?? ''))]),
+  );
+  return `${figures}\n\n${used}`;
+}
+
+function comparisonText({ printer }: Session, compared: readonly Comparison[]): string {
+  return printer.table(
+    ['scenario', 'measure', 'before', 'after', 'better by'],
+    compared.map((one) => [
+      one.scenario,
+      one.measure,
+      shown({ ...one, value: one.before }),
+      shown({ ...one, value: one.after }),
+      one.ratio === undefined ? '' : `${one.ratio} ×`,
+    ]),
+  );
+}
+
+function shown({ value, unit }: Pick<Measure, 'value' | 'unit'>): string {
+  if (unit === 'bytes') return formatBytes(value);
+  if (unit === 'ms') return formatMs(value);
+  if (unit === 's') return formatSeconds(value);
+  return unit === '% of a core' ? `${value} % of a core` : `${formatCount(value)} ${unit}`;
 }

@@ -32,6 +32,12 @@ export const STACK_PROBLEMS = {
     'This one would not understand what that has written, and would undo what it does not know.',
     'Run the newer cdc, or end its agent with it: cdc down',
   ),
+  BENCH_FILE: entry(
+    EXIT.usage,
+    'No run of cdc bench can be read from {file}.',
+    '{detail}',
+    'cdc bench --json > now.json   # writes one',
+  ),
   /** cdc chaos breaks what it runs on. */
   CHAOS_OTHER_TABLES: entry(
     EXIT.refused,

@@ -149,6 +149,26 @@ function privateBytes(pid: number): number | undefined {
   }
 }
 
+/** Of Linux, on every architecture: the unit of /proc's CPU times. */
+const TICK_MS = 10;
+
+/**
+ * CPU time of a process and, unless it is asked for alone, of all below it, in milliseconds; of those that have ended,
+ * too, once they were waited for. Absent where there is no /proc.
+ */
+export function cpuMs(rootPid: number, isAlone = false): number | undefined {
+  if (!HAS_PROC) return undefined;
+  const ticks = (pid: number, fields: readonly number[]) => {
+    const stat = statFields(pid);
+    return fields.reduce((sum, field) => sum + Number(stat?.[field] ?? 0), 0);
+  };
+  const own = [11, 12];
+  const ended = [13, 14];
+  const below = isAlone ? [] : processTree(rootPid).slice(1);
+  const all = ticks(rootPid, isAlone ? own : [...own, ...ended]);
+  return (all + below.reduce((sum, pid) => sum + ticks(pid, own), 0)) * TICK_MS;
+}
+
 interface ProcessRow {
   readonly pid: number;
   readonly ppid: number;
