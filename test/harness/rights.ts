@@ -268,9 +268,10 @@ export function describeRights(major: number): void {
         // The script would name columns again, for a table whose identity does not need all of them.
         await owner.query('ALTER TABLE items REPLICA IDENTITY DEFAULT');
         await owner.query(await script());
-        expect(await idsOfItems()).toEqual(['columns-listed']);
+        expect(await idsOfItems()).toEqual(['columns-listed', 'known-gap']);
         await owner.query('DELETE FROM items WHERE id = 23');
         await equal();
+        expect(await idsOfItems()).toEqual(['columns-listed']);
       },
     );
 
