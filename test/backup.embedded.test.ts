@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { withArchive } from '../cli/backup/archive.ts';
 import { connectPostgres } from '../cli/components/postgres/client.ts';
 import { StopWaiting, waitFor } from '../cli/lib/wait.ts';
 import { attach } from '../cli/pipeline/state/stack.ts';
@@ -103,7 +104,9 @@ describe('a stack whose PostgreSQL cdc runs', () => {
     const wrong = { CDC_BACKUP_PASSPHRASE: 'another' };
     expect(await refusal(empty, ['restore', target], wrong)).toBe('BACKUP_PASSPHRASE');
     const damaged = join(parent, 'damaged');
-    cpSync(target, damaged, { recursive: true });
+    // The agent archives WAL here meanwhile: what it writes and takes away would fail the copy.
+    await withArchive(target, async () => cpSync(target, damaged, { recursive: true }));
+    rmSync(join(damaged, 'archive.lock'));
     appendFileSync(join(damaged, first, 'postgres', 'PG_VERSION'), '\n');
     expect(await refusal(empty, ['restore', damaged])).toBe('BACKUP_DAMAGED');
     expect(await refusal(empty, ['restore', target, '--at', '2000-01-01T00:00:00Z'])).toBe(
