@@ -1,5 +1,6 @@
 import { type Config, namedBrokers } from '../config/schema.ts';
 import { Problem } from '../core/problems.ts';
+import { peersOf } from '../stack/brokers.ts';
 import { SERVER_NAMES, SERVERS, type ServerName } from '../stack/endpoints.ts';
 import type { RuntimeKind } from '../stack/state.ts';
 
@@ -42,7 +43,7 @@ export function chooseRuntime(config: Config): RuntimeChoice {
       ? 'no server has an address in the configuration'
       : `${given.join(', ')} elsewhere, the rest on this machine`;
   const kind = config.runtime === 'compose' ? 'compose' : 'embedded';
-  if (kind === 'compose' && config.kafka.brokers === 3)
+  if (kind === 'compose' && peersOf(config).length > 0)
     throw new Problem(
       'NOT_IMPLEMENTED_RUNTIME',
       {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolveFrom } from '../config/load.ts';
 import { type Config, DEFAULT_PORTS, namedBrokers } from '../config/schema.ts';
 import { Problem } from '../core/problems.ts';
-import { PEER_BROKERS } from '../stack/brokers.ts';
+import { portsOfPeers } from '../stack/brokers.ts';
 import {
   type ClickHouseEndpoint,
   type ConnectEndpoint,
@@ -208,9 +208,7 @@ function kafkaEndpoint(input: ResolveInput): KafkaEndpoint {
   const named = namedBrokers(input.config);
   if (named === undefined) {
     const { secrets, ports } = own(input);
-    const peers = Object.values(PEER_BROKERS).flatMap(({ client }) =>
-      ports[client] === undefined ? [] : [`127.0.0.1:${ports[client]}`],
-    );
+    const peers = portsOfPeers(ports, 'client').map((port) => `127.0.0.1:${port}`);
     return {
       brokers: [hostPort(ownAddress(input, 'kafka')), ...peers],
       internalBrokers: [hostPort(internalAddress(input, 'kafka')), ...peers],

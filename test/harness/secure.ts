@@ -132,7 +132,6 @@ export async function secureKafka(
   const jvm = { heapMb: 256, args: [file] };
   const format = jvmLaunch(setting, {
     ...jvm,
-    name: 'kafka-format',
     mainClass: 'kafka.tools.StorageTool',
     args: [
       'format',
@@ -144,7 +143,7 @@ export async function secureKafka(
     ],
   });
   await runToEnd('kafka', format, setting, new AbortController().signal);
-  const launch = jvmLaunch(setting, { ...jvm, name: 'kafka', mainClass: 'kafka.Kafka' });
+  const launch = jvmLaunch(setting, { ...jvm, mainClass: 'kafka.Kafka' });
   const server = await started(directory, setting, launch, kafkaServer);
   return { ...server, port, mutualPort, plainPort: setting.ports.kafka, secrets: setting.secrets };
 }

@@ -1,7 +1,7 @@
 import type { Config } from '../../config/schema.ts';
 import type { FileLock } from '../../lib/lock.ts';
 import { claimPort, freePort } from '../../lib/ports.ts';
-import { PEER_PORTS } from '../../stack/brokers.ts';
+import { peerPorts, peersOf } from '../../stack/brokers.ts';
 import type { ServerName } from '../../stack/endpoints.ts';
 import {
   type EmbeddedPorts,
@@ -31,8 +31,8 @@ export async function choosePorts(
   const ports: Record<string, number> = wantedPorts(config);
   const { claim, claimAny, release } = portClaims();
   try {
-    const peers = servers.includes('kafka') && config.kafka.brokers === 3 ? PEER_PORTS : [];
-    for (const name of peers) ports[name] = (await claim(previous?.[name])) ?? (await claimAny());
+    for (const name of peersOf(config).flatMap(peerPorts))
+      ports[name] = (await claim(previous?.[name])) ?? (await claimAny());
     for (const { server, name } of portsOf(servers)) {
       if (auto || internal.includes(name)) {
         ports[name] =

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/schema.ts';
-import { PEER_NAMES } from '../../stack/brokers.ts';
+import { peersOf } from '../../stack/brokers.ts';
 import type { ServerName } from '../../stack/endpoints.ts';
 import { clickhouseServer } from './servers/clickhouse.ts';
 import { connectServer } from './servers/connect.ts';
@@ -16,6 +16,5 @@ export const EMBEDDED_SERVERS: Readonly<Record<ServerName, EmbeddedServer>> = {
 
 /** What runs on this machine, of the servers that have no address. */
 export function serversToRun(config: Config, own: readonly ServerName[]): EmbeddedServer[] {
-  const peers = own.includes('kafka') && config.kafka.brokers === 3 ? PEER_NAMES : [];
-  return [...own.map((name) => EMBEDDED_SERVERS[name]), ...peers.map(peerBroker)];
+  return [...own.map((name) => EMBEDDED_SERVERS[name]), ...peersOf(config).map(peerBroker)];
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { CH_CDC } from '../../core/names.ts';
 import { securityProtocol } from '../../core/sasl.ts';
 import { chIdent } from '../../lib/sql.ts';
+import { hasPeers } from '../../stack/brokers.ts';
 import type { KafkaEndpoint } from '../../stack/endpoints.ts';
 import { CLICKHOUSE_READER, CLICKHOUSE_USER } from '../../stack/users.ts';
 
@@ -55,10 +56,6 @@ ${clientXml(kafka)}<session_timeout_ms>6000</session_timeout_ms>
     <reconnect_backoff_max_ms>1000</reconnect_backoff_max_ms>
     <statistics_interval_ms>10000</statistics_interval_ms>${hasPeers(kafka) ? HANGS : ''}
   </kafka>`;
-}
-
-function hasPeers({ managed, brokers }: KafkaEndpoint): boolean {
-  return managed && brokers.length > 1;
 }
 
 /** A broker that hangs keeps its connections: the others are asked when it has not answered for so long. */

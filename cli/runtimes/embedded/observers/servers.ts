@@ -6,7 +6,7 @@ import type { Config } from '../../../config/schema.ts';
 import { Problem } from '../../../core/problems.ts';
 import { writeFileAtomic } from '../../../lib/files.ts';
 import { packageRoot } from '../../../lib/packageRoot.ts';
-import { PEER_BROKERS, type PeerPort } from '../../../stack/brokers.ts';
+import { type PeerPort, portsOfPeers } from '../../../stack/brokers.ts';
 import type { Endpoints } from '../../../stack/endpoints.ts';
 import type { EmbeddedPorts, Layout, Secrets } from '../../../stack/layout.ts';
 import type { ObserverName } from '../../../stack/state.ts';
@@ -170,9 +170,7 @@ function targetsOf({ config, endpoints, jmx, ports, programs }: MonitoringContex
   const observers = Object.fromEntries(
     Object.keys(programs).map((name) => [name, at(ports[name as ObserverName])]),
   );
-  const peers = Object.values(PEER_BROKERS).flatMap(({ jmx: name }) =>
-    jmx[name] === undefined ? [] : [at(jmx[name])],
-  );
+  const peers = portsOfPeers(jmx, 'jmx').map(at);
   return {
     agent: agentAddress(config, ports.agent),
     clickhouse: { host: clickhouse.host, scheme: clickhouse.protocol.replace(':', '') },

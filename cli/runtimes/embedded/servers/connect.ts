@@ -1,7 +1,7 @@
 import axios from 'axios';
 import { writeFileAtomic } from '../../../lib/files.ts';
 import { propertiesText } from '../../../lib/properties.ts';
-import { PEER_NAMES } from '../../../stack/brokers.ts';
+import { hasPeers, PEER_NAMES } from '../../../stack/brokers.ts';
 import { CONNECT_USER } from '../../../stack/users.ts';
 import { kafkaClientProperties, workerJaas } from '../../settings/jvm.ts';
 import { jvmLaunch } from './jvm.ts';
@@ -17,7 +17,7 @@ export function workerProperties(setting: ServerSetting): Record<string, string 
   const client = Object.entries({
     ...kafkaClientProperties(setting.kafka),
     // A broker that hangs keeps its connections: the others are asked when it has not answered for so long.
-    ...(hasPeers(setting) ? { 'request.timeout.ms': 10_000 } : {}),
+    ...(hasPeers(setting.kafka) ? { 'request.timeout.ms': 10_000 } : {}),
   });
   const security = (prefix: string) =>
     Object.fromEntries(client.map(([key, value]) => [`${prefix}${key}`, value]));
@@ -57,13 +57,9 @@ export function workerProperties(setting: ServerSetting): Record<string, string 
   };
 }
 
-function hasPeers({ kafka }: ServerSetting): boolean {
-  return kafka.managed && kafka.brokers.length > 1;
-}
-
 /** Of the worker's own topics: on each broker where cdc runs them. */
-function replicated(topics: readonly string[], setting: ServerSetting) {
-  const replication = hasPeers(setting) ? setting.kafka.brokers.length : 1;
+function replicated(topics: readonly string[], { kafka }: ServerSetting) {
+  const replication = hasPeers(kafka) ? kafka.brokers.length : 1;
   return Object.fromEntries(topics.map((topic) => [`${topic}.replication.factor`, replication]));
 }
 
@@ -81,7 +77,6 @@ export const connectServer: EmbeddedServer = {
     writeFileAtomic(users, propertiesText({ [CONNECT_USER]: secrets.connect }), 0o600);
     writeFileAtomic(jaas, workerJaas(users), 0o600);
     return jvmLaunch(setting, {
-      name: 'connect',
       jmx: { rules: 'connect', port: setting.ports.connect_jmx },
       heapMb: 512,
       // A batch of changes and their messages die in it.

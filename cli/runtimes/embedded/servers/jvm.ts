@@ -5,7 +5,6 @@ import { classArchive } from './classArchive.ts';
 import type { Launch, ServerSetting } from './server.ts';
 
 interface JvmOptions {
-  readonly name: string;
   /** Where the JVM shows its figures, when it is observed; rules are in `connectors/jmx/`. */
   readonly jmx?: { readonly rules: 'kafka' | 'connect'; readonly port: number };
   readonly heapMb: number;

@@ -128,7 +128,6 @@ function broker(name: Broker['name']): EmbeddedServer {
         // One word: an id that begins with a dash would be taken for another option.
         const cluster = `--cluster-id=${setting.secrets.kafkaClusterId}`;
         const format = jvmLaunch(setting, {
-          name: 'kafka-format',
           heapMb: 128,
           mainClass: 'kafka.tools.StorageTool',
           args: ['format', '--ignore-formatted', cluster, '-c', file],
@@ -136,7 +135,6 @@ function broker(name: Broker['name']): EmbeddedServer {
         await runToEnd(name, format, setting, signal);
       }
       return jvmLaunch(setting, {
-        name,
         jmx: { rules: 'kafka', port: brokerOf(setting, name).jmxPort },
         heapMb: 256,
         mainClass: 'kafka.Kafka',
