@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import { messagesRead } from '../components/clickhouse/consumers.ts';
-import { storageUuids } from '../components/clickhouse/observe.ts';
-import { type Queue, queuesOf, queueUuids } from '../components/clickhouse/queues.ts';
+import { queueUuids, storageUuids } from '../components/clickhouse/observe.ts';
+import { type Queue, queuesOf } from '../components/clickhouse/queues.ts';
 import { recordsOf } from '../components/clickhouse/records.ts';
 import { PlacesReader } from '../components/kafka/positions.ts';
 import { tableLabel, topicName } from '../core/names.ts';
@@ -89,6 +89,7 @@ export class GapWatch {
     const [groups, read, tables] = [
       await this.kafka.read(queues),
       await messagesRead(clickhouse),
+      // The last: what was counted was read by this queue, or by one that is not the one of before.
       await queueUuids(clickhouse),
     ];
     const looks = groups.map(({ group, places, isEmpty }, i): QueueLook => {

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { withClickHouse } from '../../components/clickhouse/client.ts';
-import { type Queue, queuesOf } from '../../components/clickhouse/queues.ts';
+import { queueOf, whileDetached } from '../../components/clickhouse/queues.ts';
 import { kafkaClient, withKafkaAdmin } from '../../components/kafka/client.ts';
 import { removeGroupMembers } from '../../components/kafka/groups.ts';
 import { type Offsets, setGroupOffsets } from '../../components/kafka/topics.ts';
 import { chosen, oneOf } from '../../core/chaos.ts';
-import { chIdent } from '../../lib/sql.ts';
 import { pause, waitFor } from '../../lib/wait.ts';
 import type { Fault, Ground } from '../ground.ts';
 import type { CopiedTable } from '../tables.ts';
@@ -16,13 +15,6 @@ const LEFT_MS = 60_000;
 const tableBy = (ground: Ground, chance: number) =>
   oneOf(chance, ground.tables as [CopiedTable, ...CopiedTable[]]);
 
-async function queueOf(ground: Ground, topic: string): Promise<Queue> {
-  const queues = await withClickHouse(ground.stack.endpoints.clickhouse, queuesOf);
-  const found = queues.find(({ topics }) => topics.includes(topic));
-  if (!found) throw new RangeError(`no queue reads ${topic}`);
-  return found;
-}
-
 /** Takes a queue's reader away, moves its group, and lets it read again: what somebody does by hand. */
 function offsetsMoved(to: 'earliest' | 'latest'): Fault {
   return {
@@ -32,39 +24,37 @@ function offsetsMoved(to: 'earliest' | 'latest'): Fault {
     async play(ground, chance) {
       const { kafka, clickhouse } = ground.stack.endpoints;
       const { topic } = tableBy(ground, chance);
-      const { name, group, topics } = await queueOf(ground, topic);
-      const [database = '', table = ''] = name.split('.');
-      const reader = (what: string) =>
-        withClickHouse(clickhouse, (client) =>
-          client.command(`${what} TABLE ${chIdent(database, table)}`),
-        );
-      await reader('DETACH');
-      try {
-        await pause(chosen(chance, ...UNREAD_MS), ground.signal);
-        const offsets: Offsets = new Map();
-        await withKafkaAdmin(kafka, async (admin) => {
-          await waitFor('the group to be empty', { timeoutMs: LEFT_MS, everyMs: 200 }, async () => {
-            await removeGroupMembers(kafka, admin, group, () => true);
-            const { groups } = await admin.describeGroups([group]);
-            const left = groups[0]?.members.length ?? 0;
-            return left === 0 ? { ready: true } : { seen: `${left} members` };
-          });
-          for (const one of topics) {
-            const partitions = await admin.fetchTopicOffsets(one);
-            offsets.set(
-              one,
-              new Map(
-                partitions.map((p) => [p.partition, BigInt(to === 'earliest' ? p.low : p.high)]),
-              ),
+      return withClickHouse(clickhouse, async (client) => {
+        const queue = await queueOf(client, topic);
+        const { group, topics } = queue;
+        await whileDetached(client, queue, async () => {
+          await pause(chosen(chance, ...UNREAD_MS), ground.signal);
+          const offsets: Offsets = new Map();
+          await withKafkaAdmin(kafka, async (admin) => {
+            await waitFor(
+              'the group to be empty',
+              { timeoutMs: LEFT_MS, everyMs: 200 },
+              async () => {
+                await removeGroupMembers(kafka, admin, group, () => true);
+                const { groups } = await admin.describeGroups([group]);
+                const left = groups[0]?.members.length ?? 0;
+                return left === 0 ? { ready: true } : { seen: `${left} members` };
+              },
             );
-          }
+            for (const one of topics) {
+              const partitions = await admin.fetchTopicOffsets(one);
+              offsets.set(
+                one,
+                new Map(
+                  partitions.map((p) => [p.partition, BigInt(to === 'earliest' ? p.low : p.high)]),
+                ),
+              );
+            }
+          });
+          await setGroupOffsets(kafka, group, offsets);
         });
-        await setGroupOffsets(kafka, group, offsets);
-      } finally {
-        // The agent can have attached it.
-        await reader('ATTACH').catch(() => {});
-      }
-      return `the offsets of ${group} were set to the ${to}`;
+        return `the offsets of ${group} were set to the ${to}`;
+      });
     },
   };
 }

@@ -97,14 +97,27 @@ export function uuidOf({ uuid }: { readonly uuid: string }): string | undefined 
 }
 
 /** Of the storages of the copy, by objectKey. */
-export async function storageUuids(clickhouse: ClickHouse): Promise<Map<string, string>> {
+export function storageUuids(clickhouse: ClickHouse): Promise<Map<string, string>> {
+  return uuidsOf(clickhouse, 'storage', objectKey);
+}
+
+/** Of the queues that are attached, by their names (`db.name`): another one when a queue was made anew. */
+export function queueUuids(clickhouse: ClickHouse): Promise<Map<string, string>> {
+  return uuidsOf(clickhouse, 'queue', ({ database, name }) => `${database}.${name}`);
+}
+
+async function uuidsOf(
+  clickhouse: ClickHouse,
+  kind: 'storage' | 'queue',
+  keyOf: (object: { database: string; name: string }) => string,
+): Promise<Map<string, string>> {
   const rows = await clickhouse.rows<{ database: string; name: string; uuid: string }>(
-    `SELECT database, name, toString(uuid) AS uuid FROM system.tables WHERE ${isOwnedSql(clickhouse.own, 'storage')}`,
+    `SELECT database, name, toString(uuid) AS uuid FROM system.tables WHERE ${isOwnedSql(clickhouse.own, kind)}`,
   );
   return new Map(
     rows.flatMap((row) => {
       const uuid = uuidOf(row);
-      return uuid === undefined ? [] : [[objectKey(row), uuid] as const];
+      return uuid === undefined ? [] : [[keyOf(row), uuid] as const];
     }),
   );
 }

@@ -1,5 +1,6 @@
 import { isCheckGroup } from '../../core/names.ts';
 import { isOwnedSql, parseComment } from '../../core/plan.ts';
+import { chIdent } from '../../lib/sql.ts';
 import type { ClickHouse } from './client.ts';
 
 /** A Kafka engine table: what it reads, in which group. */
@@ -16,12 +17,28 @@ export async function queuesOf(clickhouse: ClickHouse): Promise<Queue[]> {
   return queuesWhere(clickhouse, isOwnedSql(clickhouse.own));
 }
 
-/** UUIDs of those that are attached, by name: another one when it was made anew. */
-export async function queueUuids(clickhouse: ClickHouse): Promise<Map<string, string>> {
-  const rows = await clickhouse.rows<{ name: string; uuid: string }>(
-    `SELECT concat(database, '.', name) AS name, toString(uuid) AS uuid FROM system.tables WHERE ${isOwnedSql(clickhouse.own, 'queue')}`,
-  );
-  return new Map(rows.map(({ name, uuid }) => [name, uuid]));
+/** The one that reads a topic. */
+export async function queueOf(clickhouse: ClickHouse, topic: string): Promise<Queue> {
+  const found = (await queuesOf(clickhouse)).find(({ topics }) => topics.includes(topic));
+  if (!found) throw new RangeError(`no queue reads ${topic}`);
+  return found;
+}
+
+/** Nobody reads its topics meanwhile. */
+export async function whileDetached<T>(
+  clickhouse: ClickHouse,
+  queue: Queue,
+  work: () => Promise<T>,
+): Promise<T> {
+  const [database = '', table = ''] = queue.name.split('.');
+  const reader = (what: string) => clickhouse.command(`${what} TABLE ${chIdent(database, table)}`);
+  await reader('DETACH');
+  try {
+    return await work();
+  } finally {
+    // The agent can have attached it.
+    await reader('ATTACH').catch(() => {});
+  }
 }
 
 /** Those of other pipelines. */
