@@ -1,25 +1,13 @@
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { SCENARIO_NAMES } from '../cli/bench/run.ts';
 import type { BenchReport } from '../cli/core/bench.ts';
-import { runCommand } from './harness/cli.ts';
+import { ownStack } from './harness/ownStack.ts';
 
 /** A small run of every scenario of `cdc bench`. No figure is asserted, only that there is one. */
 
-const cwd = realpathSync(mkdtempSync(join(tmpdir(), 'cdc-bench-')));
-const cdc = (...argv: string[]) => runCommand(argv, { cwd });
-
-beforeAll(async () => {
-  writeFileSync(join(cwd, 'cdc.yaml'), 'ports: auto\nobservability: off\n');
-  const { exit, stderr } = await cdc('up', '--json');
-  if (exit !== 0) throw new Error(stderr);
-});
-afterAll(async () => {
-  await cdc('down', '--delete-data');
-  rmSync(cwd, { recursive: true, force: true });
-});
+const { directory, cdc } = ownStack('bench');
 
 test('every scenario has figures, can be compared with itself, and leaves nothing behind', async () => {
   const ran = await cdc(
@@ -34,7 +22,7 @@ test('every scenario has figures, can be compared with itself, and leaves nothin
   for (const { measure, value } of report.measures)
     expect(value, measure).toBeGreaterThanOrEqual(0);
   expect(Object.keys(report.cpu_us_per_change)).toContain('throughput, inserts');
-  writeFileSync(join(cwd, 'run.json'), JSON.stringify(report));
+  writeFileSync(join(directory, 'run.json'), JSON.stringify(report));
   const compared = (await cdc('bench', '--json', '--compare', 'run.json,run.json')).json();
   expect(compared.compared).toHaveLength(report.measures.length);
   expect((await cdc('verify', '--json')).json()).toMatchObject({ ok: true });

@@ -1,15 +1,10 @@
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { ChaosReport } from '../cli/chaos/run.ts';
-import { findMarked } from '../cli/lib/processes.ts';
-import { type Ran, runCommand } from './harness/cli.ts';
+import { ownStack } from './harness/ownStack.ts';
 
 /** A short run of `cdc chaos`, of faults that strike servers, the agent, the copy and what is published. */
 
-const directory = realpathSync(mkdtempSync(join(tmpdir(), 'cdc-chaos-')));
-const cdc = (...argv: string[]): Promise<Ran> => runCommand(argv, { cwd: directory });
+const { cdc } = ownStack('chaos');
 
 const FAULTS = [
   'power-cut',
@@ -19,17 +14,6 @@ const FAULTS = [
   'drop-copy',
   'poison-message',
 ];
-
-beforeAll(async () => {
-  writeFileSync(join(directory, 'cdc.yaml'), 'ports: auto\nobservability: off\n');
-  const { exit, stderr } = await cdc('up', '--json');
-  if (exit !== 0) throw new Error(stderr);
-});
-afterAll(async () => {
-  await cdc('down', '--delete-data');
-  expect(findMarked(`CDC_STACK=${join(directory, '.cdc')}`)).toEqual([]);
-  rmSync(directory, { recursive: true, force: true });
-});
 
 test('a stack that copies tables of somebody is not broken unless that is asked for', async () => {
   const { exit, stderr } = await cdc('chaos', '--turns', '1');

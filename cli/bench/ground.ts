@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import { ClickHouse } from '../components/clickhouse/client.ts';
 import { Connect } from '../components/connect/client.ts';
+import { stopConnector } from '../components/connect/control.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import type { CpuByPart } from '../core/bench.ts';
 import { cpuMs } from '../lib/processes.ts';
 import { chIdent } from '../lib/sql.ts';
-import { waitFor } from '../lib/wait.ts';
 import { type ApplyEvents, applyPlan } from '../pipeline/apply/apply.ts';
 import { crossPipeline } from '../pipeline/inspect/heartbeat.ts';
 import type { Stack } from '../pipeline/state/stack.ts';
@@ -80,12 +80,7 @@ export class BenchGround {
 
   /** What it is asked to write piles up behind a connector that stands still. */
   async whileStopped(write: () => Promise<void>): Promise<void> {
-    const { connector } = this.stack.names;
-    await this.connect.stop(connector);
-    await waitFor('the connector to stop', { timeoutMs: 30_000, signal: this.signal }, async () => {
-      const state = (await this.connect.status(connector))?.connector.state;
-      return state === 'STOPPED' ? { ready: true } : { seen: state ?? 'none' };
-    });
+    await stopConnector(this.connect, this.stack.names.connector);
     await write();
   }
 

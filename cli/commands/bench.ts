@@ -5,6 +5,7 @@ import { type BenchReport, type Comparison, compareRuns, type Measure } from '..
 import { Problem } from '../core/problems.ts';
 import { type CommandSpec, positiveNumber, type Session } from '../kernel/program.ts';
 import { formatBytes, formatCount, formatMs, formatSeconds } from '../lib/format.ts';
+import { nearest } from '../lib/nearest.ts';
 import { stackOf } from '../pipeline/state/stack.ts';
 import { totalBytes } from '../runtimes/memory.ts';
 import { stackMemory } from '../runtimes/registry.ts';
@@ -26,7 +27,6 @@ export const bench: CommandSpec = {
     {
       flags: '--scenarios <list>',
       description: `some of ${SCENARIO_NAMES.join(', ')} (default ${DEFAULT_SCENARIOS.join(',')})`,
-      parse: scenarioList,
     },
     {
       flags: '--rows <n>',
@@ -67,7 +67,7 @@ export const bench: CommandSpec = {
     const report = await runBench(
       stack,
       {
-        scenarios: (options.scenarios as ScenarioName[] | undefined) ?? DEFAULT_SCENARIOS,
+        scenarios: chosenScenarios(options.scenarios as string | undefined),
         bulkRows: (options.rows as number | undefined) ?? 3_000_000,
         backlogRows: (options.backlog as number | undefined) ?? 200_000,
         rate: (options.rate as number | undefined) ?? 500,
@@ -86,12 +86,19 @@ export const bench: CommandSpec = {
   },
 };
 
-function scenarioList(value: string): ScenarioName[] {
-  const names = value.split(',').map((name) => name.trim());
-  const unknown = names.find((name) => !SCENARIO_NAMES.some((known) => known === name));
-  if (unknown !== undefined)
-    throw new RangeError(`there is no scenario ${unknown}; there are ${SCENARIO_NAMES.join(', ')}`);
-  return names as ScenarioName[];
+function chosenScenarios(names: string | undefined): readonly ScenarioName[] {
+  if (names === undefined) return DEFAULT_SCENARIOS;
+  return names.split(',').map((name) => {
+    const found = SCENARIO_NAMES.find((one) => one === name.trim());
+    if (!found)
+      throw new Problem('NAME_UNKNOWN', {
+        kind: 'scenario',
+        name,
+        known: SCENARIO_NAMES.join(', '),
+        suggestion: `cdc bench --scenarios ${nearest(name, SCENARIO_NAMES) ?? SCENARIO_NAMES[0]}`,
+      });
+    return found;
+  });
 }
 
 function runsIn(files: string, cwd: string): [BenchReport, BenchReport] {

@@ -1,4 +1,5 @@
 import type { Measure } from '../../core/bench.ts';
+import { percentiles } from '../../core/lag.ts';
 import { chIdent } from '../../lib/sql.ts';
 import { type BenchGround, SCHEMA } from '../ground.ts';
 import type { ScenarioResult } from './scenario.ts';
@@ -35,7 +36,7 @@ export async function query(ground: BenchGround): Promise<ScenarioResult> {
       measures.push({
         scenario: 'query',
         measure: `${name}, ${of}`,
-        value: median(samples),
+        value: percentiles(samples)?.p50 ?? 0,
         unit: 'ms',
         better: 'less',
         on: `median of ${TIMES}`,
@@ -49,9 +50,4 @@ async function timed({ clickhouse, signal }: BenchGround, sql: string): Promise<
   const startedAtMs = performance.now();
   await clickhouse.command(sql);
   return performance.now() - startedAtMs;
-}
-
-function median(samples: readonly number[]): number {
-  const sorted = [...samples].sort((a, b) => a - b);
-  return Math.round((sorted[Math.floor(sorted.length / 2)] ?? 0) * 10) / 10;
 }
