@@ -4,7 +4,9 @@ import { messagesRead } from '../components/clickhouse/consumers.ts';
 import { queueUuids, storageUuids } from '../components/clickhouse/observe.ts';
 import { type Queue, queuesOf } from '../components/clickhouse/queues.ts';
 import { recordsOf } from '../components/clickhouse/records.ts';
+import { withKafkaAdmin } from '../components/kafka/client.ts';
 import { PlacesReader } from '../components/kafka/positions.ts';
+import { createTopics, replicationOf } from '../components/kafka/topics.ts';
 import { tableLabel, topicName } from '../core/names.ts';
 import {
   type Acknowledged,
@@ -109,6 +111,7 @@ export class GapWatch {
       next = acknowledgedNow(next, now.places);
     }
     if (lost.size > 0) await this.record(stack, clickhouse, lost);
+    await this.makeTopics(stack, clickhouse, looks);
     // What was found is recorded first: were this to fail, the next look finds it again.
     this.known = next;
     this.before = looks;
@@ -116,6 +119,27 @@ export class GapWatch {
       await recordPositions(clickhouse, next);
       this.recordedAtMs = performance.now();
     }
+  }
+
+  /**
+   * A topic that is gone is made at once, not by the `apply` that closes its gap: Connect's producer waits for it with
+   * the messages of all tables, and so does whoever loads a table then, `apply` itself as well.
+   */
+  private async makeTopics(
+    { endpoints, names }: Stack,
+    clickhouse: ClickHouse,
+    looks: readonly QueueLook[],
+  ): Promise<void> {
+    const isGone = (topic: string) => looks.some(({ places }) => places.get(topic)?.size === 0);
+    if (!looks.some(({ places }) => [...places.keys()].some(isGone))) return;
+    // The queue of a table that left can be gone since they were listed, and its topic is then wanted by nobody.
+    const topics = (await queuesOf(clickhouse))
+      .flatMap((queue) => queue.topics)
+      .filter((topic) => topic.startsWith(`${names.topicPrefix}.`) && isGone(topic));
+    const made = await withKafkaAdmin(endpoints.kafka, (admin) =>
+      createTopics(admin, topics, replicationOf(endpoints.kafka)),
+    );
+    if (made.length > 0) this.log.warn({ topics: made }, 'topics that were gone are made again');
   }
 
   /** Records that are another pipeline's are none of ours. */
