@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LETTER_REASONS } from '../cli/core/deadLetterReasons.ts';
 import { chIdent } from '../cli/lib/sql.ts';
-import { cdcJson, freshSchema, source, target } from './harness/database.ts';
+import { cdcJson, eventually, freshSchema, source, target } from './harness/database.ts';
 
 let schema = '';
 
@@ -46,6 +47,46 @@ test('a value kept out of line that did not change survives an update of its row
     `SELECT n, length(body) AS size FROM ${chIdent(schema, 'toast')} GROUP BY ALL`,
   );
   expect(found).toEqual([{ n: 1, size: '32000' }]);
+});
+
+test('a value kept out of line is looked up on another connection where the one of before was ended', async () => {
+  await using client = await source();
+  await client.query(`CREATE TABLE ${schema}.ended (id int PRIMARY KEY, n int, body text)`);
+  await client.query(`ALTER TABLE ${schema}.ended ALTER body SET STORAGE EXTERNAL`);
+  await cdcJson('apply');
+  await client.query(`INSERT INTO ${schema}.ended VALUES (1, 0, repeat('v', 5000))`);
+  for (const n of [1, 2]) {
+    await client.query(`UPDATE ${schema}.ended SET n = ${n}`);
+    expect(await cdcJson('verify', `${schema}.ended`)).toMatchObject({ ok: true, rows: 1 });
+    // Debezium's own, as a firewall or idle_session_timeout ends them; who streams is told apart.
+    await client.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE backend_type = 'client backend' AND application_name LIKE 'Debezium%'`,
+    );
+  }
+});
+
+test('a change whose value cannot be looked up is read by its key, not taken for one whose row is gone', async () => {
+  await using client = await source();
+  await client.query(`CREATE TABLE ${schema}.renamed (id int PRIMARY KEY, n int, body text)`);
+  await client.query(`ALTER TABLE ${schema}.renamed ALTER body SET STORAGE EXTERNAL`);
+  await cdcJson('apply');
+  await client.query(`INSERT INTO ${schema}.renamed VALUES (1, 0, repeat('v', 5000))`);
+  expect(await cdcJson('verify', `${schema}.renamed`)).toMatchObject({ ok: true, rows: 1 });
+  await cdcJson('connector', 'pause');
+  await client.query(`UPDATE ${schema}.renamed SET n = 1`);
+  await client.query(`ALTER TABLE ${schema}.renamed RENAME body TO text`);
+  await cdcJson('connector', 'resume');
+  const reasons = async () => {
+    const { letters } = await cdcJson('dlq', 'list');
+    return (letters as { table: string; reason: string }[])
+      .filter(({ table }) => table === `${schema}.renamed`)
+      .map(({ reason }) => reason.slice(0, LETTER_REASONS.unread.length));
+  };
+  await eventually('a dead letter', [LETTER_REASONS.unread], reasons);
+  await cdcJson('apply');
+  await eventually('its row', [], reasons);
+  expect(await cdcJson('verify', `${schema}.renamed`)).toMatchObject({ ok: true, rows: 1 });
 });
 
 test('a key that changes moves the row', async () => {

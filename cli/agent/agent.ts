@@ -49,10 +49,10 @@ import { applyAtStart } from './applyAtStart.ts';
 import { Backups } from './backups.ts';
 import { currentStack } from './currentStack.ts';
 import { GapWatch } from './gaps.ts';
-import { readLargeRows } from './largeRows.ts';
 import { ControlLoops } from './loops.ts';
 import { serveMetrics } from './observe.ts';
 import { Observers } from './observers.ts';
+import { readMissingRows } from './rowsToRead.ts';
 import { SchemaWatch } from './schema.ts';
 import { SlotWatch } from './slotWatch.ts';
 import { SourceWatch } from './sourceWatch.ts';
@@ -188,7 +188,7 @@ class Agent {
         schema.run(signal),
         gaps.run(signal),
         new StallWatch(stack, this.log, (trouble) => report('tables', trouble)).run(signal),
-        readLargeRows(stack, this.log, signal),
+        readMissingRows(stack, this.log, signal),
         new Backups(stack, this.log, report).run(signal),
         this.observers?.start(this.loaded, endpoints, this.extra.ports, stackMarker(this.layout)),
         serveMetrics(

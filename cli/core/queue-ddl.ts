@@ -149,14 +149,16 @@ WITH
     the_change.op AS op,
     the_change.source AS source,
     the_change.ts_us AS ts_us,
-    -- The connector sends it without its row, which is then read by its key.
+    -- The connector sends them without their row, or all of it, which is then read by its key.
     startsWith(op, 'too large') AS is_large,
-    multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    startsWith(op, 'unread') AS is_unread,
+    multiIf(is_large OR is_unread, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         op = '', '${LETTER_REASONS.not_json}',
         is_large, concat('${LETTER_REASONS.too_large}: ', op),
+        is_unread, concat('${LETTER_REASONS.unread}: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('${LETTER_REASONS.operation}: ', op),
         the_image = '' AND op != 't', '${LETTER_REASONS.no_image}',
         wal_position = 0, concat('${LETTER_REASONS.no_position}: ', source.sequence),

@@ -325,14 +325,16 @@ WITH
     the_change.op AS op,
     the_change.source AS source,
     the_change.ts_us AS ts_us,
-    -- The connector sends it without its row, which is then read by its key.
+    -- The connector sends them without their row, or all of it, which is then read by its key.
     startsWith(op, 'too large') AS is_large,
-    multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    startsWith(op, 'unread') AS is_unread,
+    multiIf(is_large OR is_unread, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         op = '', 'not JSON of the expected form',
         is_large, concat('its row is larger than a message can be: ', op),
+        is_unread, concat('a value of its row could not be read in PostgreSQL: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
@@ -360,7 +362,7 @@ SELECT
     the_problem AS problem,
     message AS raw
 FROM `cdc`.`heartbeat_queue`
-COMMENT 'cdc materialized-view a631eddb1da364ea';
+COMMENT 'cdc materialized-view b1a7e5db7f016170';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`customers_queue_rows`
 (
@@ -433,14 +435,16 @@ WITH
     the_change.op AS op,
     the_change.source AS source,
     the_change.ts_us AS ts_us,
-    -- The connector sends it without its row, which is then read by its key.
+    -- The connector sends them without their row, or all of it, which is then read by its key.
     startsWith(op, 'too large') AS is_large,
-    multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    startsWith(op, 'unread') AS is_unread,
+    multiIf(is_large OR is_unread, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         op = '', 'not JSON of the expected form',
         is_large, concat('its row is larger than a message can be: ', op),
+        is_unread, concat('a value of its row could not be read in PostgreSQL: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
@@ -468,7 +472,7 @@ SELECT
     the_problem AS problem,
     message AS raw
 FROM `inventory`.`customers_queue`
-COMMENT 'cdc materialized-view 001014abc55d5b9b';
+COMMENT 'cdc materialized-view 1cb20df7dd677108';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`orders_queue_rows`
 (
@@ -544,14 +548,16 @@ WITH
     the_change.op AS op,
     the_change.source AS source,
     the_change.ts_us AS ts_us,
-    -- The connector sends it without its row, which is then read by its key.
+    -- The connector sends them without their row, or all of it, which is then read by its key.
     startsWith(op, 'too large') AS is_large,
-    multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    startsWith(op, 'unread') AS is_unread,
+    multiIf(is_large OR is_unread, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         op = '', 'not JSON of the expected form',
         is_large, concat('its row is larger than a message can be: ', op),
+        is_unread, concat('a value of its row could not be read in PostgreSQL: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
@@ -579,7 +585,7 @@ SELECT
     the_problem AS problem,
     message AS raw
 FROM `inventory`.`orders_queue`
-COMMENT 'cdc materialized-view c56029ccc4e1003d';
+COMMENT 'cdc materialized-view 6bee1021d04d2400';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_queue_rows`
 (
@@ -652,14 +658,16 @@ WITH
     the_change.op AS op,
     the_change.source AS source,
     the_change.ts_us AS ts_us,
-    -- The connector sends it without its row, which is then read by its key.
+    -- The connector sends them without their row, or all of it, which is then read by its key.
     startsWith(op, 'too large') AS is_large,
-    multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    startsWith(op, 'unread') AS is_unread,
+    multiIf(is_large OR is_unread, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         op = '', 'not JSON of the expected form',
         is_large, concat('its row is larger than a message can be: ', op),
+        is_unread, concat('a value of its row could not be read in PostgreSQL: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
@@ -687,7 +695,7 @@ SELECT
     the_problem AS problem,
     message AS raw
 FROM `inventory`.`products_queue`
-COMMENT 'cdc materialized-view 0d023fdddc5363fe';
+COMMENT 'cdc materialized-view 0913c18e4990b3fa';
 
 CREATE TABLE IF NOT EXISTS `inventory`.`products_on_hand_queue_rows`
 (
@@ -758,14 +766,16 @@ WITH
     the_change.op AS op,
     the_change.source AS source,
     the_change.ts_us AS ts_us,
-    -- The connector sends it without its row, which is then read by its key.
+    -- The connector sends them without their row, or all of it, which is then read by its key.
     startsWith(op, 'too large') AS is_large,
-    multiIf(is_large, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
+    startsWith(op, 'unread') AS is_unread,
+    multiIf(is_large OR is_unread, _key, op = 'd', ifNull(before, ''), ifNull(after, '')) AS the_image,
     splitByChar('"', source.sequence) AS sequence_parts,
     toUInt64OrZero(sequence_parts[-2]) AS wal_position,
     multiIf(
         op = '', 'not JSON of the expected form',
         is_large, concat('its row is larger than a message can be: ', op),
+        is_unread, concat('a value of its row could not be read in PostgreSQL: ', op),
         op NOT IN ('c', 'u', 'r', 'd', 't'), concat('operation not known: ', op),
         the_image = '' AND op != 't', 'no image of the row',
         wal_position = 0, concat('no WAL position: ', source.sequence),
@@ -793,4 +803,4 @@ SELECT
     the_problem AS problem,
     message AS raw
 FROM `inventory`.`products_on_hand_queue`
-COMMENT 'cdc materialized-view 41def44d03e32a98';
+COMMENT 'cdc materialized-view 233c4a91b32e9a63';

@@ -73,8 +73,8 @@ export async function keysOfDeadLetters(
   return new Map(rows.map((row) => [row.__cdc_id, row.__cdc_key]));
 }
 
-/** DeadLetters whose rows no message could hold; none where there is no pipeline yet. */
-export async function deadLettersOfLargeRows(clickhouse: ClickHouse): Promise<string[]> {
+/** DeadLetters whose rows no message could hold, or was given; none where there is no pipeline yet. */
+export async function deadLettersToRead(clickhouse: ClickHouse): Promise<string[]> {
   const there = await clickhouse.rows(
     'SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {name:String}',
     { database: clickhouse.own, name: CH_CDC.deadLetters },
@@ -82,7 +82,7 @@ export async function deadLettersOfLargeRows(clickhouse: ClickHouse): Promise<st
   if (there.length === 0) return [];
   const rows = await clickhouse.rows<{ id: string }>(
     `SELECT ${ID} AS id FROM ${tableOf(clickhouse)} FINAL
-      WHERE startsWith(reason, ${chLiteral(LETTER_REASONS.too_large)}) ORDER BY dead_letters.arrived_at LIMIT 100`,
+      WHERE ${[LETTER_REASONS.too_large, LETTER_REASONS.unread].map((reason) => `startsWith(reason, ${chLiteral(reason)})`).join(' OR ')} ORDER BY dead_letters.arrived_at LIMIT 100`,
   );
   return rows.map(({ id }) => id);
 }
