@@ -184,7 +184,7 @@ class Agent {
         ...(this.place === 'container' ? [this.applyFirst(stack, signal, report)] : []),
         loops.run(signal),
         source.run(signal),
-        new SlotWatch(stack, this.log, (trouble) => report('slot', trouble)).run(signal),
+        new SlotWatch(stack, this.log, report).run(signal),
         schema.run(signal),
         gaps.run(signal),
         new StallWatch(stack, this.log, (trouble) => report('tables', trouble)).run(signal),

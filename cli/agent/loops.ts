@@ -17,6 +17,8 @@ import type { SourceWatch } from './sourceWatch.ts';
 /** Reports the trouble of a loop; undefined when it goes well. */
 type Report = (loop: string, trouble: string | undefined) => void;
 
+/** A heartbeat that takes longer is tried on another connection. */
+const ANSWERS_MS = 15_000;
 const TASK_CHECK_MS = 2000;
 /** Without a failure for so long, the next one is the first. */
 const HEALTHY_AFTER_MS = 120_000;
@@ -62,7 +64,7 @@ export class ControlLoops {
     while (!signal.aborted) {
       try {
         if (client === undefined) {
-          client = await connectPostgres(this.endpoints.postgres);
+          client = await connectPostgres(this.endpoints.postgres, { answersWithinMs: ANSWERS_MS });
           // It can have been put back to an older state, whose heartbeats would catch up with those of before.
           await this.source.look();
         }

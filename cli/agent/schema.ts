@@ -13,6 +13,8 @@ import { makePlan } from '../pipeline/apply/plan.ts';
 import type { Stack } from '../pipeline/state/stack.ts';
 
 const LOOK_MS = 500;
+/** A catalog of ten thousand tables is read in seconds; what takes longer is read on another connection. */
+const ANSWERS_MS = 60_000;
 /** What could not be done is tried again, since what is in the way need not be in the catalog. */
 const RETRY_MS = { soon: 1000, trouble: 5000 };
 const SOON = 3;
@@ -64,7 +66,7 @@ export class SchemaWatch {
     while (!signal.aborted) {
       try {
         const stack = this.stack();
-        client ??= await connectPostgres(stack.endpoints.postgres);
+        client ??= await connectPostgres(stack.endpoints.postgres, { answersWithinMs: ANSWERS_MS });
         const { include, exclude } = stack.config.source;
         const { publication } = stack.names;
         const catalog = await catalogFingerprint(client, { publication, include, exclude });

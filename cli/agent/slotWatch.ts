@@ -9,29 +9,38 @@ import { isUsable, type ObservedSlot, observeSlot } from '../components/postgres
 import { dropSlot } from '../components/postgres/prepare.ts';
 import { errorText } from '../core/problems.ts';
 import { formatBytes, parseBytes } from '../lib/format.ts';
-import { pause } from '../lib/wait.ts';
+import { pause, within } from '../lib/wait.ts';
 import { applyPlan } from '../pipeline/apply/apply.ts';
 import { slotBaseline } from '../pipeline/state/baseline.ts';
 import type { Stack } from '../pipeline/state/stack.ts';
+import { ReaderWatch } from './readerWatch.ts';
 
 const LOOK_MS = 5000;
+/** A look that takes longer is made again: the way to the server can be gone without a word. */
+const ANSWERS_MS = 15_000;
 /** What could not be loaded again is tried once more after so long. */
 const RELOAD_MS = 60_000;
 
 /**
- * Looks what the slot makes PostgreSQL keep, and acts as `slot:` in cdc.yaml says: a full disk there ends the source for
- * all, and a slot that is gone costs one more load.
+ * Looks whether the slot is read, what it makes PostgreSQL keep, and acts as `slot:` in cdc.yaml says: a full disk there
+ * ends the source for all, and a slot that is gone costs one more load.
  */
 export class SlotWatch {
   private readonly stack: () => Stack;
   private readonly log: Logger;
   private readonly report: (trouble: string | undefined) => void;
+  private readonly reader: ReaderWatch;
   private reloadAtMs = 0;
 
-  constructor(stack: () => Stack, log: Logger, report: (trouble: string | undefined) => void) {
+  constructor(
+    stack: () => Stack,
+    log: Logger,
+    report: (about: 'slot' | 'reader', trouble: string | undefined) => void,
+  ) {
     this.stack = stack;
     this.log = log;
-    this.report = report;
+    this.report = (trouble) => report('slot', trouble);
+    this.reader = new ReaderWatch(log, (trouble) => report('reader', trouble));
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -51,8 +60,8 @@ export class SlotWatch {
     const { slot: name } = stack.names;
     const { max_wal, on_exceed } = stack.config.slot;
     const drops = on_exceed === 'drop_and_reload';
-    const slot = await withPostgres(stack.endpoints.postgres, (client) =>
-      observeSlot(client, name),
+    const slot = await within(ANSWERS_MS, () =>
+      withPostgres(stack.endpoints.postgres, (client) => observeSlot(client, name)),
     );
     const limit = max_wal === undefined ? undefined : parseBytes(max_wal);
     const retained = slot?.retainedBytes ?? 0;
@@ -63,6 +72,7 @@ export class SlotWatch {
     }
     const trouble = troubleOf(name, slot, limit);
     this.report(trouble);
+    await this.reader.look(stack, slot);
     // Without a policy a lost slot is for somebody to decide.
     if (drops && !isUsable(slot)) await this.reload(stack, signal);
   }

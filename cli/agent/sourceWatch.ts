@@ -5,12 +5,14 @@ import { stopConnector } from '../components/connect/control.ts';
 import { withPostgres } from '../components/postgres/client.ts';
 import { observeSlot } from '../components/postgres/observe.ts';
 import { errorText } from '../core/problems.ts';
-import { pause } from '../lib/wait.ts';
+import { pause, within } from '../lib/wait.ts';
 import { lineageOf, passedBy } from '../pipeline/inspect/lineage.ts';
 import { claimPipeline } from '../pipeline/inspect/others.ts';
 import type { Stack } from '../pipeline/state/stack.ts';
 
 const LOOK_MS = 4000;
+/** One that takes longer is made again: a server, or the way to it, can be gone without a word. */
+const ANSWERS_MS = 30_000;
 
 /**
  * Looks whether source and slot are those that the copy was made from. Where they are not, the connector is stopped:
@@ -44,9 +46,7 @@ export class SourceWatch {
   async look(): Promise<void> {
     try {
       const stack = this.stack();
-      const { postgres } = stack.endpoints;
-      const slot = await withPostgres(postgres, (client) => observeSlot(client, stack.names.slot));
-      const lineage = await lineageOf(stack);
+      const { slot, lineage } = await within(ANSWERS_MS, () => placeOf(stack));
       const why = lineage.broken ?? passedBy(slot, lineage.acknowledged);
       // Then the next look need not ask where the earlier timeline ended.
       if (why === undefined && lineage.isOtherTimeline)
@@ -70,4 +70,11 @@ export class SourceWatch {
     this.log.warn({ connector: names.connector }, 'stopping the connector');
     await stopConnector(connect, names.connector);
   }
+}
+
+async function placeOf(stack: Stack) {
+  const slot = await withPostgres(stack.endpoints.postgres, (client) =>
+    observeSlot(client, stack.names.slot),
+  );
+  return { slot, lineage: await lineageOf(stack) };
 }

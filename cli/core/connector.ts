@@ -237,6 +237,8 @@ export function connectorConfig(input: ConnectorInput): Record<string, string> {
     // After a restart the server still holds the old connection for a moment.
     'slot.retry.delay.ms': '500',
     'slot.max.retries': '120',
+    // Of a connection that was lost; its own 10 s are longer than PostgreSQL takes to start again.
+    'retriable.restart.connector.wait.ms': '2000',
     'poll.interval.ms': String(profile.connectPollMs),
     'max.batch.size': String(profile.connectBatch),
     'max.queue.size': String(profile.connectBatch * 4),

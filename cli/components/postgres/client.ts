@@ -32,7 +32,9 @@ function options(endpoint: PostgresEndpoint, ssl: Tls): pg.ClientConfig {
     database: endpoint.database,
     application_name: 'cdc',
     connectionTimeoutMillis: 10_000,
+    // A network that drops a connection without a word is noticed by 10 probes a second apart, where nothing is on its way.
     keepAlive: true,
+    keepAliveInitialDelayMillis: 30_000,
     ssl,
   };
 }
@@ -100,12 +102,20 @@ async function connected(
  * One connection, with the session settings made. The caller ends it.
  *
  * @param more.replication one on which the commands of replication can be given, too.
+ * @param more.answersWithinMs a statement that takes longer fails: the server, or the way to it, can be gone.
  */
 export async function connectPostgres(
   endpoint: PostgresEndpoint,
-  more: { readonly replication?: 'database' } = {},
+  {
+    answersWithinMs,
+    ...more
+  }: { readonly replication?: 'database'; readonly answersWithinMs?: number } = {},
 ): Promise<pg.Client> {
-  return connected(endpoint, { ...more, types: AS_TEXT }, (client) => client.query(SESSION));
+  return connected(
+    endpoint,
+    { ...more, types: AS_TEXT, ...(answersWithinMs && { query_timeout: answersWithinMs }) },
+    (client) => client.query(SESSION),
+  );
 }
 
 export async function withPostgres<T>(

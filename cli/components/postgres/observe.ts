@@ -61,6 +61,8 @@ export interface ObservedSlot {
   readonly plugin: string;
   readonly database: string;
   readonly active: boolean;
+  /** Since its reader said how far it has come; undefined where nobody reads, or the role may not see it. */
+  readonly silentMs: number | undefined;
   readonly walStatus: string;
   /** WAL positions; absent for a slot that has lost its WAL. */
   readonly restartLsn: bigint | undefined;
@@ -170,13 +172,23 @@ export async function slotReader(client: pg.ClientBase, name: string): Promise<n
   return pid ? Number(pid) : undefined;
 }
 
+/** Whoever reads a slot is cut off; it may connect again. */
+export async function endReader(client: pg.ClientBase, name: string): Promise<void> {
+  await client.query(
+    'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active',
+    [name],
+  );
+}
+
 export async function observeSlot(
   client: pg.ClientBase,
   name: string,
 ): Promise<ObservedSlot | undefined> {
   const found = await client.query<Record<string, string | null>>(
     `SELECT plugin, database, active, wal_status, restart_lsn, confirmed_flush_lsn,
-            safe_wal_size AS safe, ${RETAINED} AS retained
+            safe_wal_size AS safe, ${RETAINED} AS retained,
+            (SELECT extract(epoch FROM clock_timestamp() - reply_time) * 1000
+               FROM pg_stat_replication WHERE pid = active_pid) AS silent_ms
        FROM pg_replication_slots WHERE slot_name = $1`,
     [name],
   );
@@ -187,6 +199,7 @@ export async function observeSlot(
     plugin: row.plugin ?? '',
     database: row.database ?? '',
     active: row.active === 't',
+    silentMs: row.silent_ms ? Number(row.silent_ms) : undefined,
     walStatus: row.wal_status ?? 'unknown',
     restartLsn: lsn(row.restart_lsn),
     confirmedFlushLsn: lsn(row.confirmed_flush_lsn),

@@ -10,7 +10,7 @@ import {
 import type { PublishedTable } from '../../core/source.ts';
 import { pgIdent, pgLiteral } from '../../lib/sql.ts';
 import { waitFor } from '../../lib/wait.ts';
-import { walPosition } from './observe.ts';
+import { endReader, walPosition } from './observe.ts';
 import { holderWatch, type OnWait } from './transactions.ts';
 import { openProblem, watched } from './watched.ts';
 
@@ -96,10 +96,7 @@ export function dropSlotStatement(slot: string): string {
 /** Whoever reads it is ended: it is dropped for the server's sake. */
 export async function dropSlot(client: pg.ClientBase, slot: string): Promise<void> {
   await waitFor('the slot to be dropped', { timeoutMs: 30_000, everyMs: 100 }, async () => {
-    await client.query(
-      'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active',
-      [slot],
-    );
+    await endReader(client, slot);
     const dropped = await client.query(
       'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND NOT active',
       [slot],
