@@ -4,6 +4,8 @@ import { loadConfig } from '../config/load.ts';
 import type { CommandSpec } from '../kernel/program.ts';
 import { givenPasswords } from '../runtimes/compose/write.ts';
 
+const LOG_HELD_BYTES = 1024 * 1024;
+
 /** Hidden: the process that `cdc up` leaves running. */
 export const agent: CommandSpec = {
   usage: 'agent',
@@ -25,9 +27,12 @@ export const agent: CommandSpec = {
         file: session.configFile,
         flags: { runtime: options.runtime, profile: options.profile },
       });
+    // What the log has no room for is lost, or written later: a full disk must not end who watches the servers.
+    const destination = pino.destination({ dest: 1, sync: true, maxLength: LOG_HELD_BYTES });
+    destination.on('error', () => {});
     const log = pino(
       { name: 'agent', base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
-      context.stdout,
+      destination,
     );
     if (options.inside !== true) return runAgent(load, context.env, context.signal, log);
     const env = { ...context.env, ...givenPasswords(load().directory) };
