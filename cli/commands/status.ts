@@ -157,6 +157,10 @@ function verdict(printer: Printer, seen: StackStatus): string {
   const missing = named.length > 0 ? [`not copied: ${named.join(', ')}`] : [];
   const stands = (seen.standing ?? []).map(({ table }) => `${visible(table)} stands`);
   const gaps = (seen.gaps ?? []).map(({ table }) => `${visible(table)} has a known gap`);
-  const why = [...bad, ...missing, ...stands, ...gaps, ...(late ? [crossed] : [])].join(', ');
+  const unread =
+    seen.standing && seen.gaps ? [] : ['whether tables stand or have gaps was not read'];
+  const why = [...bad, ...missing, ...stands, ...gaps, ...unread, ...(late ? [crossed] : [])].join(
+    ', ',
+  );
   return `${paint.red('✖')} ${paint.bold('not healthy')}: ${why} (${how})\n  next: ${paint.cyan('cdc doctor')}`;
 }

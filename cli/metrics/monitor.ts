@@ -113,7 +113,9 @@ export class Monitor {
     const age = this.heartbeatMs();
     const standing = this.tables('clickhouse', 'cdc_table_standing');
     const gaps = this.tables('gaps', 'cdc_table_gap');
-    const isWhole = standing.length + gaps.length === 0;
+    // What was never read is not known to be well.
+    const isRead = this.seen.has('gaps') && this.seen.has('clickhouse');
+    const isWhole = isRead && standing.length + gaps.length === 0;
     return {
       healthy: age !== undefined && age < HEARTBEAT_LIMIT_MS && isWhole,
       standing,

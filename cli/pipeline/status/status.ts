@@ -14,7 +14,6 @@ import type { LeftOut } from '../../core/leftOut.ts';
 import type { PipelineNames } from '../../core/names.ts';
 import { Problem } from '../../core/problems.ts';
 import { PROFILES } from '../../core/profiles.ts';
-import { within } from '../../lib/wait.ts';
 import { chooseRuntime } from '../../runtimes/choice.ts';
 import { runtimeToWatch } from '../../runtimes/registry.ts';
 import { knownEndpoints } from '../../runtimes/resolve.ts';
@@ -30,6 +29,7 @@ import { type KnownGap, knownGaps } from '../inspect/gaps.ts';
 import { heartbeatAgeMs } from '../inspect/heartbeat.ts';
 import { leftOutNow } from '../inspect/leftOut.ts';
 import { type LastVerified, lastVerified } from '../state/verifications.ts';
+import { allOf, answerOf, look } from './look.ts';
 import { type ComponentStatus, connectorParts, viewPart } from './statusParts.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -96,7 +96,8 @@ export interface Watched {
 
 /** A heartbeat older than this did not cross lately. */
 export const HEARTBEAT_LIMIT_MS = 10_000;
-const PROBE_MS = 2000;
+/** For what "healthy" needs to know, and a busy machine needs longer for. */
+const WHOLE_MS = 15_000;
 const GOOD_STATES = new Set(['ready', 'running']);
 
 export function watchStack(loaded: LoadedConfig, env: Env): Watched {
@@ -203,12 +204,13 @@ export async function observeStack(watched: Watched): Promise<Observation> {
         clickhouse &&
         (() => leftOutNow({ ...watched, endpoints: { postgres, clickhouse } })),
     ),
-    look(clickhouse && (() => withClickHouse(clickhouse, standingTables))),
+    look(clickhouse && (() => withClickHouse(clickhouse, standingTables)), WHOLE_MS),
     look(clickhouse && (() => withClickHouse(clickhouse, readSetAside))),
     look(
       postgres &&
         clickhouse &&
         (() => knownGaps({ ...watched, endpoints: { postgres, clickhouse } })),
+      WHOLE_MS,
     ),
     look(() => lastBackup(watched)),
   ]);
@@ -252,8 +254,9 @@ export async function observeStack(watched: Watched): Promise<Observation> {
     pipeline.every((part) => GOOD_STATES.has(part.state)) &&
     !missing?.some(({ named }) => named) &&
     watched.agent?.loops.source === undefined &&
-    !stands?.length &&
-    !passed?.length;
+    // What was not read in time is not known to be well.
+    stands?.length === 0 &&
+    passed?.length === 0;
   return {
     status: {
       healthy: good && age !== undefined && age < HEARTBEAT_LIMIT_MS,
@@ -282,29 +285,6 @@ async function lastBackup(watched: Watched): Promise<LastBackup | null | undefin
   if (!newest) return null;
   const { id, kind, bytes, finished_at } = newest;
   return { id, kind, age_ms: Date.now() - Date.parse(finished_at), bytes };
-}
-
-async function allOf<K extends string, T>(
-  looks: Readonly<Record<K, Promise<T>>>,
-): Promise<Record<K, T>> {
-  const entries = Object.entries<Promise<T>>(looks).map(async ([name, look]) => [name, await look]);
-  return Object.fromEntries(await Promise.all(entries)) as Record<K, T>;
-}
-
-type Look<T> = { readonly value: T } | { readonly error: unknown };
-
-function answerOf<T>(seen: Look<T> | undefined): T | undefined {
-  return seen && 'value' in seen ? seen.value : undefined;
-}
-
-/** One look with a deadline; undefined when there is nothing to look at. */
-async function look<T>(work: (() => Promise<T>) | undefined): Promise<Look<T> | undefined> {
-  if (!work) return undefined;
-  try {
-    return { value: await within(PROBE_MS, work) };
-  } catch (error) {
-    return { error };
-  }
 }
 
 function troubleOf(name: ServerName, endpoints: Partial<Endpoints>, error: unknown): Trouble {
