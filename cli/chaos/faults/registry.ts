@@ -4,7 +4,9 @@ import { type Fault, notPlayed } from '../ground.ts';
 import { CLICKHOUSE_FAULTS } from './clickhouse.ts';
 import { COMMAND_FAULTS } from './commands.ts';
 import { CONNECT_FAULTS } from './connect.ts';
+import { FULL_DISK } from './disk.ts';
 import { KAFKA_FAULTS } from './kafka.ts';
+import { NETWORK_FAULTS } from './network.ts';
 import { PROCESS_FAULTS } from './processes.ts';
 import { RESTORE_FAULTS } from './restore.ts';
 import { SOURCE_FAULTS } from './source.ts';
@@ -18,16 +20,8 @@ export const FAULTS: readonly Fault[] = [
   ...KAFKA_FAULTS,
   ...CLICKHOUSE_FAULTS,
   ...COMMAND_FAULTS,
-  notPlayed(
-    'cut-connection',
-    'a connection between servers is cut, delayed, throttled or half open',
-    'servers reach one another directly: nothing stands between them that could',
-  ),
-  notPlayed(
-    'fill-disk',
-    'the disk of the stack is full',
-    "the stack's folder has no small file system of its own",
-  ),
+  ...NETWORK_FAULTS,
+  FULL_DISK,
   notPlayed(
     'step-clock',
     'the clock of a server is set',
