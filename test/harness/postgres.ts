@@ -1,5 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -36,21 +44,31 @@ export interface ForeignPostgres extends AsyncDisposable {
 export async function foreignPostgres(
   parameters: Readonly<Record<string, string>>,
   env: Readonly<Record<string, string>> = cleanEnvironment(),
-  { from, tls }: { from?: string; tls?: Certificate & { clientCa: string } } = {},
+  {
+    from,
+    tls,
+    of,
+  }: {
+    from?: string;
+    tls?: Certificate & { clientCa: string };
+    /** A folder of another server's data, which becomes its own, with that one's password. */
+    of?: { data: string; password: string };
+  } = {},
 ): Promise<ForeignPostgres> {
   const postgresServer = postgresServerFrom(from);
   const directory = mkdtempSync(join(tmpdir(), 'cdc-foreign-'));
   const layout = layoutOf(directory);
   createLayout(layout);
   const port = await freePort();
-  const secrets = ensureSecrets(layout);
+  const secrets = { ...ensureSecrets(layout), ...(of && { postgres: of.password }) };
   const setting = {
     layout,
     secrets,
     ports: { postgres: port },
     env,
   } as unknown as ServerSetting;
-  mkdirSync(layout.data('postgres'), { recursive: true, mode: 0o700 });
+  if (of) renameSync(of.data, layout.data('postgres'));
+  else mkdirSync(layout.data('postgres'), { recursive: true, mode: 0o700 });
   const launch = await postgresServer.prepare(setting, new AbortController().signal);
   const secured = tls ? tlsParameters(directory, tls, launch) : {};
   const extra = Object.entries({ ...parameters, ...secured }).flatMap(([key, value]) => [

@@ -109,8 +109,12 @@ export async function dropSlot(client: pg.ClientBase, slot: string): Promise<voi
   });
 }
 
-export function createSlotStatement(slot: string): string {
-  return `SELECT pg_create_logical_replication_slot(${pgLiteral(slot)}, 'pgoutput')`;
+/** From this version on a standby can have the slot, too, and go on with it once it is promoted. */
+const FAILOVER_SLOTS = 170_000;
+
+export function createSlotStatement(slot: string, version: number): string {
+  const failover = version >= FAILOVER_SLOTS ? ', failover => true' : '';
+  return `SELECT pg_create_logical_replication_slot(${pgLiteral(slot)}, 'pgoutput'${failover})`;
 }
 
 const WAIT_MS = 600_000;
@@ -129,11 +133,15 @@ export async function createSlot(
   onWait: OnWait,
 ): Promise<bigint> {
   const look = holderWatch(watcher, (holder) => onWait(`the slot waits for ${holder}`));
+  const asked = await client.query<{ version: string }>(
+    "SELECT current_setting('server_version_num') AS version",
+  );
+  const statement = createSlotStatement(slot, Number(asked.rows[0]?.version));
   await watched(
     { client, watcher, signal },
     'transactions that run now to end',
     () => look('the slot is being made'),
-    () => client.query(createSlotStatement(slot)),
+    () => client.query(statement),
   );
   return slotPosition(client, slot);
 }

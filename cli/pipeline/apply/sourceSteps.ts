@@ -101,7 +101,7 @@ function otherParts(present: readonly PublishedTable[], id: PublishedTable): str
 function slotSteps(stack: Stack, { observed }: CapturedSource): Step[] {
   const { slot } = stack.names;
   if (isUsable(observed.slot)) return [];
-  const create = createSlotStatement(slot);
+  const create = createSlotStatement(slot, observed.version);
   return [
     {
       kind: 'slot',
