@@ -43,29 +43,7 @@ export function chooseRuntime(config: Config): RuntimeChoice {
       ? 'no server has an address in the configuration'
       : `${given.join(', ')} elsewhere, the rest on this machine`;
   const kind = config.runtime === 'compose' ? 'compose' : 'embedded';
-  if (kind === 'compose' && peersOf(config).length > 0)
-    throw new Problem(
-      'NOT_IMPLEMENTED_RUNTIME',
-      {
-        runtime: 'compose',
-        detail: 'docker-compose.yml has one broker, and cdc.yaml has kafka.brokers: 3.',
-      },
-      {
-        fix: 'runtime: embedded   # in cdc.yaml, or the addresses of brokers of your own in kafka.brokers (docs/compose.md)',
-      },
-    );
-  const secured = kind === 'compose' && tlsKeysOf(config);
-  if (secured)
-    throw new Problem(
-      'NOT_IMPLEMENTED_RUNTIME',
-      {
-        runtime: 'compose',
-        detail: `Containers reach servers elsewhere without certificates of one's own and with SASL/PLAIN only, and cdc.yaml has ${secured}.`,
-      },
-      {
-        fix: 'runtime: embedded   # in cdc.yaml, or the servers that are missing there: runtime: external',
-      },
-    );
+  if (kind === 'compose') requireContained(config);
   // The library that is ClickHouse there was built without it.
   if (
     kind === 'embedded' &&
@@ -84,6 +62,33 @@ export function chooseRuntime(config: Config): RuntimeChoice {
       },
     );
   return { kind, servers, why };
+}
+
+/** Throws where cdc.yaml has what docker-compose.yml has not. */
+export function requireContained(config: Config): void {
+  const lacks = whatContainersLack(config);
+  if (lacks)
+    throw new Problem(
+      'NOT_IMPLEMENTED_RUNTIME',
+      { runtime: 'compose', detail: lacks.detail },
+      { fix: lacks.fix },
+    );
+}
+
+/** What cdc.yaml has and docker-compose.yml has not; undefined where containers can run this stack. */
+export function whatContainersLack(config: Config): { detail: string; fix: string } | undefined {
+  if (peersOf(config).length > 0)
+    return {
+      detail: 'docker-compose.yml has one broker, and cdc.yaml has kafka.brokers: 3.',
+      fix: 'runtime: embedded   # in cdc.yaml, or the addresses of brokers of your own in kafka.brokers (docs/compose.md)',
+    };
+  const secured = tlsKeysOf(config);
+  return secured === undefined
+    ? undefined
+    : {
+        detail: `Containers reach servers elsewhere without certificates of one's own and with SASL/PLAIN only, and cdc.yaml has ${secured}.`,
+        fix: 'runtime: embedded   # in cdc.yaml, or the servers that are missing there: runtime: external',
+      };
 }
 
 /** The first key of cdc.yaml that the containers' settings know nothing of. */

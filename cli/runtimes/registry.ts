@@ -4,7 +4,7 @@ import { Problem } from '../core/problems.ts';
 import type { ServerName } from '../stack/endpoints.ts';
 import { layoutOf } from '../stack/layout.ts';
 import { liveState, type RuntimeKind, readState } from '../stack/state.ts';
-import { chooseRuntime } from './choice.ts';
+import { chooseRuntime, requireContained, whatContainersLack } from './choice.ts';
 import { whyNoContainers } from './compose/engine.ts';
 import { ComposeRuntime } from './compose/runtime.ts';
 import { checkMachine } from './embedded/check.ts';
@@ -51,9 +51,12 @@ export async function runtimeToStart(
   if (asked === 'compose') return containers('cdc.yaml, CDC_RUNTIME or --runtime asks for it');
   if (asked) return embedded(choice.why);
   const last = readState(layoutOf(directory))?.runtime;
-  if (last === 'compose') return containers('as at the last start in this folder');
+  if (last === 'compose') {
+    requireContained(config);
+    return containers('as at the last start in this folder');
+  }
   if (last === 'embedded') return embedded('as at the last start in this folder');
-  const not = await whyNoContainers(env);
+  const not = whatContainersLack(config)?.detail ?? (await whyNoContainers(env));
   return not === undefined
     ? containers('a Docker engine answers (--runtime embedded does without)')
     : embedded(`${choice.why}; no containers: ${not}`);

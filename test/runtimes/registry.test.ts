@@ -90,6 +90,15 @@ describe('runtime: auto', () => {
     },
   );
 
+  it.each([
+    ['kafka.brokers', { kafka: { brokers: 3 } }],
+    ['kafka.tls', { kafka: { brokers: ['k:9093'], tls: true } }],
+  ])('is embedded where cdc.yaml has what containers lack: %s', async (key, raw) => {
+    const [kind, why] = await chosen(withCompose('2.40.3'), raw);
+    expect([kind, why]).toEqual(['embedded', expect.stringContaining(key)]);
+    await expect(chosen(withCompose('2.40.3'), raw, 'compose')).rejects.toThrow(/compose/);
+  });
+
   it('is external where every server has an address', async () => {
     const raw = {
       source: { url: 'postgres://me@db/shop' },
