@@ -13,7 +13,7 @@ export interface Profile {
    */
   readonly sharedPollTimeoutMs: number;
   readonly maxBlockSize: number;
-  /** Debezium: how often its queue is looked at when it was empty. */
+  /** Debezium: how long it sleeps before it reads WAL again, when nothing came for a while. */
   readonly connectPollMs: number;
   /**
    * Debezium: changes in a batch; four batches wait in its queue. Those of larger queues outlive the young generation,
@@ -31,7 +31,7 @@ export const PROFILES: Readonly<Record<'low-latency' | 'balanced' | 'throughput'
     rescheduleMs: 50,
     sharedPollTimeoutMs: 50,
     maxBlockSize: 65_536,
-    connectPollMs: 15,
+    connectPollMs: 5,
     connectBatch: 1024,
     producerLingerMs: 2,
     heartbeatMs: 500,

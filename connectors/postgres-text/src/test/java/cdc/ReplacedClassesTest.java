@@ -35,6 +35,7 @@ class ReplacedClassesTest {
                 POSTGRES + "connection.AbstractMessageDecoder",
                 POSTGRES + "connection.WalPositionLocator",
                 POSTGRES + "connection.pgoutput.ColumnMetaData",
+                "io.debezium.connector.base.ChangeEventQueue",
                 "io.debezium.pipeline.meters.CommonEventMeter",
                 "io.debezium.pipeline.meters.StreamingMeter",
                 "io.debezium.pipeline.source.snapshot.incremental.SignalBasedIncrementalSnapshotContext"
