@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Connect } from '../cli/components/connect/client.ts';
 import { pgIdent } from '../cli/lib/sql.ts';
 import { cdc, cdcJson, eventually, freshSchema, source, stack } from './harness/database.ts';
 
@@ -43,7 +42,7 @@ async function copyAndStop(): Promise<void> {
      ON CONFLICT (id) DO UPDATE SET note = 'before'`,
   );
   expect(await cdcJson('verify', `${schema.name}.events`)).toMatchObject({ ok: true, rows: 20 });
-  await new Connect(stack().endpoints.connect).stop(stack().names.connector);
+  await cdcJson('connector', 'pause');
   await eventually('the slot to be left', 'reserved', slotState);
 }
 
@@ -81,6 +80,17 @@ async function flowsAndIsEqual(): Promise<void> {
 }
 
 describe('a replication slot', () => {
+  it('is let go while the connector is paused, also when that is restarted, and read on when it is resumed', async () => {
+    await copyAndStop();
+    expect(await cdcJson('connector', 'pause')).toMatchObject({ result: 'unchanged' });
+    await changeWhileGone();
+    expect(await cdcJson('connector', 'restart')).toMatchObject({ state: 'STOPPED' });
+    expect(await slotState()).toBe('reserved');
+    expect(await cdcJson('connector', 'resume')).toMatchObject({ state: 'RUNNING' });
+    expect((await cdcJson('plan')).changes).toEqual([]);
+    await flowsAndIsEqual();
+  });
+
   it('that somebody dropped is noticed, made again by up, and nothing differs after that', async () => {
     await copyAndStop();
     await using client = await source();

@@ -16,20 +16,32 @@ export async function statusOf(connect: Connect, name: string): Promise<Connecto
   return status;
 }
 
+type State = 'RUNNING' | 'PAUSED' | 'STOPPED';
+
 /** Whether the connector and every task of it are in this state; a running one has a task. */
-export function isAll(status: ConnectorStatus, state: 'RUNNING' | 'PAUSED'): boolean {
+export function isAll(status: ConnectorStatus, state: State): boolean {
   if (status.connector.state !== state || status.tasks.some((task) => task.state !== state))
     return false;
-  return state === 'PAUSED' || status.tasks.length > 0;
+  return state !== 'RUNNING' || status.tasks.length > 0;
 }
 
+/** The state in which it stays when it is started again. */
+function stateToKeep({ connector }: ConnectorStatus): State {
+  return connector.state === 'PAUSED' || connector.state === 'STOPPED'
+    ? connector.state
+    : 'RUNNING';
+}
+
+/**
+ * Ends its task, which Connect calls stopping: one that Connect has only paused keeps its connection, and PostgreSQL goes
+ * on decoding WAL for it until its queue is full.
+ */
 export async function pauseConnector(
   connect: Connect,
   name: string,
 ): Promise<'paused' | 'unchanged'> {
-  if (isAll(await statusOf(connect, name), 'PAUSED')) return 'unchanged';
-  await connect.pause(name);
-  await reach(connect, name, 'PAUSED');
+  if (isAll(await statusOf(connect, name), 'STOPPED')) return 'unchanged';
+  await stopConnector(connect, name);
   return 'paused';
 }
 
@@ -48,7 +60,6 @@ export async function resumeConnector(
 /** Restarts the connector and its tasks; a paused one stays paused. */
 export async function restartConnector(connect: Connect, name: string): Promise<'restarted'> {
   const before = await statusOf(connect, name);
-  const paused = before.connector.state === 'PAUSED';
   await connect.restart(name);
   const old = stateLine(before);
   await waitFor(
@@ -62,7 +73,7 @@ export async function restartConnector(connect: Connect, name: string): Promise<
     // Quicker than the eye, or nothing to do.
     if (!(error instanceof WaitTimeout)) throw error;
   });
-  await reach(connect, name, paused ? 'PAUSED' : 'RUNNING');
+  await reach(connect, name, stateToKeep(before));
   return 'restarted';
 }
 
@@ -130,7 +141,7 @@ export async function forgetReading(connect: Connect, name: string): Promise<voi
   await connect.resume(name);
 }
 
-async function reach(connect: Connect, name: string, state: 'RUNNING' | 'PAUSED'): Promise<void> {
+async function reach(connect: Connect, name: string, state: State): Promise<void> {
   await waitForState(name, async () => {
     const status = await statusOf(connect, name);
     const failed = [status.connector, ...status.tasks].find((part) => part.state === 'FAILED');
