@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /**
- * What `npm start`, `npm test` and `npm run fuzz` run: installs and builds what is missing or stale, then hands
+ * What `npm start`, `npm test`, `npm run fuzz` and `npm run bench` run: installs and builds what is missing or stale, then hands
  * over to the product. Plain JavaScript without dependencies, since it runs before there are any; tsc checks it.
  */
 import { EXIT, explain, Stop } from './lib/problem.mjs';
+import { bench } from './verbs/bench.mjs';
 import { fuzz } from './verbs/fuzz.mjs';
 import { build, start } from './verbs/start.mjs';
 import { test, testCompose } from './verbs/test.mjs';
@@ -11,7 +12,7 @@ import { test, testCompose } from './verbs/test.mjs';
 const NODE_MINIMUM = 20;
 
 /** @type {Record<string, (args: string[]) => Promise<number>>} */
-const VERBS = { start, test, 'test-compose': testCompose, fuzz, build };
+const VERBS = { start, test, 'test-compose': testCompose, fuzz, bench, build };
 
 async function main() {
   const major = Number(process.versions.node.split('.')[0]);

@@ -1,10 +1,8 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { COMMANDS } from './commands/registry.ts';
 import type { Context } from './kernel/context.ts';
 import { runCli } from './kernel/program.ts';
-import { packageRoot } from './lib/packageRoot.ts';
+import { packageVersion } from './lib/packageRoot.ts';
 
 /** As shells report a program that SIGPIPE ended. */
 const SIGPIPE_EXIT = 141;
@@ -41,10 +39,7 @@ const context: Context = {
   monotonicMs: () => performance.now(),
 };
 
-const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
-  version: string;
-};
-const exit = await runCli(process.argv.slice(2), context, COMMANDS, version);
+const exit = await runCli(process.argv.slice(2), context, COMMANDS, packageVersion());
 // Clients may keep sockets open for reuse; the work is done and the output must be whole.
 process.stdout.write('', (lost) =>
   process.stderr.write('', (lostToo) => process.exit((lost ?? lostToo) ? SIGPIPE_EXIT : exit)),

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { withClickHouse } from '../components/clickhouse/client.ts';
@@ -19,7 +19,7 @@ import { formatLsn, parseLsn } from '../core/lsn.ts';
 import { errorText, Problem } from '../core/problems.ts';
 import { fileProblem } from '../lib/files.ts';
 import { parseDurationMs } from '../lib/format.ts';
-import { packageRoot } from '../lib/packageRoot.ts';
+import { packageVersion } from '../lib/packageRoot.ts';
 import { waitForQueues } from '../pipeline/inspect/caughtUp.ts';
 import { withApplyLock } from '../pipeline/state/applyLock.ts';
 import type { Stack } from '../pipeline/state/stack.ts';
@@ -191,7 +191,7 @@ class Backup {
         ...(this.base ? { base: this.base.id } : {}),
         started_at: startedAt.toISOString(),
         finished_at: this.options.now().toISOString(),
-        versions: { cdc: ownVersion(), postgres: this.here.version, clickhouse: version },
+        versions: { cdc: packageVersion(), postgres: this.here.version, clickhouse: version },
         pipeline: this.here.pipeline,
         source: this.here.source,
         ...(this.here.timeline === undefined ? {} : { timeline: this.here.timeline }),
@@ -376,9 +376,4 @@ class Backup {
   private during<T>(text: string, work: (onBytes: (bytes: number) => void) => Promise<T>) {
     return withBytes(text, this.events.step, work);
   }
-}
-
-function ownVersion(): string {
-  const text = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

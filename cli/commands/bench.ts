@@ -1,12 +1,16 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { runBench, SCENARIO_NAMES, type ScenarioName } from '../bench/run.ts';
 import { loadConfig, resolveFrom } from '../config/load.ts';
 import { type BenchReport, type Comparison, compareRuns, type Measure } from '../core/bench.ts';
+import { pageOf } from '../core/benchChart.ts';
 import { Problem } from '../core/problems.ts';
 import { type CommandSpec, positiveNumber, type Session } from '../kernel/program.ts';
+import { fileProblem } from '../lib/files.ts';
 import { formatBytes, formatCount, formatMs, formatSeconds } from '../lib/format.ts';
 import { nearest } from '../lib/nearest.ts';
+import { packageVersion } from '../lib/packageRoot.ts';
 import { stackOf } from '../pipeline/state/stack.ts';
+import { observeStack, type StackStatus, watchStack } from '../pipeline/status/status.ts';
 import { totalBytes } from '../runtimes/memory.ts';
 import { stackMemory } from '../runtimes/registry.ts';
 import { applyEvents } from './progress.ts';
@@ -49,6 +53,10 @@ export const bench: CommandSpec = {
       parse: positiveNumber,
     },
     {
+      flags: '--html <file>',
+      description: 'write the figures as a page with charts, too',
+    },
+    {
       flags: '--compare <a,b>',
       description: 'measure nothing: compare two files that --json has written',
     },
@@ -64,6 +72,7 @@ export const bench: CommandSpec = {
     const loaded = loadConfig({ cwd: context.cwd, env: context.env, file: session.configFile });
     const stack = stackOf(loaded, context);
     const events = applyEvents(printer);
+    const { status } = await observeStack(watchStack(loaded, context.env));
     const report = await runBench(
       stack,
       {
@@ -78,13 +87,28 @@ export const bench: CommandSpec = {
         step: () => {},
         loading: events.loading,
         phase: (text) => printer.note(`… ${text}`),
+        versions: versionsOf(status),
         memoryBytes: async () => totalBytes(await stackMemory(loaded, context.env)),
       },
     );
+    if (typeof options.html === 'string') writePage(resolveFrom(context.cwd, options.html), report);
     printer.result(report, () => text(session, report));
     return undefined;
   },
 };
+
+function versionsOf({ components }: Pick<StackStatus, 'components'>): Record<string, string> {
+  const found = components.flatMap(({ name, version }) => (version ? [[name, version]] : []));
+  return { cdc: packageVersion(), ...Object.fromEntries(found) };
+}
+
+function writePage(path: string, report: BenchReport): void {
+  try {
+    writeFileSync(path, pageOf(report));
+  } catch (error) {
+    throw fileProblem(path, error);
+  }
+}
 
 function chosenScenarios(names: string | undefined): readonly ScenarioName[] {
   if (names === undefined) return DEFAULT_SCENARIOS;

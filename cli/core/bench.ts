@@ -17,9 +17,33 @@ export type CpuByPart = Readonly<Record<string, number>>;
 export interface BenchReport {
   readonly at: string;
   readonly machine: { readonly cores: number; readonly memory_bytes: number; readonly cpu: string };
+  /** Of what was measured, by product. */
+  readonly versions: Readonly<Record<string, string>>;
   readonly measures: readonly Measure[];
   /** Microseconds of CPU that a change took, by scenario and part. */
   readonly cpu_us_per_change: Readonly<Record<string, CpuByPart>>;
+  /** Of latencies, by what was measured. */
+  readonly histograms: Readonly<Record<string, Histogram>>;
+}
+
+/** How many samples fell between one bound and the next. */
+export type Histogram = readonly { readonly up_to_ms: number; readonly count: number }[];
+
+/** Each bound is a quarter more than the one before, so that a wide range needs few. */
+const STEP = 1.25;
+
+export function histogram(samples_ms: readonly number[]): Histogram {
+  const counts = new Map<number, number>();
+  for (const ms of samples_ms) {
+    const n = Math.max(0, Math.ceil(Math.log(Math.max(ms, 1)) / Math.log(STEP)));
+    counts.set(n, (counts.get(n) ?? 0) + 1);
+  }
+  const highest = Math.max(-1, ...counts.keys());
+  const lowest = Math.min(...counts.keys());
+  return Array.from({ length: highest + 1 }, (_, n) => ({
+    up_to_ms: tenths(STEP ** n),
+    count: counts.get(n) ?? 0,
+  })).slice(highest < 0 ? 0 : lowest);
 }
 
 /** What parts have used between two readings, in the same unit. */

@@ -1,12 +1,15 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   type BenchReport,
   compareRuns,
   cpuBetween,
+  histogram,
   type Measure,
   perChange,
   percentileMeasures,
 } from '../../cli/core/bench.ts';
+import { chartsOf, pageOf } from '../../cli/core/benchChart.ts';
 
 const measure = (given: Partial<Measure>): Measure => ({
   scenario: 'throughput',
@@ -20,8 +23,10 @@ const measure = (given: Partial<Measure>): Measure => ({
 const run = (...measures: Measure[]): BenchReport => ({
   at: '2026-11-27T00:00:00Z',
   machine: { cores: 2, memory_bytes: 1, cpu: 'x' },
+  versions: { cdc: '0.1.0' },
   measures,
   cpu_us_per_change: {},
+  histograms: {},
 });
 
 test('a ratio above one is a better second run, whichever way is better', () => {
@@ -65,4 +70,42 @@ test('percentiles that were not measured are no figures', () => {
     ['written p95', 2],
     ['written p99', 3],
   ]);
+});
+
+test('a histogram counts every sample once, between its bound and the one before', () => {
+  const ms = fc.double({ min: 0, max: 1e6, noNaN: true });
+  fc.assert(
+    fc.property(fc.array(ms), (samples) => {
+      const buckets = histogram(samples);
+      let before = 0;
+      let counted = 0;
+      for (const { up_to_ms, count } of buckets) {
+        expect(up_to_ms).toBeGreaterThan(before);
+        counted += count;
+        before = up_to_ms;
+      }
+      expect(counted).toBe(samples.length);
+      // Bounds are rounded to tenths.
+      if (samples.length > 0) expect(Math.max(...samples)).toBeLessThanOrEqual(before * 1.05 + 1);
+    }),
+  );
+});
+
+test('figures are drawn beside their limits, and nothing in them is markup', () => {
+  const report: BenchReport = {
+    ...run(
+      measure({ measure: '<inserts>', value: 100 }),
+      measure({ scenario: 'limits', measure: 'protocol', value: 400 }),
+    ),
+    histograms: { written: histogram([3, 4, 90]), nothing: [] },
+  };
+  const charts = chartsOf(report);
+  expect(charts.map(({ name }) => name)).toEqual(['throughput', 'latency-written']);
+  const widths = [...(charts[0]?.svg ?? '').matchAll(/<rect class="(\w+)"[^>]* width="(\d+)"/g)];
+  expect(widths.map(([, kind, width]) => [kind, Number(width)])).toEqual([
+    ['bar', 105],
+    ['limit', 420],
+  ]);
+  for (const text of [...charts.map(({ svg }) => svg), pageOf(report)])
+    expect(text).not.toContain('<inserts>');
 });

@@ -1,7 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { COMMANDS } from '../../cli/commands/registry.ts';
 import { leafPaths } from '../../cli/config/describe.ts';
+import type { BenchReport } from '../../cli/core/bench.ts';
+import { chartsOf } from '../../cli/core/benchChart.ts';
 import { planColumn } from '../../cli/core/columns.ts';
 import { PROBLEMS } from '../../cli/core/problems.ts';
 import { CARRIED_TYPES, mappingOf, TYPES_NOT_CARRIED } from '../../cli/core/types/mapping.ts';
@@ -19,7 +21,23 @@ export function generatedDocs(): Record<string, string> {
     'docs/types.md': types(),
     'docs/metrics.md': metrics(),
     'docs/alerts.md': alerts(),
+    ...benchCharts(),
   };
+}
+
+/** Of the newest full run that is kept. */
+function benchCharts(): Record<string, string> {
+  const folder = join(packageRoot(), 'bench', 'results');
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const newest = names
+    .filter((name) => name.endsWith('-full.json'))
+    .sort()
+    .at(-1);
+  if (newest === undefined) return {};
+  const report = JSON.parse(readFileSync(join(folder, newest), 'utf8')) as BenchReport;
+  return Object.fromEntries(
+    chartsOf(report).map(({ name, svg }) => [`docs/performance/${name}.svg`, svg]),
+  );
 }
 
 const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');

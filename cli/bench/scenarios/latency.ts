@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { postgresPool } from '../../components/postgres/client.ts';
-import { type Measure, percentileMeasures } from '../../core/bench.ts';
+import { histogram, type Measure, percentileMeasures } from '../../core/bench.ts';
 import { percentiles } from '../../core/lag.ts';
 import { chIdent } from '../../lib/sql.ts';
 import { pause, waitFor } from '../../lib/wait.ts';
@@ -74,7 +74,12 @@ export async function latency(
       `${PAIR_MS} ms apart, ${SILENCE_MS} ms of silence between, ${pairs.length} rows`,
     ),
   ];
-  return { measures, cpu_us_per_change: {} };
+  const histograms = {
+    written: histogram(steady),
+    visible: histogram(probes),
+    'pairs written': histogram(pairs),
+  };
+  return { measures, cpu_us_per_change: {}, histograms };
 }
 
 async function write(

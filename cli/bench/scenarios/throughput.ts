@@ -24,7 +24,7 @@ interface Backlog {
   readonly write: (from: number, to: number) => string;
 }
 
-function inserts(table: string, perTransaction = PER_TRANSACTION): Backlog {
+export function inserts(table: string, perTransaction = PER_TRANSACTION): Backlog {
   return {
     table,
     arrived: `n = ${BACKLOG} AND _deleted = 0`,
@@ -67,7 +67,7 @@ type Kind = keyof typeof KINDS;
 /** Small transactions take the source as long as everything else together. */
 const SHARE: Readonly<Partial<Record<Kind, number>>> = { 'small transactions': 0.1 };
 /** Rows of the example's own would not be told from those. */
-const FIRST_ID = 1_000_000_000;
+export const FIRST_ID = 1_000_000_000;
 
 /** Each kind's backlog in turn; one is drained before, since two JVMs compile what they run for the first time. */
 export async function throughput(ground: BenchGround, rows: number): Promise<ScenarioResult> {
@@ -92,7 +92,12 @@ async function drain(ground: BenchGround, kind: Kind, rows: number, firstId: num
   });
 }
 
-async function pileUp(ground: BenchGround, backlog: Backlog, rows: number, firstId: number) {
+export async function pileUp(
+  ground: BenchGround,
+  backlog: Backlog,
+  rows: number,
+  firstId: number,
+): Promise<void> {
   const { perTransaction, write } = backlog;
   await ground.whileStopped(() =>
     ground.sql(async (client) => {
