@@ -61,7 +61,10 @@ export interface ObservedSlot {
   readonly plugin: string;
   readonly database: string;
   readonly active: boolean;
-  /** Since its reader said how far it has come; undefined where nobody reads, or the role may not see it. */
+  /**
+   * Since its reader said how far it has come; undefined where nobody reads, the server is busy with more than hearing it,
+   * or the role may not see it.
+   */
   readonly silentMs: number | undefined;
   readonly walStatus: string;
   /** WAL positions; absent for a slot that has lost its WAL. */
@@ -187,8 +190,10 @@ export async function observeSlot(
   const found = await client.query<Record<string, string | null>>(
     `SELECT plugin, database, active, wal_status, restart_lsn, confirmed_flush_lsn,
             safe_wal_size AS safe, ${RETAINED} AS retained,
-            (SELECT extract(epoch FROM clock_timestamp() - reply_time) * 1000
-               FROM pg_stat_replication WHERE pid = active_pid) AS silent_ms
+            -- One that decodes a long transaction looks for answers as it waits for something, and not before.
+            (SELECT extract(epoch FROM clock_timestamp() - r.reply_time) * 1000
+               FROM pg_stat_replication r JOIN pg_stat_activity a USING (pid)
+              WHERE pid = active_pid AND a.wait_event LIKE 'WalSender%') AS silent_ms
        FROM pg_replication_slots WHERE slot_name = $1`,
     [name],
   );
