@@ -111,7 +111,6 @@ export class GapWatch {
       next = acknowledgedNow(next, now.places);
     }
     if (lost.size > 0) await this.record(stack, clickhouse, lost);
-    await this.makeTopics(stack, clickhouse, looks);
     // What was found is recorded first: were this to fail, the next look finds it again.
     this.known = next;
     this.before = looks;
@@ -119,6 +118,8 @@ export class GapWatch {
       await recordPositions(clickhouse, next);
       this.recordedAtMs = performance.now();
     }
+    // The last: a role that may not make topics must not hinder the looks to come.
+    await this.makeTopics(stack, clickhouse, looks);
   }
 
   /**
@@ -130,12 +131,16 @@ export class GapWatch {
     clickhouse: ClickHouse,
     looks: readonly QueueLook[],
   ): Promise<void> {
-    const isGone = (topic: string) => looks.some(({ places }) => places.get(topic)?.size === 0);
-    if (!looks.some(({ places }) => [...places.keys()].some(isGone))) return;
+    const gone = new Set(
+      looks.flatMap(({ places }) =>
+        [...places].flatMap(([topic, at]) => (at.size === 0 ? topic : [])),
+      ),
+    );
+    if (gone.size === 0) return;
     // The queue of a table that left can be gone since they were listed, and its topic is then wanted by nobody.
     const topics = (await queuesOf(clickhouse))
       .flatMap((queue) => queue.topics)
-      .filter((topic) => topic.startsWith(`${names.topicPrefix}.`) && isGone(topic));
+      .filter((topic) => topic.startsWith(`${names.topicPrefix}.`) && gone.has(topic));
     const made = await withKafkaAdmin(endpoints.kafka, (admin) =>
       createTopics(admin, topics, replicationOf(endpoints.kafka)),
     );
