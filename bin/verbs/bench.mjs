@@ -53,8 +53,9 @@ export async function bench(args) {
       rmSync(file);
       return code;
     }
-    const { output: commit } = await run('git', ['rev-parse', '--short', 'HEAD']);
-    const report = { commit: commit.trim(), ...JSON.parse(readFileSync(file, 'utf8')) };
+    const head = await run('git', ['rev-parse', '--short', 'HEAD']);
+    const commit = head.code === 0 ? head.output.trim() : undefined;
+    const report = { commit, ...JSON.parse(readFileSync(file, 'utf8')) };
     report.measures.push(await startup(config));
     writeFileSync(file, `${JSON.stringify(report, undefined, 2)}\n`);
     say(`wrote ${file}`);

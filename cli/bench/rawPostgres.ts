@@ -39,16 +39,12 @@ abstract class RawQuery<T> implements pg.Submittable {
   handleReadyForQuery(): void {}
 }
 
-/** `COPY … TO STDOUT`; resolves with its bytes. */
-export class CopyOut extends RawQuery<number> {
-  private bytes = 0;
-
-  handleCopyData({ chunk }: Chunk): void {
-    this.bytes += chunk.length;
-  }
+/** `COPY … TO STDOUT`, to its end. */
+export class CopyOut extends RawQuery<void> {
+  handleCopyData(): void {}
 
   override handleReadyForQuery(): void {
-    this.resolve(this.bytes);
+    this.resolve();
   }
 }
 

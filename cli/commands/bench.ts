@@ -1,11 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { runBench, SCENARIO_NAMES, type ScenarioName } from '../bench/run.ts';
 import { loadConfig, resolveFrom } from '../config/load.ts';
 import { type BenchReport, type Comparison, compareRuns, type Measure } from '../core/bench.ts';
 import { pageOf } from '../core/benchChart.ts';
 import { Problem } from '../core/problems.ts';
 import { type CommandSpec, positiveNumber, type Session } from '../kernel/program.ts';
-import { fileProblem } from '../lib/files.ts';
+import { writeFileAtomic } from '../lib/files.ts';
 import { formatBytes, formatCount, formatMs, formatSeconds } from '../lib/format.ts';
 import { nearest } from '../lib/nearest.ts';
 import { packageVersion } from '../lib/packageRoot.ts';
@@ -91,7 +91,8 @@ export const bench: CommandSpec = {
         memoryBytes: async () => totalBytes(await stackMemory(loaded, context.env)),
       },
     );
-    if (typeof options.html === 'string') writePage(resolveFrom(context.cwd, options.html), report);
+    if (typeof options.html === 'string')
+      writeFileAtomic(resolveFrom(context.cwd, options.html), pageOf(report));
     printer.result(report, () => text(session, report));
     return undefined;
   },
@@ -100,14 +101,6 @@ export const bench: CommandSpec = {
 function versionsOf({ components }: Pick<StackStatus, 'components'>): Record<string, string> {
   const found = components.flatMap(({ name, version }) => (version ? [[name, version]] : []));
   return { cdc: packageVersion(), ...Object.fromEntries(found) };
-}
-
-function writePage(path: string, report: BenchReport): void {
-  try {
-    writeFileSync(path, pageOf(report));
-  } catch (error) {
-    throw fileProblem(path, error);
-  }
 }
 
 function chosenScenarios(names: string | undefined): readonly ScenarioName[] {

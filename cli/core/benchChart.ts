@@ -1,3 +1,4 @@
+import { xml } from '../lib/xml.ts';
 import type { BenchReport, Histogram, Measure } from './bench.ts';
 
 /** Pictures of a run of `cdc bench`: SVG without scripts, fonts or colours from elsewhere; light and dark by the reader's own. */
@@ -81,9 +82,9 @@ function barChart(title: string, bars: readonly Bar[]): string {
     const width = Math.max(1, Math.round((value / most) * room));
     const middle = y + BAR_HEIGHT / 2 + 4;
     return [
-      `<text x="${LABEL_WIDTH - 10}" y="${middle}" text-anchor="end">${escaped(label)}</text>`,
+      `<text x="${LABEL_WIDTH - 10}" y="${middle}" text-anchor="end">${xml(label)}</text>`,
       `<rect class="${isLimit ? 'limit' : 'bar'}" x="${LABEL_WIDTH}" y="${y}" width="${width}" height="${BAR_HEIGHT}" rx="3"/>`,
-      `<text class="quiet" x="${LABEL_WIDTH + width + 8}" y="${middle}">${escaped(text)}</text>`,
+      `<text class="quiet" x="${LABEL_WIDTH + width + 8}" y="${middle}">${xml(text)}</text>`,
     ].join('\n');
   });
   return svg(title, TITLE_HEIGHT + bars.length * ROW_HEIGHT + 8, rows);
@@ -111,9 +112,9 @@ function histogramChart(title: string, buckets: Histogram): string {
 }
 
 function svg(title: string, height: number, rows: readonly string[]): string {
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="${escaped(title)}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="${xml(title)}">
 ${STYLE}
-<text class="title" x="20" y="20">${escaped(title)}</text>
+<text class="title" x="20" y="20">${xml(title)}</text>
 ${rows.join('\n')}
 </svg>
 `;
@@ -128,7 +129,7 @@ export function pageOf(report: BenchReport): string {
     ...Object.entries(versions).map(([name, version]) => `${name} ${version}`),
   ];
   const row = (cells: readonly string[], tag = 'td') =>
-    `<tr>${cells.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join('')}</tr>`;
+    `<tr>${cells.map((cell) => `<${tag}>${xml(cell)}</${tag}>`).join('')}</tr>`;
   const figures = measures.map(({ scenario, measure, value, unit, on }) =>
     row([scenario, measure, value.toLocaleString('en-US'), unit, on]),
   );
@@ -136,7 +137,7 @@ export function pageOf(report: BenchReport): string {
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>cdc bench, ${escaped(at)}</title>
+<title>cdc bench, ${xml(at)}</title>
 <style>
   :root { color-scheme: light dark }
   body { font: 15px/1.5 system-ui, sans-serif; max-width: 800px; margin: 2rem auto; padding: 0 1rem }
@@ -146,7 +147,7 @@ export function pageOf(report: BenchReport): string {
   svg { max-width: 100%; height: auto; margin: 1rem 0 }
 </style>
 <h1>cdc bench</h1>
-<p>${facts.map(escaped).join(' · ')}</p>
+<p>${facts.map(xml).join(' · ')}</p>
 ${chartsOf(report)
   .map(({ svg: drawing }) => drawing)
   .join('\n')}
@@ -158,12 +159,4 @@ ${figures.join('\n')}
 </table>
 </html>
 `;
-}
-
-function escaped(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;');
 }

@@ -3,15 +3,13 @@ import { connectPostgres } from '../../components/postgres/client.ts';
 import type { Measure } from '../../core/bench.ts';
 import { formatCount } from '../../lib/format.ts';
 import { pgIdent, pgLiteral } from '../../lib/sql.ts';
-import { waitFor } from '../../lib/wait.ts';
 import { type BenchGround, SCHEMA } from '../ground.ts';
 import { CopyOut, ReadInserts } from '../rawPostgres.ts';
 import type { ScenarioResult } from './scenario.ts';
-import { FIRST_ID, inserts, pileUp } from './throughput.ts';
+import { FIRST_ID, inserts, pileUp, untilThere } from './throughput.ts';
 
 const SLOT = 'cdc_bench_limit';
 const TABLE = 't4';
-const ARRIVES_MS = 600_000;
 
 /** What PostgreSQL gives on this machine to somebody who does nothing with it: no copy can be faster. */
 export async function limits(ground: BenchGround, rows: number): Promise<ScenarioResult> {
@@ -70,15 +68,7 @@ async function protocol(ground: BenchGround, rows: number): Promise<Measure> {
       client as unknown as { connection: { stream: { destroy(): void } } }
     ).connection.stream.destroy();
     await ground.resume();
-    const backlog = inserts(TABLE);
-    await waitFor(
-      'the same inserts to arrive',
-      { timeoutMs: ARRIVES_MS, everyMs: 250, signal: ground.signal },
-      async () => {
-        const there = await ground.count(TABLE, backlog.arrived);
-        return there >= rows ? { ready: true } : { seen: `${there} of ${rows}` };
-      },
-    );
+    await untilThere(ground, 'inserts', rows, () => ground.count(TABLE, inserts(TABLE).arrived));
   }
 }
 

@@ -134,7 +134,7 @@ async function timed(
 }
 
 /** How long it takes from the first that is there to the last, and of how many. */
-async function untilThere(
+export async function untilThere(
   ground: BenchGround,
   what: string,
   rows: number,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { chosen } from '../../core/chaos.ts';
 import { formatSeconds } from '../../lib/format.ts';
 import { pause } from '../../lib/wait.ts';
+import { SERVER_NAMES } from '../../stack/endpoints.ts';
 import type { Fault } from '../ground.ts';
 
 /** A file system that is larger is nobody's for this. */
@@ -30,7 +31,7 @@ async function fill(file: number, signal: AbortSignal): Promise<void> {
 export const FULL_DISK: Fault = {
   name: 'fill-disk',
   summary: 'the file system of the stack is full for a while',
-  servers: ['postgres', 'kafka', 'connect', 'clickhouse'],
+  servers: SERVER_NAMES,
   notHere: ({ stack, runtime }) => {
     if (runtime.kind === 'compose') return 'the data are in volumes of the engine';
     const { root } = stack.layout;

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { withPostgres } from '../../components/postgres/client.ts';
+import { endReader } from '../../components/postgres/observe.ts';
 import { chosen } from '../../core/chaos.ts';
 import { pgIdent } from '../../lib/sql.ts';
 import { pause, waitFor } from '../../lib/wait.ts';
@@ -13,14 +14,11 @@ function atSource<T>(ground: Ground, work: (client: pg.Client) => Promise<T>): P
   return withPostgres(ground.stack.endpoints.postgres, work);
 }
 
-const endReader =
-  'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL';
-
 /** Its reader comes back at once: what needs it gone is tried until it was quicker. */
 async function whileUnread(ground: Ground, what: string, statement: string, values: unknown[]) {
   await atSource(ground, (client) =>
     waitFor(what, { timeoutMs: GONE_MS, everyMs: 20, signal: ground.signal }, async () => {
-      await client.query(endReader, [ground.stack.names.slot]);
+      await endReader(client, ground.stack.names.slot);
       await client.query(statement, values);
       return { ready: true };
     }),
@@ -59,7 +57,7 @@ export const SOURCE_FAULTS: readonly Fault[] = [
     summary: 'the connection over which Debezium reads WAL is ended by the server',
     servers: ['postgres'],
     async play(ground) {
-      await atSource(ground, (client) => client.query(endReader, [ground.stack.names.slot]));
+      await atSource(ground, (client) => endReader(client, ground.stack.names.slot));
       return 'the walsender was ended';
     },
   },
@@ -122,7 +120,7 @@ export const SOURCE_FAULTS: readonly Fault[] = [
             'the slot to be invalidated',
             { timeoutMs: GONE_MS, everyMs: 200, signal: ground.signal },
             async () => {
-              await client.query(endReader, [slot]);
+              await endReader(client, slot);
               await client.query('CHECKPOINT');
               const { rows } = await client.query<{ status: string }>(
                 'SELECT wal_status AS status FROM pg_replication_slots WHERE slot_name = $1',

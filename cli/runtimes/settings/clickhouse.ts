@@ -2,13 +2,10 @@ import { createHash } from 'node:crypto';
 import { CH_CDC } from '../../core/names.ts';
 import { securityProtocol } from '../../core/sasl.ts';
 import { chIdent } from '../../lib/sql.ts';
+import { xml } from '../../lib/xml.ts';
 import { hasPeers } from '../../stack/brokers.ts';
 import type { KafkaEndpoint } from '../../stack/endpoints.ts';
 import { CLICKHOUSE_READER, CLICKHOUSE_USER } from '../../stack/users.ts';
-
-export function xml(text: string | number): string {
-  return String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
-}
 
 /**
  * Figures for Prometheus at `/metrics` of the HTTP port. The server’s own endpoint asks for no password;

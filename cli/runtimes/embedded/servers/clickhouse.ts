@@ -6,6 +6,7 @@ import { NO_TIMEOUTS } from '../../../core/sessions.ts';
 import { writeFileAtomic } from '../../../lib/files.ts';
 import { packageRoot } from '../../../lib/packageRoot.ts';
 import { isVerified } from '../../../lib/tlsMaterial.ts';
+import { xml } from '../../../lib/xml.ts';
 import { PEER_NAMES } from '../../../stack/brokers.ts';
 import { CLICKHOUSE_USER } from '../../../stack/users.ts';
 import {
@@ -13,7 +14,6 @@ import {
   figuresXml,
   kafkaClientXml,
   poolsXml,
-  xml,
 } from '../../settings/clickhouse.ts';
 import { libchdb } from '../packages.ts';
 import type { EmbeddedServer, ServerSetting } from './server.ts';
