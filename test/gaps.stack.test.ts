@@ -1,6 +1,6 @@
 import type { Admin } from 'kafkajs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Queue, queuesOf } from '../cli/components/clickhouse/queues.ts';
+import { type Queue, queueOf } from '../cli/components/clickhouse/queues.ts';
 import { withKafkaAdmin } from '../cli/components/kafka/client.ts';
 import { committedOffsets, endOffsets } from '../cli/components/kafka/topics.ts';
 import type { Finding } from '../cli/core/findings.ts';
@@ -110,8 +110,7 @@ describe('messages that went past ClickHouse', () => {
   /** The queue that reads a table's topic does not read while something is done. */
   async function whileDetached(name: string, work: (queue: Queue) => Promise<void>): Promise<void> {
     await using clickhouse = target();
-    const queue = (await queuesOf(clickhouse)).find(({ topics }) => topics.includes(topicOf(name)));
-    if (queue === undefined) throw new Error(`no queue reads ${topicOf(name)}`);
+    const queue = await queueOf(clickhouse, topicOf(name));
     const object = queue.name
       .split('.')
       .map((part) => chIdent(part))
@@ -209,8 +208,7 @@ describe('messages that went past ClickHouse', () => {
 test('a queue that somebody detached is made again by apply, and nothing is missing', async () => {
   await using clickhouse = target();
   const topic = topicName(stack().names.topicPrefix, { schema, table: 'left' });
-  const queue = (await queuesOf(clickhouse)).find(({ topics }) => topics.includes(topic));
-  const object = (queue?.name ?? '')
+  const object = (await queueOf(clickhouse, topic)).name
     .split('.')
     .map((part) => chIdent(part))
     .join('.');

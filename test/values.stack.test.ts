@@ -30,12 +30,18 @@ test('a NULL stays NULL in a column that has a default', async () => {
   expect(await cdcJson('verify', `${schema}.defaults`)).toMatchObject({ ok: true, rows: 4 });
 });
 
+/** A table whose text is kept out of line, and copied. */
+async function makeOutOfLine(name: string): Promise<void> {
+  await using client = await source();
+  await client.query(`CREATE TABLE ${schema}.${name} (id int PRIMARY KEY, n int, body text)`);
+  await client.query(`ALTER TABLE ${schema}.${name} ALTER body SET STORAGE EXTERNAL`);
+  await cdcJson('apply');
+}
+
 test('a value kept out of line that did not change survives an update of its row', async () => {
   await using client = await source();
   await using clickhouse = target();
-  await client.query(`CREATE TABLE ${schema}.toast (id int PRIMARY KEY, n int, body text)`);
-  await client.query(`ALTER TABLE ${schema}.toast ALTER body SET STORAGE EXTERNAL`);
-  await cdcJson('apply');
+  await makeOutOfLine('toast');
   await client.query(
     `INSERT INTO ${schema}.toast SELECT g, 0, repeat(md5(g::text), 1000) FROM generate_series(1, 5) g`,
   );
@@ -51,9 +57,7 @@ test('a value kept out of line that did not change survives an update of its row
 
 test('a value kept out of line is looked up on another connection where the one of before was ended', async () => {
   await using client = await source();
-  await client.query(`CREATE TABLE ${schema}.ended (id int PRIMARY KEY, n int, body text)`);
-  await client.query(`ALTER TABLE ${schema}.ended ALTER body SET STORAGE EXTERNAL`);
-  await cdcJson('apply');
+  await makeOutOfLine('ended');
   await client.query(`INSERT INTO ${schema}.ended VALUES (1, 0, repeat('v', 5000))`);
   for (const n of [1, 2]) {
     await client.query(`UPDATE ${schema}.ended SET n = ${n}`);
@@ -68,9 +72,7 @@ test('a value kept out of line is looked up on another connection where the one 
 
 test('a change whose value cannot be looked up is read by its key, not taken for one whose row is gone', async () => {
   await using client = await source();
-  await client.query(`CREATE TABLE ${schema}.renamed (id int PRIMARY KEY, n int, body text)`);
-  await client.query(`ALTER TABLE ${schema}.renamed ALTER body SET STORAGE EXTERNAL`);
-  await cdcJson('apply');
+  await makeOutOfLine('renamed');
   await client.query(`INSERT INTO ${schema}.renamed VALUES (1, 0, repeat('v', 5000))`);
   expect(await cdcJson('verify', `${schema}.renamed`)).toMatchObject({ ok: true, rows: 1 });
   await cdcJson('connector', 'pause');
